@@ -1,0 +1,102 @@
+"""What can go wrong in this room.
+
+::
+
+    IndexerError
+    ├── FolderError
+    ├── CatalogError
+    │   ├── NoCatalogError
+    │   ├── ForeignEmbedderError
+    │   ├── NewerSchemaError
+    │   └── CatalogWriteError
+    └── LabelError
+"""
+
+from pathlib import Path
+
+
+class IndexerError(Exception):
+    """Any error of this room that the user can do something about."""
+
+
+class FolderError(IndexerError):
+    """A folder to scan is missing, not a folder, or unreadable.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class CatalogError(IndexerError):
+    """The catalog cannot be used as asked.
+
+    Parameters
+    ----------
+    path : Path
+        The catalog's folder.
+    reason : str
+        What is wrong with it, and the way out.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"catalog {self.path}: {self.reason}"
+
+
+class NoCatalogError(CatalogError):
+    """There is no catalog in this folder."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "there is none here; make one with `pemr index FOLDER`")
+
+
+class ForeignEmbedderError(CatalogError):
+    """The catalog was made by another embedder than the one asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The catalog's folder.
+    stored, asked : str
+        Names of the embedder in the catalog, and of the one asked for.
+    """
+
+    def __init__(self, path: Path, stored: str, asked: str) -> None:
+        super().__init__(
+            path,
+            f"made by embedder {stored!r}, not {asked!r}; "
+            f"`pemr reembed --embedder {asked.split('@')[0]}` changes it over",
+        )
+        self.stored = stored
+        self.asked = asked
+
+
+class NewerSchemaError(CatalogError):
+    """The catalog was written by a newer pemr."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "written by a newer pemr; upgrade pemr to read it")
+
+
+class CatalogWriteError(CatalogError):
+    """The catalog cannot be written: read-only, or the disk is full."""
+
+
+class LabelError(IndexerError):
+    """A file of labels cannot be read; the message names the line."""

@@ -1,0 +1,31 @@
+"""Audio in, embeddings out.
+
+The door of the room: names are resolved on first use (PEP 562), so that
+importing pemr does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pemr.embed import Embedder, embedder_names, load_embedder
+    from pemr.errors import PemrError
+
+__all__ = ["Embedder", "PemrError", "embedder_names", "load_embedder"]
+
+_HOMES = {
+    "Embedder": "pemr.embed",
+    "PemrError": "pemr.errors",
+    "embedder_names": "pemr.embed",
+    "load_embedder": "pemr.embed",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562: any public name)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pemr' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

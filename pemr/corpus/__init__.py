@@ -1,0 +1,1 @@
+"""Scores become recordings of covers."""

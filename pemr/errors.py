@@ -1,0 +1,101 @@
+"""What can go wrong in this room.
+
+::
+
+    PemrError
+    ├── AudioError
+    │   ├── UnreadableAudioError
+    │   └── NoAudioStreamError
+    ├── UnknownEmbedderError
+    ├── CheckpointError
+    ├── TrainingError
+    └── CorpusError
+
+A leaf carries its data; the sentence is built from it: the fact first, then
+the way out.
+"""
+
+from pathlib import Path
+
+
+class PemrError(Exception):
+    """Any error of this room that the user can do something about."""
+
+
+class AudioError(PemrError):
+    """One audio file cannot be used.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class UnreadableAudioError(AudioError):
+    """The file cannot be opened or holds nothing that decodes."""
+
+
+class NoAudioStreamError(AudioError):
+    """The file opens, but there is no sound in it."""
+
+    def __init__(self, path: Path, reason: str = "no audio stream in this file") -> None:
+        super().__init__(path, reason)
+
+
+class UnknownEmbedderError(PemrError):
+    """No embedder goes by this name.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : tuple of str
+        What there is.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"no embedder is called {self.name!r}; there are: {', '.join(self.known)}"
+
+
+class CheckpointError(PemrError):
+    """A checkpoint is damaged, foreign, or of another preset.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.path}: {self.reason}"
+
+
+class TrainingError(PemrError):
+    """Training cannot start or go on; the message says why and what was kept."""
+
+
+class CorpusError(PemrError):
+    """The corpus cannot be made or read; the message says why."""

@@ -1,0 +1,1 @@
+"""What is done to sound before a model sees it."""
