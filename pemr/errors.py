@@ -10,6 +10,7 @@
     ├── CheckpointError
     ├── TrainingError
     └── CorpusError
+        └── ScoreError
 
 A leaf carries its data; the sentence is built from it: the fact first, then
 the way out.
@@ -99,3 +100,23 @@ class TrainingError(PemrError):
 
 class CorpusError(PemrError):
     """The corpus cannot be made or read; the message says why."""
+
+
+class ScoreError(CorpusError):
+    """One score cannot be used.
+
+    Parameters
+    ----------
+    source : str
+        Where it comes from, for example ``"pop909/012"``.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"score {self.source}: {self.reason}"
