@@ -1,0 +1,248 @@
+"""What a training run is: frozen dataclasses, one per owner.
+
+A run is a preset function that returns a whole `Config` (see `pemr.presets`);
+the checkpoint keeps it as JSON and `from_json` reads it back without guessing.
+Section numbers are those of docs/paper.md.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+def _check(owner: object, name: str, is_good: bool, bound: str) -> None:
+    """Raise ValueError naming owner, field, value and bound."""
+    if not is_good:
+        field = f"{type(owner).__name__}.{name}"
+        raise ValueError(f"{field} is {getattr(owner, name)!r}, but it must be {bound}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelConfig:
+    """The log-mel front end of the paper: short crops of waveform."""
+
+    kind: Literal["mel"] = "mel"
+    sample_rate: int = 22_050  # Hz
+    filter_rate: int = 16_000  # Hz that the mel filters are laid out for (§1)
+    segment_length: int = 59_049  # samples in a crop, 3^10
+    n_fft: int = 256  # samples
+    hop_length: int = 128  # samples
+    n_mels: int = 128
+
+    def __post_init__(self) -> None:
+        _check(self, "segment_length", self.segment_length > self.n_fft, "above n_fft")
+        _check(self, "hop_length", 0 < self.hop_length <= self.n_fft, "in 1..n_fft")
+        _check(self, "n_mels", self.n_mels > 0, "positive")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frequency bins F and frames T of one crop."""
+        return self.n_mels, self.segment_length // self.hop_length + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemitoneConfig:
+    """The semitone front end: crops of the spectrogram that `pemr.signal.frontend` makes."""
+
+    kind: Literal["semitone"] = "semitone"
+    n_bins: int = 84  # seven octaves
+    n_frames: int = 100  # 20 s at 5 frames a second
+
+    def __post_init__(self) -> None:
+        _check(self, "n_bins", self.n_bins > 0, "positive")
+        _check(self, "n_frames", self.n_frames > 0, "positive")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frequency bins F and frames T of one crop."""
+        return self.n_bins, self.n_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveformViewConfig:
+    """How a crop of waveform becomes another view of itself: probability of each step."""
+
+    kind: Literal["waveform"] = "waveform"
+    polarity: float = 0.8
+    noise: float = 0.01
+    gain: float = 0.3
+    band: float = 0.8  # high-pass or low-pass, a coin decides
+    delay: float = 0.3
+    reverb: float = 0.6
+    pitch: float = 0.0  # the first upload had 0.6 and no reverb (§2)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self)[1:]:
+            _check(self, field.name, 0.0 <= getattr(self, field.name) <= 1.0, "in 0..1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrogramViewConfig:
+    """How a crop of semitone spectrogram becomes another view of itself."""
+
+    kind: Literal["spectrogram"] = "spectrogram"
+    max_roll: int = 6  # semitones up or down
+    max_stretch: float = 1.4  # tempo factor, and its inverse
+    max_tilt_db: float = 12.0  # from the lowest to the highest bin
+    max_noise_db: float = 3.0  # standard deviation of the level of a cell
+
+    def __post_init__(self) -> None:
+        _check(self, "max_roll", self.max_roll >= 0, "at least 0")
+        _check(self, "max_stretch", self.max_stretch >= 1.0, "at least 1")
+        _check(self, "max_tilt_db", self.max_tilt_db >= 0.0, "at least 0")
+        _check(self, "max_noise_db", self.max_noise_db >= 0.0, "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskConfig:
+    """The frame transformer and the positive-negative mask that it draws."""
+
+    kind: Literal["attention", "random"] = "attention"  # random is the ablation's control
+    ratio: float = 0.1  # share of frames that are inessential
+    n_layers: int = 3
+    n_heads: int = 3
+    d_key: int = 128  # per head; not the frame's size over the heads
+    d_feedforward: int = 2048
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self, "ratio", 0.0 < self.ratio < 1.0, "between 0 and 1")
+        _check(self, "n_layers", self.n_layers >= 1, "at least 1")
+        _check(self, "n_heads", self.n_heads >= 1, "at least 1")
+        _check(self, "dropout", 0.0 <= self.dropout < 1.0, "in 0..1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorConfig:
+    """The frame prediction task that the transformer learns from."""
+
+    select: float = 0.15  # share of positions that are corrupted
+    d_hidden: int = 512  # of the predicting layer
+    huber_delta: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self, "select", 0.0 < self.select < 1.0, "between 0 and 1")
+        _check(self, "huber_delta", self.huber_delta > 0.0, "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FcnConfig:
+    """The paper's encoder: four convolutions, each with its pooling."""
+
+    kind: Literal["fcn"] = "fcn"
+    channels: tuple[int, ...] = (64, 128, 128, 128)
+    pools: tuple[tuple[int, int], ...] = ((2, 4), (2, 4), (2, 4), (4, 5))  # (bins, frames)
+
+    def __post_init__(self) -> None:
+        _check(self, "pools", len(self.pools) == len(self.channels), "one for each channel count")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of PEMR's losses, equations 8, 9 and 11."""
+
+    off_diagonal: float = 0.005  # λ2
+    negative: float = 0.005  # λ1; 0 trains without the negative view
+    prediction: float = 0.01  # β; 0 leaves the transformer as it was drawn
+    d_hidden: int = 512  # of the projector
+    d_projection: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("off_diagonal", "negative", "prediction"):
+            _check(self, name, getattr(self, name) >= 0.0, "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """The recipe of pretraining."""
+
+    n_steps: int = 116_700  # 300 epochs of 389 batches (§4)
+    batch_size: int = 48
+    learning_rate: float = 3e-4
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        _check(self, "n_steps", self.n_steps > 0, "positive")
+        _check(self, "batch_size", self.batch_size >= 2, "at least 2: losses compare recordings")
+        _check(self, "learning_rate", self.learning_rate > 0.0, "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides what a training run computes."""
+
+    preset: str
+    front_end: MelConfig | SemitoneConfig = MelConfig()
+    view: WaveformViewConfig | SpectrogramViewConfig = WaveformViewConfig()
+    mask: MaskConfig = MaskConfig()
+    predictor: PredictorConfig = PredictorConfig()
+    encoder: FcnConfig = FcnConfig()
+    loss: LossConfig = LossConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """Turn a config into what `json` writes.
+
+    Parameters
+    ----------
+    config : Config
+        Any preset, or a variant of one.
+
+    Returns
+    -------
+    dict
+        Nested dictionaries of plain values; tuples stay tuples until written.
+    """
+    return dataclasses.asdict(config)
+
+
+def from_json(stored: dict[str, Any]) -> Config:
+    """Read a config back, refusing what it does not know.
+
+    Parameters
+    ----------
+    stored : dict
+        What `to_json` gave, after a trip through a file.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown, or out of its bounds.
+    """
+    built: Config = _build(Config, stored)
+    return built
+
+
+def _build(owner: Any, stored: Any) -> Any:  # noqa: ANN401 (any dataclass, any plain value)
+    names = {field.name for field in dataclasses.fields(owner)}
+    if not isinstance(stored, dict) or set(stored) != names:
+        found = sorted(stored) if isinstance(stored, dict) else stored
+        raise ValueError(f"{owner.__name__} has the fields {sorted(names)}, not {found}")
+    hints = typing.get_type_hints(owner)
+    return owner(**{name: _value(hints[name], value) for name, value in stored.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:  # noqa: ANN401 (any type, any plain value)
+    if isinstance(hint, types.UnionType):
+        return _build(_member(hint, value), value)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value)
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)[0]
+        return tuple(_value(inner, item) for item in value)
+    return value
+
+
+def _member(union: types.UnionType, value: Any) -> Any:  # noqa: ANN401 (as above)
+    """Pick the dataclass of a union by its `kind`."""
+    for member in typing.get_args(union):
+        if isinstance(value, dict) and member.kind == value.get("kind"):
+            return member
+    raise ValueError(f"no part of a config has the kind of {value!r}")

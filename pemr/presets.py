@@ -1,0 +1,57 @@
+"""Whole configurations by name.
+
+A run is one of these functions; a variant is another function that replaces
+what differs and says why.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+
+from pemr.config import (
+    Config,
+    FcnConfig,
+    LossConfig,
+    MaskConfig,
+    MelConfig,
+    PredictorConfig,
+    PretrainConfig,
+    WaveformViewConfig,
+)
+
+
+def paper() -> Config:
+    """Give PEMR as its authors' code trains it (docs/paper.md)."""
+    return Config(preset="paper")
+
+
+def paper_2021() -> Config:
+    """Give PEMR as its authors first uploaded it: 16 kHz, pitch shift in place of reverb."""
+    base = paper()
+    return replace(
+        base,
+        preset="paper-2021",
+        front_end=replace(MelConfig(), sample_rate=16_000),
+        view=replace(WaveformViewConfig(), reverb=0.0, pitch=0.6),
+        loss=replace(base.loss, prediction=0.005),
+    )
+
+
+def tiny() -> Config:
+    """Give every part of PEMR at a size that trains in seconds on one core."""
+    return Config(
+        preset="tiny",
+        front_end=MelConfig(
+            sample_rate=8_000, filter_rate=8_000, segment_length=16_384, hop_length=256, n_mels=32
+        ),
+        mask=MaskConfig(n_layers=2, n_heads=2, d_key=16, d_feedforward=64),
+        predictor=PredictorConfig(d_hidden=64),
+        encoder=FcnConfig(channels=(16, 32), pools=((4, 4), (4, 8))),
+        loss=LossConfig(d_hidden=64, d_projection=32),
+        pretrain=PretrainConfig(n_steps=200, batch_size=16, learning_rate=1e-3),
+    )
+
+
+PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
+    {"paper": paper, "paper-2021": paper_2021, "tiny": tiny}
+)
