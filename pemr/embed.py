@@ -1,0 +1,245 @@
+"""An audio file → segment embeddings and chroma, as NumPy.
+
+An `Embedder` joins the front end, which all embedders share, to an encoder that
+turns segments into unit vectors. Embedders go by name; what a name stands for is
+looked up here, and nothing heavy is imported before sound is to be decoded.
+
+Letters: L audio samples, S segments, F frequency bins, T frames, D embedding.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pemr.errors import AudioError, UnknownEmbedderError
+from pemr.model import ftm2d
+
+if TYPE_CHECKING:
+    from pemr.signal.frontend import Cqt
+    from pemr.signal.segments import Segments
+
+DEFAULT: Final = "ftm2d"
+
+Encoder: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedder:
+    """Turns audio files into unit-length segment embeddings.
+
+    Parameters
+    ----------
+    name : str
+        Preset and weights, as a catalog records it.
+    dim : int
+        Length D of an embedding.
+    reads : {"chroma", "spectrogram"}
+        What segments are cut from: chroma, F = 12, or the semitone spectrogram
+        in dB, F = 84.
+    segment_length, hop_length : int
+        Length of a segment, and distance between two, in frames of 0.2 s.
+    load_encoder : callable
+        Makes the function from segments (S, F, T) to unit vectors (S, D); called
+        once, when first needed.
+    batch_size : int
+        How many segments the encoder sees at once.
+    """
+
+    name: str
+    dim: int
+    reads: Literal["chroma", "spectrogram"]
+    segment_length: int
+    hop_length: int
+    load_encoder: Callable[[], Encoder] = field(repr=False)
+    batch_size: int = 64
+    sample_rate: int = 16_000
+
+    @property
+    def file_errors(self) -> tuple[type[Exception], ...]:
+        """What `stream` raises when one file is bad."""
+        return (AudioError,)
+
+    def stream(self, source: Path) -> Iterator["Segments"]:
+        """Decode one file and yield its segments in order, in bounded memory.
+
+        Parameters
+        ----------
+        source : Path
+            An audio file.
+
+        Yields
+        ------
+        Segments
+            About four minutes each.
+
+        Raises
+        ------
+        UnreadableAudioError, NoAudioStreamError
+            If there is no sound to be had from the file.
+        """
+        from pemr.signal import audio  # noqa: PLC0415 (not before sound is decoded)
+
+        return self.cut(audio.blocks(source, sample_rate=self.sample_rate))
+
+    def cut(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator["Segments"]:
+        """Yield the segments of a waveform that comes in blocks.
+
+        Parameters
+        ----------
+        blocks : iterable of float32 arrays, shape (L,)
+            Consecutive blocks of mono waveform at `sample_rate`.
+
+        Yields
+        ------
+        Segments
+            About four minutes each.
+        """
+        from pemr.signal.segments import Cutter  # noqa: PLC0415 (as in `stream`)
+
+        cutter = Cutter(self.segment_length, self.hop_length)
+        clock = _Clock(self.sample_rate)
+        for spectrogram, chroma in self._frames(clock.counted(blocks)):
+            frames = chroma.astype(np.float32) / 255 if self.reads == "chroma" else spectrogram
+            cut = cutter.push(frames.astype(np.float32, copy=False), chroma.max(axis=0) > 0)
+            yield self._batch(cut, chroma, clock)
+        yield self._batch(cutter.finish(), np.zeros((12, 0), np.uint8), clock)
+
+    def embed(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed segments of any number of files.
+
+        Parameters
+        ----------
+        segments : float32 array, shape (S, F, T)
+            From `stream`.
+
+        Returns
+        -------
+        float32 array, shape (S, D)
+            Unit vectors.
+        """
+        batches = [
+            self._encoder(segments[start : start + self.batch_size])
+            for start in range(0, len(segments), self.batch_size)
+        ]
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *batches])
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return self.load_encoder()
+
+    @cached_property
+    def _cqt(self) -> "Cqt":
+        from pemr.signal.frontend import Cqt  # noqa: PLC0415 (as in `stream`)
+
+        return Cqt()
+
+    def _frames(
+        self, blocks: Iterable[NDArray[np.float32]]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+        """Stretches of the semitone spectrogram, with their chroma."""
+        from pemr.signal.chroma import chroma  # noqa: PLC0415 (as in `stream`)
+        from pemr.signal.frontend import decibels, semitone_frames  # noqa: PLC0415
+
+        for power in semitone_frames(blocks, self._cqt):
+            yield decibels(power), chroma(power)
+
+    def _batch(
+        self,
+        cut: tuple[NDArray[np.float32], NDArray[np.int64]],
+        chroma: NDArray[np.uint8],
+        clock: "_Clock",
+    ) -> "Segments":
+        from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415 (as in `stream`)
+        from pemr.signal.segments import Segments  # noqa: PLC0415
+
+        segments, starts = cut
+        duration_s = clock.advance(chroma.shape[1] / FRAME_RATE)
+        start_s = starts / FRAME_RATE
+        return Segments(
+            segments=segments,
+            start_s=start_s,
+            end_s=np.minimum(start_s + self.segment_length / FRAME_RATE, clock.now_s),
+            chroma=chroma,
+            duration_s=duration_s,
+        )
+
+
+class _Clock:
+    """Knows how much sound has come, so that no time is past the end of the file."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._n_samples = 0
+        self.now_s = 0.0
+
+    def counted(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        for block in blocks:
+            self._n_samples += len(block)
+            yield block
+
+    def advance(self, duration_s: float) -> float:
+        """Go on by a duration, but not past the sound; return by how much."""
+        before_s = self.now_s
+        self.now_s = min(before_s + duration_s, self._n_samples / self._sample_rate)
+        return self.now_s - before_s
+
+
+def embedder_names() -> tuple[str, ...]:
+    """Name the embedders that can be loaded.
+
+    Returns
+    -------
+    tuple of str
+        What `load_embedder` takes.
+    """
+    return tuple(_LOADERS)
+
+
+def load_embedder(name: str | None = None, device: str | None = None) -> Embedder:
+    """Find an embedder by name.
+
+    Parameters
+    ----------
+    name : str, optional
+        One of `embedder_names`, or a full name such as `cover@1a2b3c4d`. The
+        default is the best there is.
+    device : str, optional
+        Where its encoder computes, in PyTorch's words; by default on the GPU
+        where there is one.
+
+    Returns
+    -------
+    Embedder
+
+    Raises
+    ------
+    UnknownEmbedderError
+        If nothing goes by this name.
+    """
+    asked = DEFAULT if name is None else name
+    loader = _LOADERS.get(asked.partition("@")[0])
+    if loader is None:
+        raise UnknownEmbedderError(asked, embedder_names())
+    embedder = loader(device)
+    if "@" in asked and embedder.name != asked:
+        raise UnknownEmbedderError(asked, (embedder.name,))
+    return embedder
+
+
+def _load_ftm2d(_device: str | None) -> Embedder:
+    return Embedder(
+        name="ftm2d",
+        dim=ftm2d.DIM,
+        reads="chroma",
+        segment_length=ftm2d.SEGMENT_LENGTH,
+        hop_length=ftm2d.HOP_LENGTH,
+        load_encoder=lambda: ftm2d.embed,
+    )
+
+
+_LOADERS: Final[dict[str, Callable[[str | None], Embedder]]] = {"ftm2d": _load_ftm2d}
