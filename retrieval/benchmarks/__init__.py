@@ -1,0 +1,58 @@
+"""Data sets as they are distributed, each read by the module of its name."""
+
+from importlib import import_module
+from pathlib import Path
+
+from retrieval.benchmarks.base import Benchmark, Card
+from retrieval.errors import BenchmarkError
+
+_NAMES = ("folder",)
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """Name the data sets that can be read."""
+    return _NAMES
+
+
+def card_of(name: str) -> Card:
+    """Look up the facts of a data set.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no loader of this name.
+    """
+    if name not in _NAMES:
+        raise BenchmarkError(f"no benchmark is called {name!r}; there are: {', '.join(_NAMES)}")
+    card: Card = import_module(f"retrieval.benchmarks.{name}").CARD
+    return card
+
+
+def load_benchmark(
+    name: str, root: Path, subset: str | None = None, convention: str | None = None
+) -> Benchmark:
+    """Read a data set from where the user put it.
+
+    Parameters
+    ----------
+    name : str
+        One of `benchmark_names`.
+    root : Path
+        Its folder; for `table` the CSV file.
+    subset, convention : str, optional
+        A choice of its card; the first one when absent.
+
+    Returns
+    -------
+    Benchmark
+        With what is missing marked as missing.
+
+    Raises
+    ------
+    BenchmarkError
+        If the data set is not as its card says; the message says what was expected where.
+    """
+    card_of(name)
+    module = import_module(f"retrieval.benchmarks.{name}")
+    benchmark: Benchmark = module.load(root, subset, convention)
+    return benchmark

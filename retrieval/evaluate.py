@@ -1,0 +1,228 @@
+"""Queries × candidates, scored exactly and completely, become a `Report`.
+
+Every query is ranked against every candidate: no search index, no truncation. What cannot be
+scored is counted and named, never silently left out.
+
+Letters: Q queries, N performances that can be scored, K candidates, B queries of one block.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.benchmarks.base import Benchmark, Performance, duplicates
+from retrieval.errors import BenchmarkError
+from retrieval.metrics import QueryScores, score_queries
+from retrieval.report import Counts, QueryRow, Report, Run, worst
+from retrieval.summary import summarise
+
+Ints = NDArray[np.int64]
+
+BLOCK_LENGTH = 256  # queries scored together
+
+
+class Scorer(Protocol):
+    """Scores performances against each other; they are numbered as in `names`."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The performances it can score, N of them."""
+
+    @property
+    def duration_s(self) -> NDArray[np.float64] | None:
+        """How long each is in seconds, shape (N,); None when nobody knows."""
+
+    def score(self, queries: Ints) -> NDArray[np.floating]:
+        """Score all performances for some queries, (B,) to (B, N); higher is better."""
+
+    def transposition(self, query: int, candidate: int) -> int | None:
+        """Semitones from a query already scored up to a candidate; None when not aligned."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Who asks whom, as positions in the scorer's names."""
+
+    performances: tuple[Performance, ...]  # (N,)
+    work: Ints  # (N,)
+    queries: Ints  # (Q,)
+    candidates: Ints  # (K,)
+    n_dropped: int  # queries without a relevant candidate
+    n_noise: int  # candidates that never ask
+
+
+def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
+    """Rank every candidate for every query of a benchmark and measure how well that went.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+        What is relevant to what.
+    scorer : Scorer
+        What is being measured.
+    run : Run
+        Where the figures come from, to be written beside them.
+
+    Returns
+    -------
+    Report
+        With a figure for each metric and a row for each query.
+
+    Raises
+    ------
+    BenchmarkError
+        If the scorer names unknown performances, or no query is left.
+    """
+    trial = _set_up(benchmark, scorer)
+    scores, rows = _score_all(trial, scorer)
+    query_works = trial.work[trial.queries]
+    return Report(
+        benchmark=benchmark.card.name,
+        title=benchmark.card.title,
+        subset=benchmark.subset,
+        convention=benchmark.convention,
+        run=run,
+        counts=_counts(benchmark, trial, len(np.unique(query_works))),
+        metrics=summarise(scores, query_works),
+        queries=tuple(rows),
+        missing=tuple(p.name for p in benchmark.missing if p.name not in set(scorer.names)),
+        unusable=_unusable(benchmark, scorer),
+        duplicates=tuple(tuple(p.name for p in group) for group in duplicates(trial.performances)),
+        files=_files(benchmark, trial, worst(rows)),
+    )
+
+
+def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
+    by_name = {p.name: p for p in benchmark.performances}
+    foreign = [name for name in scorer.names if name not in by_name]
+    if foreign:
+        raise BenchmarkError(
+            f"{len(foreign)} of the scored names are not in {benchmark.card.name}, "
+            f"{foreign[0]!r} first; it has names like {next(iter(by_name))!r}"
+        )
+    performances = tuple(by_name[name] for name in scorer.names)
+    _, work = np.unique([p.work for p in performances], return_inverse=True)
+    is_candidate = np.array([p.is_candidate for p in performances], bool)
+    is_query = np.array([p.is_query for p in performances], bool)
+    n_answers = np.bincount(work[is_candidate], minlength=work.max(initial=0) + 1)[work]
+    has_answer = n_answers - is_candidate > 0
+    if not (is_query & has_answer).any():
+        raise BenchmarkError(
+            f"none of the {len(performances)} performances of {benchmark.card.name} that can be "
+            f"scored has another performance of its work among them, so there is no figure"
+        )
+    return _Trial(
+        performances=performances,
+        work=work.astype(np.int64),
+        queries=np.flatnonzero(is_query & has_answer),
+        candidates=np.flatnonzero(is_candidate),
+        n_dropped=int((is_query & ~has_answer).sum()),
+        n_noise=int((is_candidate & ~is_query).sum()),
+    )
+
+
+def _score_all(trial: _Trial, scorer: Scorer) -> tuple[QueryScores, list[QueryRow]]:
+    parts, rows = [], []
+    for start in range(0, len(trial.queries), BLOCK_LENGTH):
+        queries = trial.queries[start : start + BLOCK_LENGTH]
+        scores = np.asarray(scorer.score(queries))[:, trial.candidates]  # (B, K)
+        relevant = trial.work[queries, None] == trial.work[trial.candidates]
+        own = _columns_of(queries, trial.candidates)
+        part = score_queries(scores, relevant, own)
+        parts.append(part)
+        rows += _rows(trial, scorer, queries, scores, part)
+    return QueryScores.join(parts), rows
+
+
+def _columns_of(queries: Ints, candidates: Ints) -> Ints:
+    """Find the column of each query among the candidates, -1 where it is not one."""
+    column = np.minimum(np.searchsorted(candidates, queries), len(candidates) - 1)
+    return np.where(candidates[column] == queries, column, -1)
+
+
+def _rows(
+    trial: _Trial,
+    scorer: Scorer,
+    queries: Ints,
+    scores: NDArray[np.floating],
+    part: QueryScores,
+) -> list[QueryRow]:
+    rows = []
+    for position, query in enumerate(queries):
+        others = trial.candidates != query
+        relevant = others & (trial.work[trial.candidates] == trial.work[query])
+        best = _best(trial, scores[position], relevant)
+        wrong = _best(trial, scores[position], others & ~relevant)
+        rows.append(
+            QueryRow(
+                query=trial.performances[query].name,
+                work=trial.performances[query].work,
+                n_relevant=int(part.n_relevant[position]),
+                average_precision=float(part.average_precision[position]),
+                first_rank=float(part.first_rank[position]),
+                hit1=float(part.hit1[position]),
+                best_relevant=_name(trial, best),
+                best_relevant_score=_finite(part.best_relevant[position]),
+                best_other=_name(trial, wrong),
+                best_other_score=_finite(part.best_other[position]),
+                length_ratio=_length_ratio(scorer.duration_s, int(query), best),
+                transposition=None if best is None else scorer.transposition(int(query), best),
+            )
+        )
+    return rows
+
+
+def _best(trial: _Trial, scores: NDArray[np.floating], chosen: NDArray[np.bool_]) -> int | None:
+    if not chosen.any():
+        return None
+    columns = np.flatnonzero(chosen)
+    return int(trial.candidates[columns[np.argmax(scores[columns])]])
+
+
+def _name(trial: _Trial, index: int | None) -> str | None:
+    return None if index is None else trial.performances[index].name
+
+
+def _finite(score: np.floating) -> float | None:
+    return float(score) if math.isfinite(score) else None
+
+
+def _length_ratio(
+    duration_s: NDArray[np.float64] | None, query: int, best: int | None
+) -> float | None:
+    """How many times longer the best relevant candidate is than the query."""
+    if duration_s is None or best is None or not duration_s[query] > 0:
+        return None
+    return _finite(duration_s[best] / duration_s[query])
+
+
+def _unusable(benchmark: Benchmark, scorer: Scorer) -> tuple[str, ...]:
+    scored = set(scorer.names)
+    return tuple(p.name for p in benchmark.present if p.name not in scored)
+
+
+def _counts(benchmark: Benchmark, trial: _Trial, n_cliques: int) -> Counts:
+    return Counts(
+        performances=len(benchmark.performances),
+        works=len({p.work for p in benchmark.performances}),
+        scored=len(trial.performances),
+        queries=len(trial.queries),
+        cliques=n_cliques,
+        candidates=len(trial.candidates),
+        noise=trial.n_noise,
+        dropped_queries=trial.n_dropped,
+        extra_files=len(benchmark.extra_files),
+    )
+
+
+def _files(benchmark: Benchmark, trial: _Trial, rows: list[QueryRow]) -> dict[str, str]:
+    named = {name for row in rows for name in (row.query, row.best_relevant, row.best_other)}
+    return {
+        p.name: benchmark.relative(p.path)
+        for p in trial.performances
+        if p.name in named and p.path is not None
+    }
