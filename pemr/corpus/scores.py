@@ -159,6 +159,44 @@ class Skipped:
     reason: str
 
 
+def pitch_class(name: str) -> int:
+    """Read a note name: a letter, then any number of sharps and flats.
+
+    Examples
+    --------
+    >>> pitch_class("Eb"), pitch_class("F#"), pitch_class("B--")
+    (3, 6, 9)
+
+    Raises
+    ------
+    ValueError
+        If it is no note name.
+    """
+    letter, signs = name[:1].upper(), name[1:]
+    if letter not in set("CDEFGAB") or set(signs) - set("#b-"):
+        raise ValueError(f"{name!r} is no note name; one is a letter A to G with sharps or flats")
+    natural = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter]
+    return (natural + signs.count("#") - signs.count("b") - signs.count("-")) % 12
+
+
+def plain_metre(numerator: int, denominator: int) -> tuple[int, int]:
+    """Reduce a time signature to the metres that are told apart here.
+
+    Cut time becomes four-four; six, nine or twelve quarters become bars of
+    three; a single beat a bar becomes four.
+
+    Examples
+    --------
+    >>> plain_metre(2, 2), plain_metre(6, 4), plain_metre(6, 8)
+    ((4, 4), (3, 4), (6, 8))
+    """
+    if (numerator, denominator) == (2, 2):
+        return 4, 4
+    if denominator == 4 and numerator in {6, 9, 12}:
+        return 3, 4
+    return (4 if numerator == 1 else numerator), denominator
+
+
 def monophonic(notes: Iterable[Note]) -> tuple[Note, ...]:
     """Keep one note at a time: the highest of those that start together, each cut at the next.
 
