@@ -10,12 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from indexer import AUDIO_SUFFIXES
 from retrieval.errors import BenchmarkError
-
-AUDIO_SUFFIXES = frozenset(
-    {".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp2", ".mp3", ".mp4", ".mpc", ".oga"}
-    | {".ogg", ".opus", ".wav", ".webm", ".wma", ".wv"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
