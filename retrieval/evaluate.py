@@ -52,7 +52,7 @@ class _Trial:
     queries: Ints  # (Q,)
     candidates: Ints  # (K,)
     n_dropped: int  # queries without a relevant candidate
-    n_noise: int  # candidates that never ask
+    n_noise: int  # candidates of works that never ask
 
 
 def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
@@ -110,6 +110,7 @@ def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
     is_query = np.array([p.is_query for p in performances], bool)
     n_answers = np.bincount(work[is_candidate], minlength=work.max(initial=0) + 1)[work]
     has_answer = n_answers - is_candidate > 0
+    asks = np.bincount(work[is_query], minlength=work.max(initial=0) + 1) > 0
     if not (is_query & has_answer).any():
         raise BenchmarkError(
             f"none of the {len(performances)} performances of {benchmark.card.name} that can be "
@@ -121,7 +122,7 @@ def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
         queries=np.flatnonzero(is_query & has_answer),
         candidates=np.flatnonzero(is_candidate),
         n_dropped=int((is_query & ~has_answer).sum()),
-        n_noise=int((is_candidate & ~is_query).sum()),
+        n_noise=int((is_candidate & ~asks[work]).sum()),
     )
 
 

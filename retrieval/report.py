@@ -69,7 +69,7 @@ class Counts:
     queries: int  # that were ranked
     cliques: int  # of these queries
     candidates: int
-    noise: int  # candidates that never ask
+    noise: int  # candidates of works that never ask
     dropped_queries: int  # without a relevant candidate
     extra_files: int  # audio that no list names
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from retrieval.benchmarks.base import Benchmark, Card
 from retrieval.errors import BenchmarkError
 
-_NAMES = ("folder",)
+_NAMES = ("covers80", "folder")
 
 
 def benchmark_names() -> tuple[str, ...]:
