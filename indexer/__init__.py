@@ -1,1 +1,100 @@
-"""Placeholder door."""
+"""A folder of music becomes a catalog that can be searched.
+
+The door of the room; what lies behind it is loaded when it is asked for, so that importing the
+room is quick.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from indexer.build import Plan, build, carry_out, plan
+    from indexer.catalog import Catalog
+    from indexer.duplicates import duplicate_groups
+    from indexer.embedder import Embedder, SegmentBatch
+    from indexer.errors import (
+        CatalogError,
+        CatalogWriteError,
+        FolderError,
+        ForeignEmbedderError,
+        IndexerError,
+        LabelError,
+        NewerSchemaError,
+        NoCatalogError,
+    )
+    from indexer.events import Added, Event, Missing, Removed, Skipped, Unchanged, Updated
+    from indexer.labels import label
+    from indexer.reembed import reembed
+    from indexer.rows import CatalogStats, Track
+    from indexer.scan import AUDIO_SUFFIXES, AudioFile, hash_audio
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Added",
+    "AudioFile",
+    "Catalog",
+    "CatalogError",
+    "CatalogStats",
+    "CatalogWriteError",
+    "Embedder",
+    "Event",
+    "FolderError",
+    "ForeignEmbedderError",
+    "IndexerError",
+    "LabelError",
+    "Missing",
+    "NewerSchemaError",
+    "NoCatalogError",
+    "Plan",
+    "Removed",
+    "SegmentBatch",
+    "Skipped",
+    "Track",
+    "Unchanged",
+    "Updated",
+    "build",
+    "carry_out",
+    "duplicate_groups",
+    "hash_audio",
+    "label",
+    "plan",
+    "reembed",
+]
+
+_HOMES = {
+    "build": "Plan build carry_out plan",
+    "catalog": "Catalog",
+    "duplicates": "duplicate_groups",
+    "embedder": "Embedder SegmentBatch",
+    "errors": "CatalogError CatalogWriteError FolderError ForeignEmbedderError IndexerError "
+    "LabelError NewerSchemaError NoCatalogError",
+    "events": "Added Event Missing Removed Skipped Unchanged Updated",
+    "labels": "label",
+    "reembed": "reembed",
+    "rows": "CatalogStats Track",
+    "scan": "AUDIO_SUFFIXES AudioFile hash_audio",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (a door opens on anything)
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class _Door(ModuleType):
+    """Keeps `indexer.build` the function, though a module of that name is loaded behind it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door

@@ -1,5 +1,4 @@
-"""What the indexer asks of an embedder: a file becomes batches of segments, segments become
-embeddings.
+"""What the indexer asks of an embedder: files to segments, segments to embeddings.
 
 Letters: S segments, F frequency bins, T frames, D embedding.
 """

@@ -1,0 +1,310 @@
+"""Folders into the catalog: scan → embed → store, file by file, in the order of the scan.
+
+A file that the catalog knows by size and date is left alone. Any other is hashed: a recording
+that is known by its hash is only described anew, or copied; what is left is embedded. Each file
+is stored in a transaction of its own, so a run that is cut short loses only what it was doing,
+and the next one goes on from there to the same end.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import cast
+
+from indexer.catalog import Catalog
+from indexer.embedder import Embedder
+from indexer.errors import FolderError
+from indexer.events import (
+    Added,
+    Event,
+    Missing,
+    Removed,
+    Skipped,
+    Unchanged,
+    Updated,
+    reason_of,
+)
+from indexer.pipeline import embed_files, n_readers
+from indexer.rows import Embedded, Known
+from indexer.scan import AudioFile, Unreachable, absolute, scan
+from indexer.tags import NO_TAGS, Tags, read_tags
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a build has before it.
+
+    Parameters
+    ----------
+    folders : tuple of Path
+        Where it looked.
+    found : tuple of AudioFile or Unreachable
+        What it found there, in order.
+    n_files : int
+        How many audio files these are.
+    n_unchanged : int
+        How many of them the catalog knows as they are.
+    """
+
+    folders: tuple[Path, ...]
+    found: tuple[AudioFile | Unreachable, ...]
+    n_files: int
+    n_unchanged: int
+
+
+def plan(catalog: Catalog, folders: Iterable[Path]) -> Plan:
+    """Scan folders and count what a build would have to do; nothing is read but names.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        What is known already.
+    folders : iterable of Path
+        Where to look.
+
+    Returns
+    -------
+    Plan
+        For `carry_out`.
+
+    Raises
+    ------
+    FolderError
+        If a folder is missing, unreadable, or holds no audio.
+    """
+    folders = tuple(absolute(folder) for folder in folders)
+    found = tuple(scan(folders))
+    files = [file for file in found if isinstance(file, AudioFile)]
+    same = {_likeness(known.file) for known in catalog.known() if known.is_embedded}
+    same |= {_likeness(skipped.file) for skipped in catalog.skipped()}
+    n_unchanged = sum(_likeness(file) in same for file in files)
+    return Plan(folders, found, len(files), n_unchanged)
+
+
+def build(
+    catalog: Catalog, embedder: Embedder, folders: Iterable[Path], *, prune: bool = False
+) -> Iterator[Event]:
+    """Bring the catalog up to date with some folders: `carry_out` of their `plan`."""
+    yield from carry_out(catalog, embedder, plan(catalog, folders), prune=prune)
+
+
+def carry_out(
+    catalog: Catalog, embedder: Embedder, plan: Plan, *, prune: bool = False
+) -> Iterator[Event]:
+    """Bring the catalog up to date with what was found.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Open for writing.
+    embedder : Embedder
+        The one that the catalog was opened with.
+    plan : Plan
+        What was found.
+    prune : bool
+        Whether tracks whose file is gone are deleted, and not just marked.
+
+    Yields
+    ------
+    Event
+        One per file found, after it was stored, then one per track whose file is gone.
+
+    Raises
+    ------
+    CatalogWriteError
+        If the catalog cannot be written; what was stored before is safe.
+    FolderError
+        If tracks are to be deleted and all of a folder's files are gone: its disk is probably
+        not mounted.
+    """
+    run = _Run(catalog, embedder, plan)
+    catalog.add_roots(plan.folders)
+    yield from run.files()
+    yield from run.vanished(prune=prune)
+
+
+def _likeness(file: AudioFile) -> tuple[Path, int, int]:
+    return file.path, file.size_bytes, file.mtime_ns
+
+
+class _Kind(Enum):
+    """What is to be done about a file."""
+
+    KEEP = auto()
+    SKIP = auto()
+    DESCRIBE = auto()
+    COPY = auto()
+    EMBED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One file, what is to be done about it, and what that needs."""
+
+    kind: _Kind
+    file: AudioFile
+    tags: Tags = NO_TAGS
+    known: Known | None = None
+    reason: str = ""
+
+    @property
+    def source(self) -> Path | None:
+        """What the pipeline has to decode."""
+        return self.file.path if self.kind is _Kind.EMBED else None
+
+
+class _Run:
+    """One build: decides what is to be done, has it done, and stores it.
+
+    Decisions run ahead of storing, so they rest on what was known at the start and on earlier
+    decisions alone, never on how far the pipeline has come.
+    """
+
+    def __init__(self, catalog: Catalog, embedder: Embedder, plan: Plan) -> None:
+        self._catalog = catalog
+        self._embedder = embedder
+        self._plan = plan
+        known = catalog.known()
+        self._known = {one.file.path: one for one in known}
+        self._skipped = {one.file.path: one for one in catalog.skipped()}
+        self._found = {found.path for found in plan.found}
+        self._heard = {one.file.audio_hash for one in known if one.is_embedded}
+        self._homeless: dict[str | None, deque[Known]] = {}
+        for one in known:
+            if one.is_embedded and one.file.path not in self._found:
+                self._homeless.setdefault(one.file.audio_hash, deque()).append(one)
+        self._renamed: set[Path] = set()
+
+    def files(self) -> Iterator[Event]:
+        """Yield an event per file found."""
+        with ThreadPoolExecutor(n_readers()) as pool:
+            steps = self._steps(pool)
+            done = embed_files(self._embedder, ((step, step.source) for step in steps))
+            try:
+                for step, outcome in done:
+                    yield self._store(step, outcome)
+            finally:
+                done.close()
+                pool.shutdown(cancel_futures=True)
+
+    def vanished(self, *, prune: bool) -> Iterator[Event]:
+        """Yield an event per track whose file is gone."""
+        gone = [one for path, one in self._known.items() if self._is_gone(path)]
+        if prune:
+            self._refuse_unmounted({one.file.path for one in gone})
+            self._catalog.delete(one.track_id for one in gone)
+        else:
+            newly = [one.track_id for one in gone if not one.is_missing]
+            self._catalog.mark_missing(newly, is_missing=True)
+        self._catalog.unskip(path for path in self._skipped if self._is_gone(path))
+        for one in gone:
+            yield Removed(one.file.path) if prune else Missing(one.file.path)
+
+    def _is_gone(self, path: Path) -> bool:
+        if path in self._found or path in self._renamed:
+            return False
+        above = set(path.parents)
+        if not above.intersection(self._plan.folders):
+            return False
+        return not above.intersection(self._unreachable)
+
+    @property
+    def _unreachable(self) -> set[Path]:
+        return {one.path for one in self._plan.found if isinstance(one, Unreachable)}
+
+    def _refuse_unmounted(self, gone: set[Path]) -> None:
+        for root in self._catalog.stats().roots:
+            below = {path for path in self._known if root in path.parents}
+            if below and below <= gone and not any(root in path.parents for path in self._found):
+                raise FolderError(root, "all of it is gone, so nothing was pruned; is it mounted?")
+
+    # Deciding
+
+    def _steps(self, pool: ThreadPoolExecutor) -> Iterator[_Step]:
+        """Decide in the order of the scan; files are read a little ahead, in other threads."""
+        ahead: deque[Callable[[], _Step]] = deque()
+        for found in self._plan.found:
+            ahead.append(self._begin(found, pool))
+            if len(ahead) > 2 * n_readers():
+                yield ahead.popleft()()
+        while ahead:
+            yield ahead.popleft()()
+
+    def _begin(
+        self, found: AudioFile | Unreachable, pool: ThreadPoolExecutor
+    ) -> Callable[[], _Step]:
+        if isinstance(found, Unreachable):
+            step = _Step(_Kind.SKIP, AudioFile(found.path, 0, 0), reason=found.reason)
+            return lambda: step
+        known = self._known.get(found.path)
+        if known is not None and known.is_embedded and _likeness(known.file) == _likeness(found):
+            kept = _Step(_Kind.KEEP, found, known=known)
+            return lambda: kept
+        skipped = self._skipped.get(found.path)
+        if skipped is not None and _likeness(skipped.file) == _likeness(found):
+            again = _Step(_Kind.SKIP, found, reason=skipped.reason)
+            return lambda: again
+        examined = pool.submit(_examine, found)
+        return lambda: self._decide(found, examined)
+
+    def _decide(self, found: AudioFile, examined: "Future[tuple[AudioFile, Tags]]") -> _Step:
+        try:
+            file, tags = examined.result()
+        except OSError as error:
+            return _Step(_Kind.SKIP, found, reason=reason_of(error))
+        known = self._known.get(file.path)
+        if known is not None and known.is_embedded and known.file.audio_hash == file.audio_hash:
+            return _Step(_Kind.DESCRIBE, file, tags, known)
+        homeless = self._homeless.get(file.audio_hash)
+        if homeless and known is None:
+            moved = homeless.popleft()
+            self._renamed.add(moved.file.path)
+            return _Step(_Kind.DESCRIBE, file, tags, moved)
+        if file.audio_hash in self._heard:
+            return _Step(_Kind.COPY, file, tags)
+        self._heard.add(file.audio_hash)
+        return _Step(_Kind.EMBED, file, tags)
+
+    # Storing
+
+    def _store(self, step: _Step, outcome: Embedded | Exception | None) -> Event:
+        file = step.file
+        if step.kind is _Kind.SKIP:
+            return Skipped(file.path, step.reason)
+        if step.known is not None:
+            return self._keep(step, step.known)
+        if step.kind is _Kind.COPY:
+            outcome = self._catalog.embedded(str(file.audio_hash))
+            if outcome is None:  # the one that it is a copy of could not be embedded, or is gone
+                ((_, outcome),) = embed_files(self._embedder, [(step, file.path)])
+        if not isinstance(outcome, Embedded):
+            return self._skip(file, cast(Exception, outcome))
+        track_id = self._catalog.store(file, step.tags, outcome)
+        return Added(file.path, track_id, outcome.duration_s, not len(outcome.vectors))
+
+    def _keep(self, step: _Step, known: Known) -> Event:
+        path = step.file.path
+        if step.kind is _Kind.DESCRIBE:
+            self._catalog.describe(known.track_id, step.file, step.tags)
+            return Updated(path, "retagged" if known.file.path == path else "renamed")
+        if known.is_missing:
+            self._catalog.mark_missing([known.track_id], is_missing=False)
+            self._catalog.unskip([path])
+        return Unchanged(path)
+
+    def _skip(self, file: AudioFile, error: Exception) -> Skipped:
+        reason = reason_of(error)
+        if isinstance(error, self._embedder.file_errors) and os.access(file.path, os.R_OK):
+            self._catalog.skip(file, reason)  # else it may be readable next time, unchanged
+        return Skipped(file.path, reason)
+
+
+def _examine(file: AudioFile) -> tuple[AudioFile, Tags]:
+    return file.hashed(), read_tags(file.path)

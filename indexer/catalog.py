@@ -1,0 +1,335 @@
+"""The catalog: tracks, segments and vectors of a collection, in one folder on disk.
+
+`catalog.db` holds everything; the vector files beside it are made from it (`indexer.repair`).
+What can be asked of it is in `indexer.reader`; here it is opened and written.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from indexer import database, repair, rows
+from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
+from indexer.reader import Reader
+from indexer.rows import Embedded, Ids
+from indexer.scan import AudioFile, absolute
+from indexer.schema import CatalogRow, TrackRow
+from indexer.tags import Tags
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+"""Ids in one statement; SQLite bounds them."""
+
+
+class Catalog(Reader):
+    """An open catalog; make it with `Catalog.open`, use it in a `with` statement.
+
+    A reader sees the state of the moment when it first looked, whatever is written meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        The catalog's folder.
+    engine : Engine
+        Its database.
+    lock : WriterLock or None
+        Held by a writer; None for a reader.
+    """
+
+    def __init__(self, path: Path, engine: Engine, lock: database.WriterLock | None) -> None:
+        super().__init__(path, engine, keeps_snapshot=lock is None)
+        self._lock = lock
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        embedder_name: str | None = None,
+        dim: int | None = None,
+        *,
+        create: bool = False,
+        read_only: bool = False,
+    ) -> Self:
+        """Open a catalog, or make one.
+
+        A writer brings the schema and the vector files up to date and keeps other writers out; a
+        reader writes nothing at all.
+
+        Parameters
+        ----------
+        path : Path
+            The catalog's folder.
+        embedder_name : str or None
+            The embedder to use it with; None where none is used.
+        dim : int or None
+            Length D of its embeddings; needed to make a catalog.
+        create : bool
+            Whether to make the catalog where there is none.
+        read_only : bool
+            Whether only to read.
+
+        Raises
+        ------
+        NoCatalogError
+            If there is none here, and none is to be made.
+        ForeignEmbedderError
+            If it was made by another embedder.
+        NewerSchemaError
+            If a newer pemr wrote it.
+        CatalogWriteError
+            If it is opened for writing and cannot be written, or another process is writing.
+        """
+        path = absolute(path)
+        new = None
+        if create:
+            if embedder_name is None or dim is None:
+                raise ValueError("a new catalog needs embedder_name and dim")
+            new = CatalogRow(id=1, embedder=embedder_name, dim=dim, generation=0)
+        elif not (path / "catalog.db").is_file():
+            raise NoCatalogError(path)
+        opened = cls._reader(path) if read_only else cls._writer(path, new)
+        if embedder_name not in {None, opened.embedder_name}:
+            opened._release()
+            raise ForeignEmbedderError(path, opened.embedder_name, str(embedder_name))
+        if not read_only:
+            opened.flush()
+        return opened
+
+    @classmethod
+    def _reader(cls, path: Path) -> Self:
+        engine = database.open_engine(path, read_only=True)
+        database.check_revision(engine, path)
+        return cls(path, engine, None)
+
+    @classmethod
+    def _writer(cls, path: Path, new: CatalogRow | None) -> Self:
+        with database.writing(path):
+            if new is not None:
+                path.mkdir(parents=True, exist_ok=True)
+            lock = database.WriterLock(path)
+            try:
+                engine = database.open_engine(path, read_only=False)
+                database.migrate(engine, path)
+                with Session(engine) as session, session.begin():
+                    if new is not None and rows.catalog_row(session) is None:
+                        repair.delete_indexes(path)
+                        session.add(new)
+                return cls(path, engine, lock)
+            except BaseException:
+                lock.release()
+                raise
+
+    @staticmethod
+    def embedder_of(path: Path) -> str:
+        """Name the embedder that a catalog was made with.
+
+        Raises
+        ------
+        NoCatalogError
+            If there is no catalog in this folder.
+        """
+        with Catalog.open(path, read_only=True) as catalog:
+            return catalog.embedder_name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except CatalogWriteError:
+            log.warning("the vector files are behind; the next `pemr index` rebuilds them")
+
+    def close(self) -> None:
+        """Write the vector files and let go of the folder.
+
+        Raises
+        ------
+        CatalogWriteError
+            If a vector file cannot be written; its rows are stored all the same.
+        """
+        try:
+            if self._lock is not None:
+                self.flush()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.close()
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    def flush(self) -> None:
+        """Write the vector files of the present state, where they are not there already.
+
+        Raises
+        ------
+        CatalogWriteError
+            If one cannot be written; the rows are stored all the same.
+        """
+        with database.writing(self.path):
+            if not repair.is_written(self.path, self._generation):
+                repair.write_indexes(self._loaded(), self.path, self._generation)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        if self._lock is None:
+            raise CatalogWriteError(self.path, "opened only to be read")
+        with database.writing(self.path), Session(self._engine) as session, session.begin():
+            yield session
+
+    def store(self, file: AudioFile, tags: Tags, embedded: Embedded) -> int:
+        """Store a recording, in place of what the catalog held of the same file.
+
+        Parameters
+        ----------
+        file : AudioFile
+            Hashed.
+        tags : Tags
+            What it says of itself.
+        embedded : Embedded
+            What the embedder made of it.
+
+        Returns
+        -------
+        int
+            The track's id, which a file keeps as long as it is in the catalog.
+        """
+        with self._writing() as session:
+            row = rows.track_at(session, file.path)
+            if row is None:
+                row, outdated = rows.insert_track(session, file, tags), rows.NO_IDS
+            else:
+                rows.describe(row, file, tags)
+                outdated = rows.segment_ids(session, [row.id])
+                rows.detach(session, [row.id])
+            rows.unskip(session, file.path)
+            segment_ids = rows.attach(session, row, embedded)
+            track_id, generation = row.id, rows.next_generation(session)
+        self._turn(generation, np.array([track_id]), outdated)
+        if self._indexes is not None:
+            self._indexes.add(track_id, segment_ids, embedded.vectors)
+        return track_id
+
+    def describe(self, track_id: int, file: AudioFile, tags: Tags) -> None:
+        """Note the new name, tags or date of a track whose audio is as it was."""
+        with self._writing() as session:
+            rows.describe(session.get_one(TrackRow, track_id), file, tags)
+            rows.unskip(session, file.path)
+
+    def skip(self, file: AudioFile, reason: str) -> None:
+        """Remember that a file cannot be indexed; a track that it was before is now missing."""
+        with self._writing() as session:
+            rows.skip(session, file, reason)
+            row = rows.track_at(session, file.path)
+            if row is not None:
+                row.is_missing = True
+
+    def unskip(self, paths: Iterable[Path]) -> None:
+        """Forget that some files could not be indexed."""
+        with self._writing() as session:
+            for path in paths:
+                rows.unskip(session, path)
+
+    def mark_missing(self, track_ids: Iterable[int], *, is_missing: bool) -> None:
+        """Note whose files are gone, or back; nothing else of them changes."""
+        with self._writing() as session:
+            for some in _batched(track_ids, _AT_ONCE):
+                rows.mark_missing(session, some, is_missing=is_missing)
+
+    def delete(self, track_ids: Iterable[int]) -> None:
+        """Delete some tracks with all that belongs to them; files are never touched."""
+        track_ids = list(track_ids)
+        if not track_ids:
+            return
+        segment_ids = [rows.NO_IDS]
+        with self._writing() as session:
+            for some in _batched(track_ids, _AT_ONCE):
+                segment_ids.append(rows.segment_ids(session, some))
+                rows.delete_tracks(session, some)
+            generation = rows.next_generation(session)
+        self._turn(generation, np.array(track_ids), np.concatenate(segment_ids))
+
+    def remove(self, path: Path) -> int:
+        """Delete the track of a file, or all tracks below a folder; files are never touched.
+
+        Returns
+        -------
+        int
+            How many tracks were deleted.
+        """
+        path = absolute(path)
+        with self._session() as session:
+            track_ids = rows.tracks_below(session, path)
+        self.delete(track_ids)
+        with self._writing() as session:
+            rows.forget_root(session, path)
+        return len(track_ids)
+
+    def add_roots(self, folders: Iterable[Path]) -> None:
+        """Note which folders the user asked to index."""
+        with self._writing() as session:
+            for folder in folders:
+                rows.add_root(session, absolute(folder))
+
+    def set_labels(self, works: Mapping[int, str]) -> None:
+        """Say which work some tracks are performances of; an older label is replaced."""
+        with self._writing() as session:
+            rows.set_labels(session, works)
+
+    def exchange(self, new: "Catalog") -> None:
+        """Take over another catalog's embedder and vectors, track by track, at one stroke.
+
+        Tracks that the other does not hold stay, without vectors.
+
+        Parameters
+        ----------
+        new : Catalog
+            The other catalog, of the same files.
+        """
+        with self._writing() as session:
+            about = session.get_one(CatalogRow, 1)
+            about.embedder, about.dim = new.embedder_name, new.dim
+            about.generation += 1
+            generation = about.generation
+            rows.detach_all(session)
+            for track in new.tracks():
+                row = rows.track_at(session, track.path)
+                embedded = new.embedded(track.audio_hash)
+                if row is not None and embedded is not None:
+                    rows.attach(session, row, embedded)
+                    session.expunge_all()
+        self.embedder_name, self.dim, self._generation = new.embedder_name, new.dim, generation
+        self._indexes = self._owners = None
+
+    def _turn(self, generation: int, track_ids: Ids, segment_ids: Ids) -> None:
+        """Follow a committed change of vectors: those of these ids are gone."""
+        self._generation = generation
+        self._owners = None
+        if self._indexes is not None:
+            self._indexes.remove(track_ids, segment_ids)
+
+
+def _batched(ids: Iterable[int], size: int) -> Iterator[list[int]]:
+    rest = iter(ids)
+    while some := list(islice(rest, size)):
+        yield some

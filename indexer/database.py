@@ -1,0 +1,229 @@
+"""`catalog.db` opened: pragmas, the writer's lock, and the schema brought up to date."""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from indexer.errors import (
+    CatalogError,
+    CatalogWriteError,
+    NewerSchemaError,
+    NoCatalogError,
+)
+from indexer.schema import REVISIONS
+
+_BUSY_TIMEOUT_S = 20.0
+
+
+class WriterLock:
+    """Lets one process at a time write to a catalog; the system frees it when the process ends.
+
+    SQLite's own lock on a file beside the catalog, which is held for as long as a writer lives:
+    that works wherever SQLite does, and leaves `catalog.db` open to readers.
+
+    Parameters
+    ----------
+    folder : Path
+        The catalog's folder.
+
+    Raises
+    ------
+    CatalogWriteError
+        If another process is writing, or the folder is read-only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = sqlite3.connect(folder / "writer.lock", timeout=0, isolation_level=None)
+        try:
+            self._connection.execute("PRAGMA journal_mode=MEMORY")
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            if "locked" in str(error):
+                reason = "another pemr is writing to it; wait for that to end, or stop it"
+                raise CatalogWriteError(folder, reason) from error
+            raise
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        self._connection.close()
+
+
+def open_engine(folder: Path, *, read_only: bool) -> Engine:
+    """Open the database of a catalog.
+
+    Parameters
+    ----------
+    folder : Path
+        The catalog's folder.
+    read_only : bool
+        Whether the file must not be touched; then it may lie on a disk that cannot be written.
+
+    Returns
+    -------
+    Engine
+        Its transactions begin when they say so, so that one reader sees one state.
+    """
+    return _engine(folder, _read_only_flags(folder) if read_only else "mode=rwc")
+
+
+def _read_only_flags(folder: Path) -> str:
+    """Find the flags that work: a write-ahead log cannot be read where no file can be made."""
+    try:
+        probe = _connect(folder, "mode=ro")
+        try:
+            probe.execute("SELECT 1 FROM sqlite_master").fetchone()
+        finally:
+            probe.close()
+    except sqlite3.OperationalError:
+        return "mode=ro&immutable=1"
+    return "mode=ro"
+
+
+def _connect(folder: Path, flags: str) -> sqlite3.Connection:
+    uri = f"file:{quote(bytes(folder / 'catalog.db'))}?{flags}"
+    return sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+
+
+def _engine(folder: Path, flags: str) -> Engine:
+    engine = create_engine("sqlite://", creator=lambda: _prepared(_connect(folder, flags), flags))
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
+    connection.execute("PRAGMA foreign_keys=ON")
+    if flags == "mode=rwc":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:  # no shared memory here: a network's file system
+            connection.execute("PRAGMA journal_mode=DELETE")
+    return connection
+
+
+def check_revision(engine: Engine, folder: Path) -> None:
+    """Make sure that a reader understands the schema.
+
+    Parameters
+    ----------
+    engine : Engine
+        From `open_engine`.
+    folder : Path
+        The catalog's folder, for the error.
+
+    Raises
+    ------
+    NoCatalogError
+        If the database is empty.
+    NewerSchemaError
+        If a newer pemr wrote it.
+    CatalogError
+        If an older pemr wrote it, or it is no database.
+    """
+    try:
+        revision = _revision(engine, folder)
+    except DBAPIError as error:
+        raise CatalogError(folder, f"catalog.db cannot be read: {error.orig}") from error
+    if revision is None:
+        raise NoCatalogError(folder)
+    if revision != REVISIONS[-1]:
+        raise CatalogError(folder, "made by an older pemr; `pemr index` brings it up to date")
+
+
+def migrate(engine: Engine, folder: Path) -> None:
+    """Bring the schema up to date; a new database gets all tables.
+
+    Parameters
+    ----------
+    engine : Engine
+        From `open_engine`, not read-only.
+    folder : Path
+        The catalog's folder, for the error.
+
+    Raises
+    ------
+    NewerSchemaError
+        If a newer pemr wrote it.
+    """
+    if _revision(engine, folder) == REVISIONS[-1]:
+        return
+    from alembic import command  # noqa: PLC0415 (slow to load, and seldom needed)
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    scripts = str(Path(__file__).with_name("migrations"))
+    config.set_main_option("script_location", scripts.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _revision(engine: Engine, folder: Path) -> str | None:
+    try:
+        with engine.begin() as connection:
+            tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
+            if "alembic_version" not in tables:
+                return None
+            query = "SELECT version_num FROM alembic_version"
+            revision: str | None = connection.exec_driver_sql(query).scalar()
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.OperationalError):
+            raise
+        raise CatalogError(folder, "catalog.db is damaged or no database") from error
+    if revision is not None and revision not in REVISIONS:
+        raise NewerSchemaError(folder)
+    return revision
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing into one sentence.
+
+    Parameters
+    ----------
+    folder : Path
+        The catalog's folder.
+
+    Yields
+    ------
+    None
+        While the caller writes.
+
+    Raises
+    ------
+    CatalogWriteError
+        If the disk is full, read-only or busy. What was stored before is safe.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise CatalogWriteError(folder, _reason(error.orig)) from error
+    except (OSError, sqlite3.OperationalError) as error:
+        raise CatalogWriteError(folder, _reason(error)) from error
+
+
+def _reason(error: BaseException | None) -> str:
+    text = str(error)
+    if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or "is full" in text:
+        return "the disk is full; what was stored is safe: make room, then run this again"
+    if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
+        return "it cannot be written here; choose another folder with --catalog"
+    if "readonly" in text or "unable to open" in text:
+        return "it cannot be written here; choose another folder with --catalog"
+    if "locked" in text:
+        return "another program holds it; wait for that to end, then run this again"
+    return f"it cannot be written: {text}"

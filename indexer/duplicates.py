@@ -1,0 +1,26 @@
+"""Tracks that hold the same recording, packet for packet."""
+
+from indexer.catalog import Catalog
+from indexer.rows import Track
+
+
+def duplicate_groups(catalog: Catalog) -> list[list[Track]]:
+    """Group the tracks whose audio is the same.
+
+    Names, tags and containers may differ; another encoding of the same recording counts as
+    another recording here, and a search finds it.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where to look.
+
+    Returns
+    -------
+    list of list of Track
+        Groups of two or more, each in order of path, in order of their first path.
+    """
+    groups: dict[str, list[Track]] = {}
+    for track in sorted(catalog.tracks(), key=lambda track: bytes(track.path)):
+        groups.setdefault(track.audio_hash, []).append(track)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,0 +1,207 @@
+"""What a catalog can be asked: its tracks, their segments, vectors and chroma, and what is near.
+
+This module and `indexer.catalog` are the only ones that open a Session.
+
+Letters: D embedding, S segments, N tracks with vectors, Q queries, K hits, T frames of chroma.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from indexer import repair, rows
+from indexer.errors import NoCatalogError
+from indexer.rows import CatalogStats, Embedded, Ids, Known, SkippedFile, Track, Vectors
+from indexer.scan import absolute
+from indexer.schema import TrackRow
+
+log = logging.getLogger(__name__)
+
+
+class Reader:
+    """The half of a `Catalog` that changes nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The catalog's folder.
+    engine : Engine
+        Its database.
+    keeps_snapshot : bool
+        Whether to see the state of the first look for good, whatever is written meanwhile.
+    """
+
+    def __init__(self, path: Path, engine: Engine, *, keeps_snapshot: bool) -> None:
+        self.path = path
+        self._engine = engine
+        self._snapshot = Session(engine) if keeps_snapshot else None
+        with self._session() as session:
+            about = rows.catalog_row(session)
+        if about is None:
+            raise NoCatalogError(path)
+        self.embedder_name = about.embedder
+        self.dim = about.dim
+        self._generation = about.generation
+        self._indexes: repair.Indexes | None = None
+        self._owners: tuple[Ids, Ids] | None = None
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        if self._snapshot is not None:
+            yield self._snapshot
+            return
+        with Session(self._engine) as session:
+            yield session
+
+    def tracks(self) -> list[Track]:
+        """List all tracks in the order in which they came."""
+        with self._session() as session:
+            return rows.tracks(session)
+
+    def track(self, track_id: int) -> Track:
+        """Look up one track.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this id.
+        """
+        with self._session() as session:
+            found = rows.tracks(session, TrackRow.id == track_id)
+        if not found:
+            raise KeyError(track_id)
+        return found[0]
+
+    def find(self, path: Path) -> Track | None:
+        """Look up the track of a file; None if the file is not in the catalog."""
+        with self._session() as session:
+            found = rows.tracks(session, TrackRow.path == os.fsencode(absolute(path)))
+        return found[0] if found else None
+
+    def find_audio(self, audio_hash: str) -> list[Track]:
+        """List the tracks that hold exactly this audio; several where there are copies."""
+        with self._session() as session:
+            return rows.tracks(session, TrackRow.audio_hash == audio_hash)
+
+    def embeddings(self, track_id: int) -> Vectors:
+        """Read the unit vectors of a track's segments in order of time, float32 (S, D)."""
+        with self._session() as session:
+            return rows.vectors(session, track_id, self.dim)
+
+    def segments(self, track_id: int) -> NDArray[np.float64]:
+        """Read start and end of a track's segments in seconds, float64 (S, 2)."""
+        with self._session() as session:
+            return rows.spans_s(session, track_id)
+
+    def chroma(self, track_id: int) -> NDArray[np.uint8]:
+        """Read the chroma of a track at 5 frames a second, uint8 (12, T)."""
+        with self._session() as session:
+            return rows.chroma(session, track_id)
+
+    def embedded(self, audio_hash: str) -> Embedded | None:
+        """Recall what the embedder made of this audio; None if it has not seen it."""
+        with self._session() as session:
+            track_id = rows.embedded_track(session, audio_hash)
+            return None if track_id is None else rows.embedded(session, track_id, self.dim)
+
+    def labels(self) -> dict[int, str]:
+        """Read the work of each labelled track by its id."""
+        with self._session() as session:
+            return rows.labels(session)
+
+    def known(self) -> list[Known]:
+        """List what is remembered of each track's file."""
+        with self._session() as session:
+            return rows.known(session)
+
+    def skipped(self) -> list[SkippedFile]:
+        """List the files that could not be indexed, each with its reason."""
+        with self._session() as session:
+            return rows.skipped(session)
+
+    def stats(self) -> CatalogStats:
+        """Count what the catalog holds."""
+        tracks = self.tracks()
+        with self._session() as session:
+            roots = tuple(rows.roots(session))
+        return CatalogStats(
+            embedder=self.embedder_name,
+            dim=self.dim,
+            generation=self._generation,
+            n_tracks=len(tracks),
+            n_segments=sum(track.n_segments for track in tracks),
+            n_silent=sum(track.is_silent for track in tracks),
+            n_missing=sum(track.is_missing for track in tracks),
+            n_skipped=len(self.skipped()),
+            n_labelled=len(self.labels()),
+            duration_s=sum(track.duration_s for track in tracks),
+            size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
+            roots=roots,
+        )
+
+    # Searching
+
+    def track_embeddings(self) -> tuple[Ids, Vectors]:
+        """Give one unit vector per track: the mean of its normalised segment embeddings.
+
+        Returns
+        -------
+        ids : int64 array, shape (N,)
+            Ascending; silent tracks are absent.
+        vectors : float32 array, shape (N, D)
+            In the same order.
+        """
+        index = self._loaded().tracks
+        order = np.argsort(index.ids)
+        return index.ids[order], index.vectors[order]
+
+    def search_tracks(self, embeddings: Vectors, n_hits: int) -> tuple[Ids, Vectors]:
+        """Find the tracks whose vectors are nearest to each query; see `VectorIndex.search`."""
+        return self._loaded().tracks.search(embeddings, n_hits)
+
+    def search_segments(self, embeddings: Vectors, n_hits: int) -> tuple[Ids, Vectors]:
+        """Find the segments whose vectors are nearest to each query; see `VectorIndex.search`."""
+        return self._loaded().segments.search(embeddings, n_hits)
+
+    def tracks_of(self, segment_ids: Ids) -> Ids:
+        """Name the track of each segment, in an array of the same shape.
+
+        Raises
+        ------
+        KeyError
+            If an id is no segment of this catalog.
+        """
+        held, owners = self._segment_owners()
+        places = np.searchsorted(held, segment_ids)
+        inside = np.minimum(places, max(len(held) - 1, 0))
+        if np.size(segment_ids) and (not len(held) or (held[inside] != segment_ids).any()):
+            raise KeyError("no such segment in this catalog")
+        found: Ids = owners[inside] if len(held) else np.empty(np.shape(segment_ids), np.int64)
+        return found
+
+    def _segment_owners(self) -> tuple[Ids, Ids]:
+        if self._owners is None:
+            with self._session() as session:
+                self._owners = rows.owners(session)
+        return self._owners
+
+    def _loaded(self) -> repair.Indexes:
+        if self._indexes is None:
+            held, owners = self._segment_owners()
+            self._indexes = repair.read_indexes(
+                self.path, self._generation, self.dim, held, np.unique(owners)
+            )
+        if self._indexes is None:
+            log.debug("rebuilding the vector index of generation %d", self._generation)
+            with self._session() as session:
+                self._indexes = repair.rebuild_indexes(
+                    rows.all_vectors(session, self.dim), self.dim
+                )
+        return self._indexes

@@ -1,0 +1,361 @@
+"""The statements of the catalog: a Session and plain values in, plain values out.
+
+Nothing here opens a Session; `indexer.catalog` does, and decides what shares a transaction.
+
+Letters: D embedding, S segments, T frames of chroma.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from indexer.scan import AudioFile
+from indexer.schema import (
+    CatalogRow,
+    ChromaRow,
+    EmbeddingRow,
+    LabelRow,
+    RootRow,
+    SegmentRow,
+    SkipRow,
+    TrackRow,
+)
+from indexer.tags import Tags
+
+Ids = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+NO_IDS: Ids = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One audio file of the catalog."""
+
+    id: int
+    path: Path
+    title: str
+    artist: str | None
+    album: str | None
+    duration_s: float
+    is_silent: bool
+    is_missing: bool
+    n_segments: int
+    audio_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog remembers of a file, to tell whether it has changed."""
+
+    track_id: int
+    file: AudioFile
+    is_missing: bool
+    is_embedded: bool
+    """Whether it has been through this catalog's embedder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file that could not be indexed, and why."""
+
+    file: AudioFile
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A recording after the embedder.
+
+    Parameters
+    ----------
+    vectors : float32 array, shape (S, D)
+        Unit embeddings of the segments in order of time; S is 0 for a silent recording.
+    spans_s : float64 array, shape (S, 2)
+        Start and end of each segment in seconds.
+    chroma : uint8 array, shape (12, T)
+        At 5 frames a second.
+    duration_s : float
+        How long the recording is.
+    """
+
+    vectors: Vectors
+    spans_s: NDArray[np.float64]
+    chroma: NDArray[np.uint8]
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogStats:
+    """A catalog in figures."""
+
+    embedder: str
+    dim: int
+    generation: int
+    n_tracks: int
+    n_segments: int
+    n_silent: int
+    n_missing: int
+    n_skipped: int
+    n_labelled: int
+    duration_s: float
+    size_bytes: int
+    roots: tuple[Path, ...]
+
+
+def catalog_row(session: Session) -> CatalogRow | None:
+    """Look up what the catalog is made with; None in one that is not made yet."""
+    return session.get(CatalogRow, 1)
+
+
+def next_generation(session: Session) -> int:
+    """Count one more change to the vectors."""
+    row = session.get_one(CatalogRow, 1)
+    row.generation += 1
+    return row.generation
+
+
+def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
+    """List the tracks that meet some conditions, by id."""
+    n_segments = (
+        select(func.count(SegmentRow.id))
+        .where(SegmentRow.track_id == TrackRow.id)
+        .correlate(TrackRow)
+        .scalar_subquery()
+    )
+    statement = select(TrackRow, n_segments).where(*conditions).order_by(TrackRow.id)
+    return [_track(row, n) for row, n in session.execute(statement)]
+
+
+def _track(row: TrackRow, n_segments: int) -> Track:
+    return Track(
+        row.id,
+        Path(os.fsdecode(row.path)),
+        row.title,
+        row.artist,
+        row.album,
+        row.duration_s,
+        row.is_silent,
+        row.is_missing,
+        n_segments,
+        row.audio_hash,
+    )
+
+
+def known(session: Session) -> list[Known]:
+    """List what is remembered of each track's file, by id."""
+    statement = select(TrackRow, ChromaRow.track_id.is_not(None)).outerjoin(
+        ChromaRow, ChromaRow.track_id == TrackRow.id
+    )
+    return [
+        Known(row.id, _file(row), row.is_missing, is_embedded)
+        for row, is_embedded in session.execute(statement.order_by(TrackRow.id))
+    ]
+
+
+def _file(row: TrackRow) -> AudioFile:
+    return AudioFile(Path(os.fsdecode(row.path)), row.size_bytes, row.mtime_ns, row.audio_hash)
+
+
+def skipped(session: Session) -> list[SkippedFile]:
+    """List the files that could not be indexed, by path."""
+    return [
+        SkippedFile(
+            AudioFile(Path(os.fsdecode(row.path)), row.size_bytes, row.mtime_ns), row.reason
+        )
+        for row in session.scalars(select(SkipRow).order_by(SkipRow.path))
+    ]
+
+
+def skip(session: Session, file: AudioFile, reason: str) -> None:
+    """Remember that a file could not be indexed."""
+    path = os.fsencode(file.path)
+    session.merge(
+        SkipRow(path=path, size_bytes=file.size_bytes, mtime_ns=file.mtime_ns, reason=reason)
+    )
+
+
+def unskip(session: Session, path: Path) -> None:
+    """Forget that a file could not be indexed."""
+    session.execute(delete(SkipRow).where(SkipRow.path == os.fsencode(path)))
+
+
+def roots(session: Session) -> list[Path]:
+    """List the folders that the user asked to index."""
+    found = session.scalars(select(RootRow.path).order_by(RootRow.path))
+    return [Path(os.fsdecode(path)) for path in found]
+
+
+def add_root(session: Session, path: Path) -> None:
+    """Note a folder that the user asked to index."""
+    if path not in roots(session):
+        session.add(RootRow(path=os.fsencode(path)))
+
+
+def forget_root(session: Session, path: Path) -> None:
+    """Forget a folder that the user asked to index."""
+    session.execute(delete(RootRow).where(RootRow.path == os.fsencode(path)))
+
+
+def track_at(session: Session, path: Path) -> TrackRow | None:
+    """Look up the row of a file."""
+    return session.scalar(select(TrackRow).where(TrackRow.path == os.fsencode(path)))
+
+
+def embedded_track(session: Session, audio_hash: str) -> int | None:
+    """Find the first track that holds this audio and has been through the embedder."""
+    statement = select(TrackRow.id).join(ChromaRow, ChromaRow.track_id == TrackRow.id)
+    return session.scalar(statement.where(TrackRow.audio_hash == audio_hash).order_by(TrackRow.id))
+
+
+def insert_track(session: Session, file: AudioFile, tags: Tags) -> TrackRow:
+    """Make the row of a file."""
+    row = TrackRow(duration_s=0.0, is_silent=False)  # `attach` knows them
+    describe(row, file, tags)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def describe(row: TrackRow, file: AudioFile, tags: Tags) -> None:
+    """Write what a file and its tags say into its row."""
+    if file.audio_hash is None:
+        raise ValueError(f"{file.path} has not been hashed")
+    row.path = os.fsencode(file.path)
+    row.path_text = row.path.decode("utf-8", "replace")
+    row.size_bytes, row.mtime_ns, row.audio_hash = file.size_bytes, file.mtime_ns, file.audio_hash
+    row.title, row.artist, row.album = tags.title, tags.artist, tags.album
+    row.is_missing = False
+
+
+def attach(session: Session, row: TrackRow, embedded: Embedded) -> Ids:
+    """Store what the embedder made of a track; returns the ids of its segments."""
+    row.duration_s = embedded.duration_s
+    row.is_silent = not len(embedded.vectors)
+    segments = [
+        SegmentRow(track_id=row.id, start_s=float(start_s), end_s=float(end_s))
+        for start_s, end_s in embedded.spans_s
+    ]
+    session.add_all(segments)
+    vectors = np.ascontiguousarray(embedded.vectors, dtype="<f4")
+    if len(vectors):
+        session.add(EmbeddingRow(track_id=row.id, vectors=vectors.tobytes()))
+    frames = zlib.compress(np.ascontiguousarray(embedded.chroma, dtype=np.uint8).tobytes(), 6)
+    session.add(ChromaRow(track_id=row.id, frames=frames))
+    session.flush()
+    return np.array([segment.id for segment in segments], dtype=np.int64)
+
+
+def detach(session: Session, track_ids: Sequence[int]) -> None:
+    """Delete what an embedder made of some tracks; the tracks stay."""
+    for table in (SegmentRow, EmbeddingRow, ChromaRow):
+        session.execute(delete(table).where(table.track_id.in_(track_ids)))
+
+
+def detach_all(session: Session) -> None:
+    """Delete what the embedder made of all tracks; the tracks stay."""
+    for table in (SegmentRow, EmbeddingRow, ChromaRow):
+        session.execute(delete(table))
+
+
+def embedded(session: Session, track_id: int, dim: int) -> Embedded:
+    """Recall what the embedder made of a track."""
+    row = session.get_one(TrackRow, track_id)
+    return Embedded(
+        vectors(session, track_id, dim),
+        spans_s(session, track_id),
+        chroma(session, track_id),
+        row.duration_s,
+    )
+
+
+def vectors(session: Session, track_id: int, dim: int) -> Vectors:
+    """Read the embeddings of a track, float32 (S, D)."""
+    row = session.get(EmbeddingRow, track_id)
+    return _vectors(row.vectors if row is not None else b"", dim)
+
+
+def _vectors(blob: bytes, dim: int) -> Vectors:
+    return np.frombuffer(blob, dtype="<f4").reshape(-1, dim).astype(np.float32, copy=False)
+
+
+def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
+    """Read start and end of a track's segments in seconds, float64 (S, 2)."""
+    statement = select(SegmentRow.start_s, SegmentRow.end_s).where(SegmentRow.track_id == track_id)
+    found = session.execute(statement.order_by(SegmentRow.id)).all()
+    return np.array([tuple(span) for span in found], dtype=np.float64).reshape(-1, 2)
+
+
+def chroma(session: Session, track_id: int) -> NDArray[np.uint8]:
+    """Read the chroma of a track, uint8 (12, T)."""
+    row = session.get(ChromaRow, track_id)
+    frames = zlib.decompress(row.frames) if row is not None else b""
+    return np.frombuffer(frames, dtype=np.uint8).reshape(12, -1)
+
+
+def owners(session: Session) -> tuple[Ids, Ids]:
+    """Ids of all segments, ascending, and of the track that each belongs to."""
+    statement = select(SegmentRow.id, SegmentRow.track_id).order_by(SegmentRow.id)
+    pairs = np.array([tuple(pair) for pair in session.execute(statement)], dtype=np.int64)
+    pairs = pairs.reshape(-1, 2)
+    return pairs[:, 0].copy(), pairs[:, 1].copy()
+
+
+def all_vectors(session: Session, dim: int) -> Iterator[tuple[int, Ids, Vectors]]:
+    """Track id, segment ids and vectors of every track that has segments."""
+    segment_ids, track_ids = owners(session)
+    order = np.argsort(track_ids, kind="stable")
+    segment_ids, track_ids = segment_ids[order], track_ids[order]
+    statement = select(EmbeddingRow.track_id, EmbeddingRow.vectors)
+    rows = session.execute(
+        statement.order_by(EmbeddingRow.track_id).execution_options(yield_per=256)
+    )
+    for track_id, blob in rows:
+        first, end = np.searchsorted(track_ids, [track_id, track_id + 1])
+        yield track_id, segment_ids[first:end], _vectors(blob, dim)
+
+
+def tracks_below(session: Session, path: Path) -> list[int]:
+    """Ids of the track at this path, or of all tracks in this folder."""
+    exact = os.fsencode(path)
+    folder = exact.rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)
+    after = folder[:-1] + bytes([folder[-1] + 1])
+    is_below = (TrackRow.path > folder) & (TrackRow.path < after)
+    statement = select(TrackRow.id).where((TrackRow.path == exact) | is_below)
+    return list(session.scalars(statement.order_by(TrackRow.id)))
+
+
+def segment_ids(session: Session, track_ids: Sequence[int]) -> Ids:
+    """List the segments of some tracks."""
+    statement = select(SegmentRow.id).where(SegmentRow.track_id.in_(track_ids))
+    return np.array(session.scalars(statement).all(), dtype=np.int64)
+
+
+def delete_tracks(session: Session, track_ids: Sequence[int]) -> None:
+    """Delete some tracks with all that belongs to them."""
+    session.execute(delete(TrackRow).where(TrackRow.id.in_(track_ids)))
+
+
+def mark_missing(session: Session, track_ids: Sequence[int], *, is_missing: bool) -> None:
+    """Note whether the files of some tracks are gone."""
+    statement = update(TrackRow).where(TrackRow.id.in_(track_ids))
+    session.execute(statement.values(is_missing=is_missing))
+
+
+def labels(session: Session) -> dict[int, str]:
+    """Read the work of each labelled track."""
+    found = session.execute(select(LabelRow.track_id, LabelRow.work).order_by(LabelRow.track_id))
+    return {row.track_id: row.work for row in found}
+
+
+def set_labels(session: Session, works: Mapping[int, str]) -> None:
+    """Label some tracks, in place of what they were labelled before."""
+    for track_id, work in works.items():
+        session.merge(LabelRow(track_id=track_id, work=work))

@@ -1,0 +1,224 @@
+"""Folders to audio files, and an audio file to the hash that tells recordings apart.
+
+Paths stay as the file system has them: names that are not valid UTF-8 come as the surrogate
+escapes of `os.fsdecode`, and `os.fsencode` gives the bytes back.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import av.error
+
+from indexer.errors import FolderError
+
+_SOUND = "aac ac3 aif aifc aiff amr ape au caf dts flac m4a m4b mka mp2 mp3 mpc oga ogg opus snd"
+_FILM = "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg ogv ts webm wmv"
+AUDIO_SUFFIXES = frozenset(
+    f".{name}" for name in f"{_SOUND} spx tak tta wav wave wma wv {_FILM}".split()
+)
+"""What is taken for audio, by the end of its name; films count, for their sound."""
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFile:
+    """One file that looks like audio, with what tells whether it has changed.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute; symbolic links in it are kept.
+    size_bytes : int
+        Its size.
+    mtime_ns : int
+        When it was last written, in nanoseconds since 1970.
+    audio_hash : str or None
+        What `hash_audio` says; None until somebody has read the file.
+    """
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+    audio_hash: str | None = None
+
+    def hashed(self) -> "AudioFile":
+        """Read the file, and return the same record with its hash."""
+        return replace(self, audio_hash=hash_audio(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A file or folder that the scan came upon and could not look at."""
+
+    path: Path
+    reason: str
+
+
+def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
+    """Find the audio below some folders, each folder and each path once.
+
+    Real folders are walked in order of their names before linked ones, so a folder that can be
+    reached both ways is found under its own name, and a loop of links ends. Hidden files and
+    folders, and the `._` shadows that macOS leaves on other disks, are passed over.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Where to look.
+
+    Yields
+    ------
+    AudioFile or Unreachable
+        In an order that depends on the names alone.
+
+    Raises
+    ------
+    FolderError
+        If one of the folders is missing, is no folder, cannot be read, or holds no audio file.
+    """
+    tops = [absolute(folder) for folder in folders]
+    for top in tops:
+        _check(top)
+    walk = _Walk()
+    for top in tops:
+        n_found = 0
+        for found in walk.below(top):
+            n_found += isinstance(found, AudioFile)
+            yield found
+        if not n_found and not walk.has_entered_within(top):
+            raise FolderError(top, "no audio file in this folder; is its disk mounted?")
+
+
+def absolute(path: Path) -> Path:
+    """Make a path absolute and tidy without following its links."""
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (Path.absolute keeps "..")
+
+
+def hash_audio(path: Path) -> str:
+    """Hash the compressed audio of a file, so that new tags or a new name change nothing.
+
+    The packets of the audio stream that players would choose are hashed as they are stored;
+    nothing is decoded. A file in which no packet can be found is hashed byte by byte.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    try:
+        digest = _hash_packets(path)
+    except (av.error.FFmpegError, ValueError):
+        digest = None
+    return digest or _hash_bytes(path)
+
+
+def _hash_packets(path: Path) -> str | None:
+    digest = hashlib.blake2b(digest_size=16)
+    n_bytes = 0
+    with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            return None
+        for packet in container.demux(stream):
+            digest.update(packet)
+            n_bytes += packet.size
+    return digest.hexdigest() if n_bytes else None
+
+
+def _hash_bytes(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check(folder: Path) -> None:
+    if not folder.exists():
+        raise FolderError(folder, "no such folder")
+    if not folder.is_dir():
+        raise FolderError(folder, "this is a file, not a folder")
+    try:
+        with os.scandir(folder):
+            pass
+    except OSError as error:
+        raise FolderError(folder, f"cannot be read: {error.strerror}") from error
+
+
+class _Walk:
+    """Depth first over folders; remembers what it has seen, by device and inode."""
+
+    def __init__(self) -> None:
+        self._entered: dict[tuple[int, int], Path] = {}
+        self._paths: set[Path] = set()
+
+    def has_entered_within(self, top: Path) -> bool:
+        """Whether audio below this folder was already found by way of another."""
+        return any(path == top or top in path.parents for path in self._paths)
+
+    def below(self, top: Path) -> Iterator[AudioFile | Unreachable]:
+        waiting = [top]
+        while waiting:
+            links: list[Path] = []
+            for folder in waiting:
+                yield from self._walk(folder, links)
+            waiting = links
+
+    def _walk(self, folder: Path, links: list[Path]) -> Iterator[AudioFile | Unreachable]:
+        stack = [folder]
+        while stack:
+            here = stack.pop()
+            try:
+                if not self._enter(here):
+                    continue
+                entries = self._entries(here)
+            except OSError as error:
+                yield Unreachable(here, f"cannot be read: {error.strerror}")
+                continue
+            folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            stack.extend(here / entry.name for entry in reversed(folders))
+            for entry in entries:
+                if entry.is_symlink() and entry.is_dir():
+                    links.append(here / entry.name)
+                elif entry.is_symlink() and not (here / entry.name).exists():
+                    yield Unreachable(here / entry.name, "a link that leads nowhere")
+                elif Path(entry.name).suffix.lower() in AUDIO_SUFFIXES and not entry.is_dir():
+                    yield from self._look(here / entry.name)
+
+    def _enter(self, folder: Path) -> bool:
+        status = folder.stat()
+        key = (status.st_dev, status.st_ino)
+        if key in self._entered:
+            return False
+        self._entered[key] = folder
+        return True
+
+    @staticmethod
+    def _entries(folder: Path) -> list[os.DirEntry[str]]:
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not entry.name.startswith(".")]
+        return sorted(seen, key=lambda entry: os.fsencode(entry.name))
+
+    def _look(self, path: Path) -> Iterator[AudioFile | Unreachable]:
+        try:
+            status = path.stat()
+        except OSError as error:
+            yield Unreachable(path, f"cannot be read: {error.strerror}")
+            return
+        self._paths.add(path)
+        yield AudioFile(path, status.st_size, status.st_mtime_ns)

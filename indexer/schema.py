@@ -1,0 +1,117 @@
+"""The tables of `catalog.db`.
+
+Vectors are kept as float32, as they are compared: half precision would save half of the file and
+move scores by 1e-3, which is more than separates neighbours in a ranking.
+"""
+
+from sqlalchemy import ForeignKey, Index, LargeBinary
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+REVISIONS = ("0001",)
+"""Every schema that this program can read or bring up to date, oldest first."""
+
+
+class Base(DeclarativeBase):
+    """Holds the tables' metadata."""
+
+
+class CatalogRow(Base):
+    """The one row that says what this catalog is made with."""
+
+    __tablename__ = "catalog"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    embedder: Mapped[str]
+    dim: Mapped[int]
+    generation: Mapped[int]
+    """Counts every change to the vectors; names the vector files that agree with them."""
+
+
+class RootRow(Base):
+    """A folder that the user asked to index."""
+
+    __tablename__ = "root"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[bytes] = mapped_column(unique=True)
+
+
+class TrackRow(Base):
+    """An audio file."""
+
+    __tablename__ = "track"
+    __table_args__ = (Index("ix_track_audio_hash", "audio_hash"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[bytes] = mapped_column(unique=True)
+    """As the file system has it; SQLite's TEXT refuses names that are not UTF-8."""
+    path_text: Mapped[str]
+    """The same to be read by people, with replacement characters where it must."""
+    size_bytes: Mapped[int]
+    mtime_ns: Mapped[int]
+    audio_hash: Mapped[str]
+    title: Mapped[str]
+    artist: Mapped[str | None]
+    album: Mapped[str | None]
+    duration_s: Mapped[float]
+    is_silent: Mapped[bool]
+    is_missing: Mapped[bool]
+
+
+class SegmentRow(Base):
+    """A stretch of a track that has an embedding; in order of time by id."""
+
+    __tablename__ = "segment"
+    __table_args__ = (Index("ix_segment_track_id", "track_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("track.id", ondelete="CASCADE"))
+    start_s: Mapped[float]
+    end_s: Mapped[float]
+
+
+class EmbeddingRow(Base):
+    """The vectors of a track's segments, in the order of their ids: float32 (S, D), raw."""
+
+    __tablename__ = "embedding"
+
+    track_id: Mapped[int] = mapped_column(
+        ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
+    )
+    vectors: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ChromaRow(Base):
+    """The chroma of a track: uint8 (12, T) at 5 frames a second, deflated.
+
+    Every track that has been through the embedder has this row, silent ones too.
+    """
+
+    __tablename__ = "chroma"
+
+    track_id: Mapped[int] = mapped_column(
+        ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
+    )
+    frames: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LabelRow(Base):
+    """Which work a track is a performance of, as the user says."""
+
+    __tablename__ = "label"
+
+    track_id: Mapped[int] = mapped_column(
+        ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
+    )
+    work: Mapped[str]
+
+
+class SkipRow(Base):
+    """A file that could not be indexed; not tried again before it changes."""
+
+    __tablename__ = "skip"
+
+    path: Mapped[bytes] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int]
+    mtime_ns: Mapped[int]
+    reason: Mapped[str]
