@@ -27,19 +27,16 @@ class MelConfig:
     sample_rate: int = 22_050  # Hz
     filter_rate: int = 16_000  # Hz that the mel filters are laid out for (§1)
     segment_length: int = 59_049  # samples in a crop, 3^10
-    n_fft: int = 256  # samples
-    hop_length: int = 128  # samples
-    n_mels: int = 128
 
     def __post_init__(self) -> None:
-        _check(self, "segment_length", self.segment_length > self.n_fft, "above n_fft")
-        _check(self, "hop_length", 0 < self.hop_length <= self.n_fft, "in 1..n_fft")
-        _check(self, "n_mels", self.n_mels > 0, "positive")
+        _check(self, "sample_rate", self.sample_rate > 0, "positive")
+        _check(self, "filter_rate", self.filter_rate > 0, "positive")
+        _check(self, "segment_length", self.segment_length > 256, "above one Fourier transform")
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Frequency bins F and frames T of one crop."""
-        return self.n_mels, self.segment_length // self.hop_length + 1
+        """Frequency bins F and frames T of one crop: 128 mel bands, a frame every 128 samples."""
+        return 128, self.segment_length // 128 + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +231,8 @@ def _value(hint: Any, value: Any) -> Any:  # noqa: ANN401 (any type, any plain v
         return _build(_member(hint, value), value)
     if dataclasses.is_dataclass(hint):
         return _build(hint, value)
+    if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+        raise ValueError(f"no kind {value!r} is known, only {typing.get_args(hint)}")
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         return tuple(_value(inner, item) for item in value)

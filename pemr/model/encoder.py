@@ -1,0 +1,89 @@
+"""Spectrogram → feature h, by whichever encoder a config asks for.
+
+An encoder is a module with an attribute `dim` that maps (B, F, T) to (B, dim).
+
+Letters: B batch, C channels, F frequency bins, T frames.
+"""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from pemr.config import Config, FcnConfig
+
+
+def build_encoder(config: Config) -> nn.Module:
+    """Build the encoder of a config with fresh weights.
+
+    Parameters
+    ----------
+    config : Config
+        Its `encoder` says which, its `front_end` the shape that it reads.
+
+    Returns
+    -------
+    Module
+        With an attribute `dim`, the length of its features.
+
+    Raises
+    ------
+    ValueError
+        If the pooling leaves nothing of the front end's shape.
+    """
+    return FcnEncoder(config.front_end.shape, config.encoder)
+
+
+class FcnEncoder(nn.Module):
+    """The fully convolutional network of the paper, after Choi et al.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Frequency bins F and frames T of what it reads.
+    config : FcnConfig
+        Channels and pooling of each stage.
+
+    References
+    ----------
+    .. [1] Choi, Fazekas and Sandler, "Automatic tagging using deep
+       convolutional neural networks", ISMIR 2016.
+    """
+
+    def __init__(self, shape: tuple[int, int], config: FcnConfig) -> None:
+        super().__init__()
+        n_bins, n_frames = shape
+        stages: list[nn.Module] = []
+        n_inputs = 1
+        for n_channels, pool in zip(config.channels, config.pools, strict=True):
+            stages.append(_stage(n_inputs, n_channels, pool))
+            n_bins, n_frames, n_inputs = n_bins // pool[0], n_frames // pool[1], n_channels
+        if not n_bins * n_frames:
+            raise ValueError(f"FcnConfig.pools {config.pools} leave nothing of {shape}")
+        self.input_norm = nn.BatchNorm2d(1)
+        self.stages = nn.Sequential(*stages)
+        self.dim = n_inputs * n_bins * n_frames
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Encode spectrograms of the shape that the encoder was built for.
+
+        Parameters
+        ----------
+        spectrogram : float tensor, shape (B, F, T)
+            In dB.
+
+        Returns
+        -------
+        float tensor, shape (B, dim)
+            h of the paper: 512 values for 128 bins and 462 frames.
+        """
+        normed = self.input_norm(spectrogram[:, None])  # (B, 1, F, T)
+        return cast(Tensor, self.stages(normed).flatten(1))
+
+
+def _stage(n_inputs: int, n_outputs: int, pool: tuple[int, int]) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_inputs, n_outputs, 3, padding=1),
+        nn.BatchNorm2d(n_outputs),
+        nn.ReLU(),
+        nn.MaxPool2d(pool),
+    )
