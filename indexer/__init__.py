@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from indexer.labels import label
     from indexer.reembed import reembed
     from indexer.rows import CatalogStats, Track
-    from indexer.scan import AUDIO_SUFFIXES, AudioFile, hash_audio
+    from indexer.scan import AUDIO_SUFFIXES, AudioFile, hash_audio, scan
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -61,6 +61,7 @@ __all__ = [
     "label",
     "plan",
     "reembed",
+    "scan",
 ]
 
 _HOMES = {
@@ -74,7 +75,7 @@ _HOMES = {
     "labels": "label",
     "reembed": "reembed",
     "rows": "CatalogStats Track",
-    "scan": "AUDIO_SUFFIXES AudioFile hash_audio",
+    "scan": "AUDIO_SUFFIXES AudioFile hash_audio scan",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
