@@ -7,6 +7,7 @@ Letters: Q queries, N performances that can be scored, K candidates, B queries o
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,8 +52,8 @@ class _Trial:
     work: Ints  # (N,)
     queries: Ints  # (Q,)
     candidates: Ints  # (K,)
-    n_dropped: int  # queries without a relevant candidate
-    n_noise: int  # candidates of works that never ask
+    n_dropped: int  # queries whose relevant candidates cannot be scored
+    n_noise: int  # candidates of works with a single performance, which never ask
 
 
 def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
@@ -110,7 +111,8 @@ def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
     is_query = np.array([p.is_query for p in performances], bool)
     n_answers = np.bincount(work[is_candidate], minlength=work.max(initial=0) + 1)[work]
     has_answer = n_answers - is_candidate > 0
-    asks = np.bincount(work[is_query], minlength=work.max(initial=0) + 1) > 0
+    listed = Counter(p.work for p in benchmark.performances)
+    is_noise = np.array([listed[p.work] == 1 for p in performances], bool)
     if not (is_query & has_answer).any():
         raise BenchmarkError(
             f"none of the {len(performances)} performances of {benchmark.card.name} that can be "
@@ -121,8 +123,8 @@ def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
         work=work.astype(np.int64),
         queries=np.flatnonzero(is_query & has_answer),
         candidates=np.flatnonzero(is_candidate),
-        n_dropped=int((is_query & ~has_answer).sum()),
-        n_noise=int((is_candidate & ~asks[work]).sum()),
+        n_dropped=int((is_query & ~has_answer & ~is_noise).sum()),
+        n_noise=int(is_noise.sum()),
     )
 
 

@@ -19,7 +19,8 @@ RULES = (
     "every candidate is ranked for every query, exactly",
     "the query itself is removed by its name; duplicates of it stay and are reported",
     "ties count with the expected value over all their orders",
-    "noise never asks; queries without a relevant candidate are dropped and counted",
+    "noise (a work with one performance) never asks",
+    "queries left without a relevant candidate are dropped and counted",
     "intervals are 95 %, bootstrapped over cliques",
 )
 
@@ -69,8 +70,8 @@ class Counts:
     queries: int  # that were ranked
     cliques: int  # of these queries
     candidates: int
-    noise: int  # candidates of works that never ask
-    dropped_queries: int  # without a relevant candidate
+    noise: int  # candidates of works with a single performance, which never ask
+    dropped_queries: int  # whose relevant candidates cannot be scored
     extra_files: int  # audio that no list names
 
 
@@ -167,10 +168,10 @@ def count_rows(report: Report) -> list[dict[str, str]]:
         ("unusable audio (silent or unreadable)", len(report.unusable)),
         ("performances scored", counts.scored),
         ("candidates", counts.candidates),
-        ("of these noise", counts.noise),
+        ("of these noise (works with one performance)", counts.noise),
         ("queries", counts.queries),
         ("cliques of the queries", counts.cliques),
-        ("queries dropped (no relevant candidate)", counts.dropped_queries),
+        ("queries dropped (all relevant candidates missing)", counts.dropped_queries),
         ("groups of byte-identical files", len(report.duplicates)),
         ("audio files that no list names", counts.extra_files),
     ]

@@ -5,12 +5,13 @@ it is distributed into a `Benchmark`. Nothing here downloads anything.
 """
 
 import hashlib
+import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer import AUDIO_SUFFIXES
+from indexer import AudioFile, FolderError, scan
 from retrieval.errors import BenchmarkError
 
 
@@ -31,7 +32,7 @@ class Performance:
     address : str or None
         Where to look for it on the web.
     is_query : bool
-        Whether it asks; noise never does.
+        Whether it asks. Noise, a work with a single performance, never does in any case.
     is_candidate : bool
         Whether it may be an answer.
     """
@@ -175,7 +176,7 @@ def require_folder(root: Path, card: Card) -> Path:
     if not root.is_dir():
         reason = "not a folder" if root.exists() else "no such folder"
         raise BenchmarkError(f"{root}: {reason}; {card.name} expects {card.layout}")
-    return root.resolve()
+    return Path(os.path.abspath(root))  # noqa: PTH100 (as the catalog writes paths)
 
 
 def require_file(path: Path, card: Card) -> Path:
@@ -246,12 +247,12 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def audio_files(folder: Path) -> Iterator[Path]:
-    """Yield the audio files under a folder in a fixed order, hidden ones left out."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            yield path
+def audio_files(folder: Path) -> list[Path]:
+    """Find the audio files under a folder as the indexer does, in order of their paths."""
+    try:
+        return sorted(found.path for found in scan([folder]) if isinstance(found, AudioFile))
+    except FolderError:  # there is none
+        return []
 
 
 def duplicates(performances: Iterable[Performance]) -> list[tuple[Performance, ...]]:

@@ -1,7 +1,7 @@
 """A user's own folder: one sub-folder per work, with the performances of that work inside.
 
-A work with a single performance asks nothing but stays a candidate. Audio that lies directly in
-the root belongs to no work: it is noise, a candidate that is never relevant and never asks.
+A work with a single performance is noise: it asks nothing but stays a candidate. So does audio
+that lies directly in the root, each file a work of its own.
 """
 
 from pathlib import Path
@@ -50,7 +50,7 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
     refuse_choice(CARD.name, convention, "convention")
     root = require_folder(root, CARD)
     performances = tuple(_performance(path, root) for path in audio_files(root))
-    works = [p.work for p in performances if p.is_query]
+    works = [p.work for p in performances]
     if len(works) == len(set(works)):
         raise BenchmarkError(
             f"{root}: no work has two performances, so there is nothing to measure; "
@@ -68,5 +68,4 @@ def _performance(path: Path, root: Path) -> Performance:
         work=name if is_loose else inside.parts[0],
         path=path,
         title=path.stem,
-        is_query=not is_loose,
     )

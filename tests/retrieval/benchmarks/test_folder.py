@@ -34,11 +34,21 @@ def test_other_files_and_hidden_ones_are_passed_over(tmp_path):
     assert [p.name for p in load(tmp_path).performances] == ["w/1.wav", "w/2.wav"]
 
 
-def test_loose_audio_is_noise_that_never_asks(tmp_path):
+def test_loose_audio_is_a_work_of_its_own(tmp_path):
     touch(tmp_path, "w/1.wav", "w/2.wav", "loose.wav")
-    loose = next(p for p in load(tmp_path).performances if p.name == "loose.wav")
-    assert not loose.is_query
-    assert loose.is_candidate
+    loose = load(tmp_path).performances[0]
+    assert (loose.name, loose.work) == ("loose.wav", "loose.wav")
+
+
+def test_linked_folder_is_a_work_too(tmp_path):
+    touch(tmp_path, "elsewhere/1.wav", "elsewhere/2.wav", "root/v/3.wav")
+    (tmp_path / "root/w").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "linked").symlink_to(tmp_path / "root")
+    assert [p.name for p in load(tmp_path / "linked").performances] == [
+        "v/3.wav",
+        "w/1.wav",
+        "w/2.wav",
+    ]
 
 
 def test_odd_characters_survive(tmp_path):
