@@ -5,16 +5,19 @@ Letters: **N** notes.
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import mido
 import numpy as np
 from numpy.typing import NDArray
 
-from pemr.corpus.scores import Chord, Mode, Note, Score, pitch_class
+from pemr.corpus.melody import find_key, skyline, split_voices
+from pemr.corpus.scores import Chord, Mode, Note, Score, pitch_class, plain_metre
+from pemr.errors import ScoreError
 
-GRID = 24  # steps a beat that performed onsets are rounded to
+GRID = 24  # steps a beat that POP909's onsets are rounded to
+HYMN_GRID = 4  # likewise for hymns, which are played with more freedom and written with less
 
 _POP909_QUALITIES = {"sus4(b7)": "7sus4", "maj6": "6", "hdim7": "m7b5"}
 _DEGREES = {"2": 2, "b3": 3, "3": 4, "4": 5, "b5": 6, "5": 7, "#5": 8, "6": 9, "b7": 10, "7": 11}
@@ -63,6 +66,110 @@ def pop909_song(source: str, files: Mapping[str, bytes]) -> Score:
     )
 
 
+def hymn(source: str, data: bytes) -> Score:
+    """Read a hymn: four voices on two channels, or played on a piano.
+
+    Parameters
+    ----------
+    source : str
+        Name of the score.
+    data : bytes
+        The MIDI file. With notes on the first two channels, these are soprano
+        and alto, tenor and bass, doubled by whatever the others hold; with
+        notes on one, that is a performance, and its highest line the melody.
+
+    Raises
+    ------
+    ScoreError
+        If nothing sounds.
+    """
+    file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+    numerator, denominator = _metre(file)
+    ticks_a_beat = file.ticks_per_beat * 4 / denominator
+    channels: dict[int, list[Note]] = {}
+    for track in file.tracks:
+        for channel, notes in _notes(track).items():
+            channels.setdefault(channel, []).extend(_on_grid(notes, ticks_a_beat))
+    channels.pop(9, None)  # percussion
+    if not channels:
+        raise ScoreError(source, "no melody: nothing sounds")
+    first = min(note.start for notes in channels.values() for note in notes)
+    origin = first // numerator * numerator
+    women, men = (_shifted(channels.get(channel, []), -origin) for channel in (0, 1))
+    voices = (*split_voices(women), *split_voices(men)) if women and men else ()
+    texture = () if voices else _shifted(next(iter(channels.values())), -origin)
+    melody = voices[0] if voices else skyline(texture)
+    tonic, mode = find_key(sorted([*texture, *women, *men]))
+    return Score(
+        source=source,
+        title=_title(file),
+        melody=melody,
+        voices=voices,
+        accompaniment=tuple(sorted(set(texture) - set(melody))),
+        chords=(),
+        n_beats=0.0,
+        beats_per_bar=numerator,
+        beat_unit=denominator,
+        tonic=tonic,
+        mode=mode,
+        tempo_bpm=_usual_tempo_bpm(file) * denominator / 4,
+    )
+
+
+def _metre(file: mido.MidiFile) -> tuple[int, int]:
+    """Find the metre that lasts longest."""
+    changes = sorted(_at_tick(file, "time_signature"), key=lambda change: change[0])
+    lengths: dict[tuple[int, int], int] = {(4, 4): 0}
+    ends = [*(tick for tick, _ in changes[1:]), max(_length(track) for track in file.tracks)]
+    for (tick, message), end in zip(changes, ends, strict=False):
+        metre = plain_metre(message.numerator, message.denominator)
+        lengths[metre] = lengths.get(metre, 0) + end - tick
+    return max(lengths, key=lambda metre: lengths[metre])
+
+
+def _usual_tempo_bpm(file: mido.MidiFile) -> float:
+    """Find the tempo that lasts longest, in quarters a minute."""
+    ticks, seconds = _clock(file)
+    longest = int(np.argmax(np.diff(ticks)))
+    quarters = (ticks[longest + 1] - ticks[longest]) / file.ticks_per_beat
+    return round(60 * float(quarters / (seconds[longest + 1] - seconds[longest])), 2)
+
+
+def _at_tick(file: mido.MidiFile, kind: str) -> Iterator[tuple[int, mido.Message]]:
+    for track in file.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type == kind:
+                yield tick, message
+
+
+def _length(track: Iterable[mido.Message]) -> int:
+    return sum(message.time for message in track)
+
+
+def _title(file: mido.MidiFile) -> str:
+    """Join the track names that are words, not instruments."""
+    names = [track.name.strip() for track in file.tracks]
+    return " / ".join(n for n in names if " " in n and not n.startswith(("Inst ", "MIDI ")))
+
+
+def _on_grid(notes: Sequence[Note], ticks_a_beat: float) -> list[Note]:
+    """Count ticks in beats, rounded to the grid once a constant delay is taken out."""
+    onsets = np.array([note.start for note in notes]) / ticks_a_beat
+    # Half beats as angles: their mean is the delay.
+    mean = np.exp(2j * np.pi * onsets / 0.5).mean()
+    delay = float(np.angle(mean)) / (2 * np.pi) * 0.5 if abs(mean) > 0.5 else 0.0
+    found = []
+    for note in notes:
+        start, end = (
+            max(0.0, round((ticks / ticks_a_beat - delay) * HYMN_GRID) / HYMN_GRID)
+            for ticks in (note.start, note.end)
+        )
+        found.append(Note(start, max(end - start, 1 / HYMN_GRID), note.pitch))
+    return found
+
+
 def _tracks_s(midi: bytes) -> dict[str, list[Note]]:
     """Read the notes of each named track, in seconds."""
     file = mido.MidiFile(file=io.BytesIO(midi))
@@ -81,15 +188,9 @@ def _tracks_s(midi: bytes) -> dict[str, list[Note]]:
 
 def _clock(file: mido.MidiFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """List the ticks where the tempo changes, and the last, with their seconds."""
-    changes: dict[int, int] = {0: 500_000}
-    last = 0
-    for track in file.tracks:
-        tick = 0
-        for message in track:
-            tick += message.time
-            if message.type == "set_tempo":
-                changes[tick] = message.tempo
-        last = max(last, tick)
+    changes = {0: 500_000}  # microseconds a quarter where a file says nothing
+    changes |= {tick: message.tempo for tick, message in _at_tick(file, "set_tempo")}
+    last = max(_length(track) for track in file.tracks)
     ticks = sorted({*changes, last + 1})
     seconds = [0.0]
     for tick, following in pairwise(ticks):

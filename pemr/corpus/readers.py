@@ -1,23 +1,30 @@
 """A folder of score archives → plain scores, malformed ones named and skipped.
 
-An archive is a zip file or a folder of the same name.
+An archive is a zip file or a folder of the same name. Parsing notation is slow,
+so `cached_scores` does it once and keeps the result as JSON lines.
 """
 
+import hashlib
+import json
 import logging
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pemr.corpus.midi import pop909_song
-from pemr.corpus.notation import lead_sheet
-from pemr.corpus.scores import Score, Skipped, clean
+from pemr.corpus.midi import hymn, pop909_song
+from pemr.corpus.notation import lead_sheet, tune, tunes
+from pemr.corpus.scores import Score, Skipped, clean, load_scores, write_scores
 from pemr.errors import CorpusError, ScoreError
 
 log = logging.getLogger(__name__)
 
-Read = Callable[[], Score]
+Reading = tuple[str, Callable[[], Score]]
+"""Name of a score, and what reads it."""
+
+READING_VERSION = 1  # goes up when the same archives would be read differently
 
 
 class File(NamedTuple):
@@ -27,7 +34,7 @@ class File(NamedTuple):
     data: bytes
 
 
-def read_scores(directory: Path) -> Iterator[Score | Skipped]:
+def read_scores(directory: Path, n_jobs: int = 1) -> Iterator[Score | Skipped]:
     """Read every score of the archives in a folder.
 
     Parameters
@@ -35,6 +42,8 @@ def read_scores(directory: Path) -> Iterator[Score | Skipped]:
     directory : Path
         Holds ``pop909``, ``openewld``, ``folk`` and ``hymns``, any of them,
         each as a zip file or as a folder.
+    n_jobs : int, default=1
+        Processes that parse.
 
     Yields
     ------
@@ -50,20 +59,81 @@ def read_scores(directory: Path) -> Iterator[Score | Skipped]:
     if not found:
         names = ", ".join(f"{name}.zip" for name in ARCHIVES)
         raise CorpusError(f"{directory}: no scores here; there should be any of {names}")
-    for archive in found:
-        log.info("reading %s", archive)
-        for source, read in ARCHIVES[archive](_files(directory, archive)):
-            yield _attempt(source, read)
+    readings = (
+        reading for archive in found for reading in ARCHIVES[archive](_files(directory, archive))
+    )
+    if n_jobs == 1:
+        yield from map(_attempt, readings)
+        return
+    with get_context("spawn").Pool(n_jobs) as pool:
+        yield from pool.imap(_attempt, readings, chunksize=16)
 
 
-def _attempt(source: str, read: Read) -> Score | Skipped:
+def _attempt(reading: Reading) -> Score | Skipped:
     """Read one score; whatever a parser makes of a malformed one is a reason to skip it."""
+    source, read = reading
     try:
         return clean(read())
     except ScoreError as error:
         return Skipped(source, error.reason)
     except Exception as error:  # parsers raise anything on malformed input
         return Skipped(source, f"malformed: {type(error).__name__}: {error}".split("\n")[0])
+
+
+def cached_scores(
+    directory: Path, cache_dir: Path, n_jobs: int = 1
+) -> tuple[list[Score], list[Skipped]]:
+    """Read every score of a folder, from the cache when the archives are those it was made of.
+
+    Parameters
+    ----------
+    directory : Path
+        As for `read_scores`.
+    cache_dir : Path
+        Made when absent; gets ``scores-<hash>.jsonl.gz`` and
+        ``skipped-<hash>.json``.
+    n_jobs : int, default=1
+        Processes that parse when there is no cache yet.
+
+    Raises
+    ------
+    CorpusError
+        If there are no archives, or the cache cannot be written.
+    """
+    key = _fingerprint(directory)
+    scores_path, skipped_path = (
+        cache_dir / f"scores-{key}.jsonl.gz",
+        cache_dir / f"skipped-{key}.json",
+    )
+    if scores_path.is_file() and skipped_path.is_file():
+        skipped = [Skipped(*row) for row in json.loads(skipped_path.read_text(encoding="utf-8"))]
+        return list(load_scores(scores_path)), skipped
+    found = list(read_scores(directory, n_jobs))
+    scores = [item for item in found if isinstance(item, Score)]
+    skipped = [item for item in found if isinstance(item, Skipped)]
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        rows = [[item.source, item.reason] for item in skipped]
+        skipped_path.write_text(json.dumps(rows, indent=0), encoding="utf-8")
+        partial_path = scores_path.with_suffix(".partial")
+        write_scores(partial_path, scores)
+        partial_path.replace(scores_path)
+    except OSError as error:
+        raise CorpusError(f"{cache_dir}: cannot keep the scores here: {error.strerror}") from error
+    # As the cache gives them, so that the first run and the second make the same corpus.
+    return list(load_scores(scores_path)), skipped
+
+
+def _fingerprint(directory: Path) -> str:
+    """Hash which archives there are, their sizes, and how they are read."""
+    facts: list[object] = [READING_VERSION]
+    for name in ARCHIVES:
+        folder, packed = directory / name, directory / f"{name}.zip"
+        if folder.is_dir():
+            facts.append([name, sorted((str(p), p.stat().st_size) for p in folder.rglob("*"))])
+        elif packed.is_file():
+            facts.append([name, packed.stat().st_size])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
 def _is_there(directory: Path, archive: str) -> bool:
@@ -86,7 +156,7 @@ def _files(directory: Path, archive: str) -> Iterator[File]:
         raise CorpusError(f"{packed}: not a readable zip file") from error
 
 
-def _pop909(files: Iterator[File]) -> Iterator[tuple[str, Read]]:
+def _pop909(files: Iterator[File]) -> Iterator[Reading]:
     songs: dict[str, dict[str, bytes]] = {}
     for path, data in files:
         if path.parent.name.isdigit():
@@ -96,14 +166,37 @@ def _pop909(files: Iterator[File]) -> Iterator[tuple[str, Read]]:
         yield source, partial(pop909_song, source, song)
 
 
-def _openewld(files: Iterator[File]) -> Iterator[tuple[str, Read]]:
+def _openewld(files: Iterator[File]) -> Iterator[Reading]:
     for path, data in files:
         if path.suffix == ".mxl":
             source = f"openewld/{path.stem}"
             yield source, partial(lead_sheet, source, data)
 
 
-ARCHIVES: dict[str, Callable[[Iterator[File]], Iterator[tuple[str, Read]]]] = {
+def _folk(files: Iterator[File]) -> Iterator[Reading]:
+    for path, data in files:
+        if path.suffix != ".abc":
+            continue
+        for number, text in tunes(data):
+            source = f"folk/{path.parent.name}/{path.stem}.{number}"
+            yield source, partial(tune, source, text)
+
+
+def _hymns(files: Iterator[File]) -> Iterator[Reading]:
+    for path, data in files:
+        book = f"hymns/{path.parent.name}"
+        if path.suffix == ".mid":
+            source = f"{book}/{path.stem}"
+            yield source, partial(hymn, source, data)
+        elif path.suffix == ".abc":
+            for number, text in tunes(data):
+                source = f"{book}/{number}"
+                yield source, partial(tune, source, text)
+
+
+ARCHIVES: dict[str, Callable[[Iterator[File]], Iterator[Reading]]] = {
     "pop909": _pop909,
     "openewld": _openewld,
+    "folk": _folk,
+    "hymns": _hymns,
 }
