@@ -24,11 +24,12 @@ if TYPE_CHECKING:
         NewerSchemaError,
         NoCatalogError,
     )
-    from indexer.events import Added, Event, Missing, Removed, Skipped, Unchanged, Updated
+    from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.labels import label
     from indexer.reembed import reembed
     from indexer.rows import CatalogStats, Track
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, hash_audio, scan
+    from indexer.tables import stats_row, track_rows
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -51,6 +52,7 @@ __all__ = [
     "Removed",
     "SegmentBatch",
     "Skipped",
+    "Tally",
     "Track",
     "Unchanged",
     "Updated",
@@ -62,6 +64,8 @@ __all__ = [
     "plan",
     "reembed",
     "scan",
+    "stats_row",
+    "track_rows",
 ]
 
 _HOMES = {
@@ -71,11 +75,12 @@ _HOMES = {
     "embedder": "Embedder SegmentBatch",
     "errors": "CatalogError CatalogWriteError FolderError ForeignEmbedderError IndexerError "
     "LabelError NewerSchemaError NoCatalogError",
-    "events": "Added Event Missing Removed Skipped Unchanged Updated",
+    "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label",
     "reembed": "reembed",
     "rows": "CatalogStats Track",
     "scan": "AUDIO_SUFFIXES AudioFile hash_audio scan",
+    "tables": "stats_row track_rows",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -181,6 +181,7 @@ class _Run:
             if one.is_embedded and one.file.path not in self._found:
                 self._homeless.setdefault(one.file.audio_hash, deque()).append(one)
         self._renamed: set[Path] = set()
+        self._unreachable = {one.path for one in plan.found if isinstance(one, Unreachable)}
 
     def files(self) -> Iterator[Event]:
         """Yield an event per file found."""
@@ -210,14 +211,10 @@ class _Run:
     def _is_gone(self, path: Path) -> bool:
         if path in self._found or path in self._renamed:
             return False
-        above = set(path.parents)
+        above = {path, *path.parents}
         if not above.intersection(self._plan.folders):
             return False
         return not above.intersection(self._unreachable)
-
-    @property
-    def _unreachable(self) -> set[Path]:
-        return {one.path for one in self._plan.found if isinstance(one, Unreachable)}
 
     def _refuse_unmounted(self, gone: set[Path]) -> None:
         for root in self._catalog.stats().roots:
@@ -262,15 +259,23 @@ class _Run:
         known = self._known.get(file.path)
         if known is not None and known.is_embedded and known.file.audio_hash == file.audio_hash:
             return _Step(_Kind.DESCRIBE, file, tags, known)
-        homeless = self._homeless.get(file.audio_hash)
-        if homeless and known is None:
-            moved = homeless.popleft()
+        moved = self._homeless_twin(file) if known is None else None
+        if moved is not None:
             self._renamed.add(moved.file.path)
             return _Step(_Kind.DESCRIBE, file, tags, moved)
         if file.audio_hash in self._heard:
             return _Step(_Kind.COPY, file, tags)
         self._heard.add(file.audio_hash)
         return _Step(_Kind.EMBED, file, tags)
+
+    def _homeless_twin(self, file: AudioFile) -> Known | None:
+        """Find a track of the same audio whose own file is gone, so this must be its new name."""
+        twins = self._homeless.get(file.audio_hash, deque())
+        while twins:
+            twin = twins.popleft()
+            if not twin.file.path.exists():  # it may be in a folder that is not looked at now
+                return twin
+        return None
 
     # Storing
 

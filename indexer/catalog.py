@@ -297,14 +297,14 @@ class Catalog(Reader):
             rows.set_labels(session, works)
 
     def exchange(self, new: "Catalog") -> None:
-        """Take over another catalog's embedder and vectors, track by track, at one stroke.
+        """Take over another catalog's embedder and vectors in one transaction.
 
-        Tracks that the other does not hold stay, without vectors.
+        Tracks whose audio the other does not hold stay, without vectors.
 
         Parameters
         ----------
         new : Catalog
-            The other catalog, of the same files.
+            The other catalog, of the same recordings.
         """
         with self._writing() as session:
             about = session.get_one(CatalogRow, 1)
@@ -312,11 +312,10 @@ class Catalog(Reader):
             about.generation += 1
             generation = about.generation
             rows.detach_all(session)
-            for track in new.tracks():
-                row = rows.track_at(session, track.path)
+            for track in rows.tracks(session):
                 embedded = new.embedded(track.audio_hash)
-                if row is not None and embedded is not None:
-                    rows.attach(session, row, embedded)
+                if embedded is not None:
+                    rows.attach(session, session.get_one(TrackRow, track.id), embedded)
                     session.expunge_all()
         self.embedder_name, self.dim, self._generation = new.embedder_name, new.dim, generation
         self._indexes = self._owners = None

@@ -5,10 +5,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from indexer.errors import (
     CatalogError,
@@ -81,13 +80,14 @@ def _read_only_flags(folder: Path) -> str:
             probe.execute("SELECT 1 FROM sqlite_master").fetchone()
         finally:
             probe.close()
-    except sqlite3.OperationalError:
-        return "mode=ro&immutable=1"
-    return "mode=ro"
+    except sqlite3.DatabaseError as error:
+        if "unable to open" in str(error):
+            return "mode=ro&immutable=1"
+    return "mode=ro"  # any other trouble is met again, and told, when the schema is checked
 
 
 def _connect(folder: Path, flags: str) -> sqlite3.Connection:
-    uri = f"file:{quote(bytes(folder / 'catalog.db'))}?{flags}"
+    uri = f"{(folder / 'catalog.db').as_uri()}?{flags}"
     return sqlite3.connect(
         uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
@@ -108,9 +108,11 @@ def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
     if flags == "mode=rwc":
         try:
             connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")  # a commit survives a kill
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:  # no shared memory here: a network's file system
             connection.execute("PRAGMA journal_mode=DELETE")
+            connection.execute("PRAGMA synchronous=FULL")
     return connection
 
 
@@ -181,7 +183,7 @@ def _revision(engine: Engine, folder: Path) -> str | None:
             query = "SELECT version_num FROM alembic_version"
             revision: str | None = connection.exec_driver_sql(query).scalar()
     except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.OperationalError):
+        if isinstance(error, OperationalError):
             raise
         raise CatalogError(folder, "catalog.db is damaged or no database") from error
     if revision is not None and revision not in REVISIONS:
@@ -210,7 +212,7 @@ def writing(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
+    except OperationalError as error:
         raise CatalogWriteError(folder, _reason(error.orig)) from error
     except (OSError, sqlite3.OperationalError) as error:
         raise CatalogWriteError(folder, _reason(error)) from error

@@ -1,7 +1,10 @@
 """What a long job says of each file, as it goes along."""
 
-from dataclasses import dataclass
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,43 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(getattr(error, "reason", error))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the events of a long job.
+
+    Parameters
+    ----------
+    counts : Counter of str
+        Events by the name of their kind, in lower case.
+    skipped : list of Skipped
+        What could not be used.
+    duration_s : float
+        Audio embedded so far.
+    started_s : float
+        When the job began, on a monotonic clock.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: list[Skipped] = field(default_factory=list)
+    duration_s: float = 0.0
+    started_s: float = field(default_factory=time.monotonic)
+
+    def count(self, event: Event) -> None:
+        """Take note of an event."""
+        self.counts[type(event).__name__.lower()] += 1
+        if isinstance(event, Skipped):
+            self.skipped.append(event)
+        if isinstance(event, Added):
+            self.duration_s += event.duration_s
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio embedded per second."""
+        return self.duration_s / max(time.monotonic() - self.started_s, 1e-9)
+
+    def row(self) -> dict[str, int | float]:
+        """Write the counts as one row, with the kinds that did not happen as zeros."""
+        counts = {kind.__name__.lower(): 0 for kind in get_args(Event)} | self.counts
+        return {**counts, "audio_s": round(self.duration_s, 1)}

@@ -10,7 +10,8 @@ from indexer.embedder import Embedder
 from indexer.errors import ForeignEmbedderError
 from indexer.events import Added, Event, Missing, Skipped, Unchanged, reason_of
 from indexer.pipeline import embed_files
-from indexer.rows import Embedded
+from indexer.rows import Embedded, Known
+from indexer.scan import AudioFile
 from indexer.tags import NO_TAGS
 
 
@@ -67,21 +68,42 @@ def _discard(staging: Path) -> None:
 
 
 def _embed_again(catalog: Catalog, new: Catalog, embedder: Embedder) -> Iterator[Event]:
-    done = {one.file.path: one.file for one in new.known()}
+    copies: dict[str | None, list[Known]] = {}
+    for known in catalog.known():
+        copies.setdefault(known.file.audio_hash, []).append(known)
+    done = {known.file.audio_hash for known in new.known()}
     jobs = []
-    known = catalog.known()
-    ids = {one.file.path: one.track_id for one in known}
-    for one in known:
-        if done.get(one.file.path) == one.file:
-            yield Unchanged(one.file.path)
-        elif one.file.path.exists():
-            jobs.append((one.file, one.file.path))
+    for audio_hash, same in copies.items():
+        source = next((known.file for known in same if _is_as_it_was(known.file)), None)
+        if audio_hash in done:
+            yield from (Unchanged(known.file.path) for known in same)
+        elif source is None:
+            yield from (_lost(known.file.path) for known in same)
         else:
-            yield Missing(one.file.path)
-    for file, outcome in embed_files(embedder, jobs):
+            jobs.append(((source, same), source.path))
+    for (source, same), outcome in embed_files(embedder, jobs):
         if isinstance(outcome, Embedded):
-            new.store(file, NO_TAGS, outcome)
-            track_id = ids[file.path]
-            yield Added(file.path, track_id, outcome.duration_s, not len(outcome.vectors))
+            new.store(source, NO_TAGS, outcome)
+            yield from (_added(known, outcome) for known in same)
         else:
-            yield Skipped(file.path, reason_of(cast(Exception, outcome)))
+            reason = reason_of(cast(Exception, outcome))
+            yield from (Skipped(known.file.path, reason) for known in same)
+
+
+def _is_as_it_was(file: AudioFile) -> bool:
+    try:
+        status = file.path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
+
+
+def _lost(path: Path) -> Event:
+    if path.exists():
+        return Skipped(path, "changed since it was indexed; `pemr index` takes it up again")
+    return Missing(path)
+
+
+def _added(known: Known, embedded: Embedded) -> Added:
+    silent = not len(embedded.vectors)
+    return Added(known.file.path, known.track_id, embedded.duration_s, silent)
