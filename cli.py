@@ -1,0 +1,361 @@
+"""pemr on the command line: parse, open, call, show.
+
+The rooms are imported inside the commands, so that `pemr --help` does not pay for torch.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from indexer import Event, Tally
+    from pemr import Embedder
+
+
+class _Commands(TyperGroup):
+    """The one place where an error becomes a sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (the context's class has moved before)
+        from indexer.errors import IndexerError
+        from pemr.errors import PemrError
+        from retrieval.errors import RetrievalError
+
+        try:
+            return super().invoke(ctx)
+        except (PemrError, IndexerError, RetrievalError) as error:
+            if _verbosity >= 2:
+                raise
+            typer.echo(f"pemr: {error}", err=True)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as interrupt:
+            typer.echo(
+                "pemr: interrupted; what was done is kept, the same command goes on", err=True
+            )
+            raise typer.Exit(130) from interrupt
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Find the other recordings of the same composition in a folder of music.",
+    epilog="Start with: pemr index ~/Music   then: pemr search song.mp3",
+)
+_verbosity = 0
+_quiet = False
+
+CatalogFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog",
+        envvar="PEMR_CATALOG",
+        help="Folder of the catalog. [default: the platform's user data folder]",
+        show_default=False,
+    ),
+]
+EmbedderName = Annotated[
+    str | None,
+    typer.Option("--embedder", help="ftm2d or cover. [default: the catalog's, or the best]"),
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"pemr {version('pemr-covers')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no chatter.")] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv shows tracebacks.")
+    ] = 0,
+    version: Annotated[  # noqa: ARG001 (the callback of the option acts)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Set how much is said, for every command."""
+    import logging
+
+    global _verbosity, _quiet
+    _verbosity, _quiet = verbose, quiet
+    level = (
+        logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    )
+    logging.basicConfig(level=level, format="pemr: %(message)s", stream=sys.stderr, force=True)
+
+
+def _catalog_folder(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    from platformdirs import user_data_path
+
+    return user_data_path("pemr", appauthor=False)
+
+
+def _embedder_for(folder: Path, asked: str | None, device: str | None) -> "Embedder":
+    """Load the embedder asked for, or else the catalog's, or else the best there is."""
+    from indexer import Catalog, NoCatalogError
+    from pemr import load_embedder
+
+    if asked is None:
+        try:
+            asked = Catalog.embedder_of(folder).partition("@")[0]
+        except NoCatalogError:
+            asked = None
+    return load_embedder(asked, device)
+
+
+def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
+    """Draw a bar along a long job, say what was skipped, and count what happened."""
+    from tqdm import tqdm
+
+    from indexer import Tally
+
+    tally = Tally()
+    with tqdm(total=n_files, unit=" tracks", disable=True if _quiet else None) as bar:
+        for event in events:
+            tally.count(event)
+            bar.update()
+            bar.set_postfix_str(f"{tally.speed:.0f} s of audio/s", refresh=False)
+    for skipped in tally.skipped:
+        typer.echo(f"skipped {skipped.path}: {skipped.reason}", err=True)
+    return tally
+
+
+def _print_rows(
+    rows: "Sequence[Mapping[str, Any]]", *, as_json: bool = False, as_csv: bool = False
+) -> None:
+    """Print rows that a room made: a table for people, JSON or CSV for programs."""
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
+        return
+    columns = list(rows[0]) if rows else []
+    if as_csv:
+        import csv
+
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    for line in cells:
+        typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def _print_row(row: "Mapping[str, Any]", *, as_json: bool) -> None:
+    """Print one row upright: a line for each of its values."""
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(row, indent=1, ensure_ascii=False, default=str))
+        return
+    width = max(map(len, row))
+    for key, value in row.items():
+        typer.echo(f"{key.ljust(width)}  {_cell(value)}")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@app.command()
+def index(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of music, or single files.")],
+    catalog: CatalogFolder = None,
+    embedder: EmbedderName = None,
+    device: Device = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete tracks whose file is gone, not just mark them.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if files failed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add folders of music to the catalog, or bring it up to date with them.
+
+    Only what is new or changed is decoded. Stop it at any time; the same command goes on.
+
+    Example: pemr index ~/Music
+    """
+    from indexer import Catalog, carry_out, plan, scan
+
+    folder = _catalog_folder(catalog)
+    encoder = _embedder_for(folder, embedder, device)
+    next(scan(folders), None)  # a wrong folder is told before a catalog is made
+    with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
+        planned = plan(opened, folders)
+        tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
+    _print_row(tally.row(), as_json=as_json)
+    if strict and tally.skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    query: Annotated[Path, typer.Argument(help="A recording, in the catalog or not.")],
+    catalog: CatalogFolder = None,
+    top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many candidates.")] = 10,
+    align: Annotated[
+        bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")
+    ] = True,
+    device: Device = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_m3u: Annotated[bool, typer.Option("--m3u", help="Print a playlist.")] = False,
+) -> None:
+    """Rank the catalog's tracks as performances of the query's work.
+
+    A query that is in the catalog is not its own answer.
+
+    Example: pemr search song.mp3 --top 5
+    """
+    from indexer import Catalog
+    from retrieval import N_ALIGNED, candidate_rows, m3u, read_query
+    from retrieval import search as rank_candidates
+
+    folder = _catalog_folder(catalog)
+    encoder = _embedder_for(folder, None, device)
+    with Catalog.open(folder, encoder.name, read_only=True) as opened:
+        asked = read_query(opened, encoder, query)
+        candidates = rank_candidates(
+            opened, asked, n_candidates=top, n_aligned=N_ALIGNED if align else 0
+        )
+    if as_m3u:
+        typer.echo(m3u(candidates), nl=False)
+        return
+    _print_rows(candidate_rows(candidates), as_json=as_json, as_csv=as_csv)
+
+
+@app.command("list")
+def list_tracks(
+    catalog: CatalogFolder = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Only tracks that hold the same recording.")
+    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """List the catalog's tracks in order of their paths.
+
+    Example: pemr list --csv
+    """
+    from indexer import Catalog, duplicate_groups, track_rows
+
+    with Catalog.open(_catalog_folder(catalog), read_only=True) as opened:
+        if duplicates:
+            tracks = [track for group in duplicate_groups(opened) for track in group]
+        else:
+            tracks = sorted(opened.tracks(), key=lambda track: bytes(track.path))
+    _print_rows(track_rows(tracks), as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def info(
+    catalog: CatalogFolder = None,
+    system: Annotated[
+        bool, typer.Option("--system", help="Describe the installation instead of the catalog.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Describe the catalog, or the installation.
+
+    Example: pemr info --system
+    """
+    from indexer import Catalog, stats_row
+
+    if system:
+        from pemr import embedder_names
+        from retrieval import system_row
+
+        row = {**system_row(), "embedders": ", ".join(embedder_names())}
+    else:
+        with Catalog.open(_catalog_folder(catalog), read_only=True) as opened:
+            row = {"catalog": str(opened.path), **stats_row(opened.stats())}
+    _print_row(row, as_json=as_json)
+
+
+@app.command()
+def remove(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.")],
+    catalog: CatalogFolder = None,
+) -> None:
+    """Forget tracks; the files themselves stay.
+
+    Example: pemr remove ~/Music/Podcasts
+    """
+    from indexer import Catalog, CatalogError
+
+    with Catalog.open(_catalog_folder(catalog)) as opened:
+        for path in paths:
+            if not (n_removed := opened.remove(path)):
+                raise CatalogError(opened.path, f"holds no track {path}")
+            typer.echo(f"removed {n_removed} from the catalog: {path}", err=True)
+
+
+@app.command()
+def reembed(
+    catalog: CatalogFolder = None,
+    embedder: EmbedderName = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the catalog over to another embedder; the old one answers until it is done.
+
+    Stop it at any time; the same command goes on.
+
+    Example: pemr reembed --embedder cover
+    """
+    from indexer import Catalog
+    from indexer import reembed as change_over
+    from pemr import load_embedder
+
+    folder = _catalog_folder(catalog)
+    with Catalog.open(folder, read_only=True) as opened:
+        n_tracks = opened.stats().n_tracks
+    tally = _follow(change_over(folder, load_embedder(embedder, device)), n_tracks)
+    _print_row(tally.row(), as_json=as_json)
+
+
+@app.command()
+def label(
+    source: Annotated[Path, typer.Argument(help="CSV with the columns path and work.")],
+    catalog: CatalogFolder = None,
+) -> None:
+    """Say which tracks are performances of which work.
+
+    Example: pemr label works.csv
+    """
+    from indexer import Catalog
+    from indexer import label as set_labels
+
+    with Catalog.open(_catalog_folder(catalog)) as opened:
+        unknown = set_labels(opened, source)
+        n_labelled = opened.stats().n_labelled
+    for path in unknown:
+        typer.echo(f"not in the catalog: {path}", err=True)
+    typer.echo(f"{n_labelled} tracks of the catalog are labelled", err=True)
+
+
+if __name__ == "__main__":
+    app()

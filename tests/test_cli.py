@@ -1,0 +1,190 @@
+"""Each command through the runner: answers on stdout, the rest on stderr, exit codes."""
+
+import json
+import wave
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import cli
+
+RUNNER = CliRunner()
+
+
+def run(*arguments: object):
+    return RUNNER.invoke(cli.app, [str(a) for a in arguments])
+
+
+def write_wav(path, samples, rate=16000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+
+
+def melody(pitches, transposition=0, note_s=0.5, seed=0):
+    """A tune of decaying harmonic tones: (L,) at 16 kHz."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(16000 * note_s)) / 16000
+    notes = []
+    for pitch in pitches:
+        hz = 440 * 2 ** ((pitch + transposition - 69) / 12)
+        tone = sum(np.sin(2 * np.pi * hz * h * time) / h for h in (1, 2, 3))
+        notes.append(tone * np.exp(-2 * time))
+    wave_ = np.concatenate(notes)
+    return 0.2 * wave_ + 0.001 * rng.standard_normal(wave_.size)
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """Three works in two keys each, a silent file, a text file named .mp3, one second of tone."""
+    folder = tmp_path_factory.mktemp("music")
+    rng = np.random.default_rng(7)
+    for work in range(3):
+        tune = np.tile(rng.choice([60, 62, 64, 65, 67, 69, 71, 72], 24), 4)
+        for performance, (shift, note_s) in enumerate([(0, 0.5), (3, 0.45)]):
+            path = folder / f"work {work}" / f"{performance} 'take'.wav"
+            write_wav(path, melody(tune, shift, note_s, seed=performance))
+    write_wav(folder / "odd" / "silence.wav", np.zeros(16000 * 30))
+    write_wav(folder / "odd" / "second.wav", melody([60], note_s=1.0))
+    (folder / "odd" / "text.mp3").write_text("this is no music")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def catalog(music, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("catalog")
+    outcome = run("--quiet", "index", music, "--catalog", folder, "--embedder", "ftm2d", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    return folder
+
+
+def test_index_counts_what_it_did(music, tmp_path):
+    first = run("index", music, "--catalog", tmp_path, "--embedder", "ftm2d", "--json")
+    assert first.exit_code == 0, first.output
+    counts = json.loads(first.stdout)
+    assert (counts["added"], counts["skipped"], counts["unchanged"]) == (8, 1, 0)
+    second = json.loads(run("index", music, "--catalog", tmp_path, "--json").stdout)
+    assert (second["added"], second["skipped"], second["unchanged"]) == (0, 1, 8)
+
+
+def test_index_says_why_it_skipped(music, tmp_path):
+    outcome = run("index", music, "--catalog", tmp_path, "--embedder", "ftm2d")
+    assert outcome.exit_code == 0
+    assert "text.mp3" in outcome.stderr
+
+
+def test_strict_index_fails_on_a_bad_file(music, tmp_path):
+    outcome = run("index", music, "--catalog", tmp_path, "--embedder", "ftm2d", "--strict")
+    assert outcome.exit_code == 1
+
+
+def test_search_finds_the_transposed_performance_first(music, catalog):
+    query = music / "work 1" / "0 'take'.wav"
+    outcome = run("search", query, "--catalog", catalog, "--json")
+    assert outcome.exit_code == 0, outcome.output
+    candidates = json.loads(outcome.stdout)
+    assert candidates[0]["path"] == str(music / "work 1" / "1 'take'.wav")
+    assert candidates[0]["transposition"] == 3
+    assert str(query) not in [c["path"] for c in candidates]
+    assert "silence.wav" not in outcome.stdout
+
+
+def test_search_takes_a_file_outside_the_catalog(music, catalog, tmp_path):
+    rng = np.random.default_rng(7)
+    tune = np.tile(rng.choice([60, 62, 64, 65, 67, 69, 71, 72], 24), 4)
+    write_wav(tmp_path / "query.wav", melody(tune, -2, 0.55))
+    outcome = run("search", tmp_path / "query.wav", "--catalog", catalog, "--json", "--top", 2)
+    assert {c["path"].split("/")[-2] for c in json.loads(outcome.stdout)} == {"work 0"}
+
+
+@pytest.mark.parametrize(("form", "begins"), [("--csv", "rank,"), ("--m3u", "#EXTM3U")])
+def test_search_prints_other_forms(music, catalog, form, begins):
+    outcome = run("search", music / "work 0" / "0 'take'.wav", "--catalog", catalog, form)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.startswith(begins)
+
+
+def test_search_prints_a_table(music, catalog):
+    outcome = run("search", music / "work 0" / "0 'take'.wav", "--catalog", catalog)
+    assert outcome.stdout.splitlines()[0].split()[:3] == ["rank", "score", "title"]
+
+
+def test_evaluate_measures_a_folder(music, tmp_path):
+    outcome = run("evaluate", music, "--embedder", "ftm2d", "--out", tmp_path / "report")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.strip().splitlines()[-1].startswith("MAP ")
+
+
+def test_info_and_list_describe_the_catalog(catalog):
+    info = json.loads(run("info", "--catalog", catalog, "--json").stdout)
+    assert info["tracks"] == 8
+    assert info["embedder"] == "ftm2d"
+    assert len(json.loads(run("list", "--catalog", catalog, "--json").stdout)) == 8
+    assert "torch" in run("info", "--system").stdout
+
+
+def test_remove_forgets_a_track(music, tmp_path):
+    run("index", music / "work 0", "--catalog", tmp_path, "--embedder", "ftm2d")
+    assert run("remove", music / "work 0" / "0 'take'.wav", "--catalog", tmp_path).exit_code == 0
+    assert len(json.loads(run("list", "--catalog", tmp_path, "--json").stdout)) == 1
+
+
+def test_reembed_with_the_same_embedder_changes_nothing(music, tmp_path):
+    run("index", music / "work 0", "--catalog", tmp_path, "--embedder", "ftm2d")
+    outcome = run("reembed", "--catalog", tmp_path, "--embedder", "ftm2d")
+    assert outcome.exit_code == 0, outcome.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("index", "{tmp}/absent"), "absent"),
+        (("index", "{tmp}/empty"), "no audio"),
+        (("search", "{tmp}/absent.mp3", "--catalog", "{catalog}"), "absent.mp3"),
+        (("search", "{tmp}/text.mp3", "--catalog", "{catalog}"), "text.mp3"),
+        (("search", "{music}/odd/silence.wav", "--catalog", "{catalog}"), "silent"),
+        (("search", "{music}/odd/second.wav", "--catalog", "{tmp}/none"), "pemr index"),
+        (("index", "{music}", "--catalog", "{catalog}", "--embedder", "nonsense"), "nonsense"),
+        (("remove", "{tmp}/absent.mp3", "--catalog", "{catalog}"), "absent.mp3"),
+        (("evaluate", "{tmp}/empty"), "empty"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else value,
+)
+def test_bad_input_gets_one_sentence_and_exit_code_one(
+    arguments, sentence, music, catalog, tmp_path
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp3").write_text("this is no music")
+    places = {"tmp": tmp_path, "catalog": catalog, "music": music}
+    filled = [a.format(**places) for a in arguments]
+    if filled[0] == "index" and "--catalog" not in filled:
+        filled += ["--catalog", str(tmp_path / "new")]
+    outcome = run(*filled)
+    assert outcome.exit_code == 1
+    assert outcome.stdout == ""
+    told = [line for line in outcome.stderr.splitlines() if line.startswith("pemr: ")]
+    assert len(told) == 1
+    assert sentence in told[0]
+
+
+def test_usage_errors_exit_with_two():
+    assert run("search").exit_code == 2
+    assert run("index", "--no-such-option").exit_code == 2
+
+
+def test_version_is_printed():
+    assert run("--version").stdout.startswith("pemr 0.")
+
+
+def test_an_interruption_exits_with_130(monkeypatch, catalog):
+    from indexer import Catalog
+
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Catalog, "open", interrupt)
+    assert run("list", "--catalog", catalog).exit_code == 130
