@@ -1,0 +1,114 @@
+"""What is asked with and what is answered, and an answer as rows or as a playlist.
+
+Letters: S segments, D embedding, T frames of chroma.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is asked with.
+
+    Parameters
+    ----------
+    embeddings : float32 array, shape (S, D)
+        Unit vectors of the segments that are not silent.
+    chroma : uint8 array, shape (12, T)
+        Chroma at 5 frames a second.
+    duration_s : float
+        How long the recording is.
+    track_id : int, optional
+        Its track, when it is one of the catalog.
+    audio_hash : str, optional
+        Identity of its audio; copies of it are no candidates.
+    """
+
+    embeddings: NDArray[np.float32]
+    chroma: NDArray[np.uint8]
+    duration_s: float
+    track_id: int | None = None
+    audio_hash: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A track of the catalog, offered as an answer.
+
+    Parameters
+    ----------
+    rank : int
+        1 for the best.
+    score : float
+        Higher is better; what the candidates are ranked by.
+    track_id : int
+        In the catalog.
+    title, artist, album : str or None
+        As the file's tags say.
+    duration_s : float
+        How long the track is.
+    path : Path
+        The file.
+    transposition : int or None
+        Semitones from the query up to the candidate, -5..6; None when not aligned.
+    embedding_score : float
+        In -1..1, from `track_scores`.
+    alignment_score : float or None
+        At least 0, from `retrieval.align`; None when not aligned.
+    """
+
+    rank: int
+    score: float
+    track_id: int
+    title: str | None
+    artist: str | None
+    album: str | None
+    duration_s: float
+    path: Path
+    transposition: int | None
+    embedding_score: float
+    alignment_score: float | None
+
+
+def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Turn candidates into rows for a table, JSON or CSV.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        As `search` returns them.
+
+    Returns
+    -------
+    list of dict
+        Plain values under the names of the fields; full precision, the path as text.
+    """
+    return [{**vars(candidate), "path": str(candidate.path)} for candidate in candidates]
+
+
+def m3u(candidates: Sequence[Candidate]) -> str:
+    """Write candidates as an extended M3U playlist, best first.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        As `search` returns them.
+
+    Returns
+    -------
+    str
+        The text of the playlist.
+    """
+    lines = ["#EXTM3U"]
+    for candidate in candidates:
+        names = [name for name in (candidate.artist, candidate.title) if name]
+        label = " - ".join(names) or candidate.path.stem
+        lines += [f"#EXTINF:{round(candidate.duration_s)},{' '.join(label.split())}"]
+        lines += [str(candidate.path)]
+    return "\n".join(lines) + "\n"
