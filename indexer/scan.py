@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.container import InputContainer
 
 from indexer.errors import FolderError
 
@@ -122,15 +123,41 @@ def hash_audio(path: Path) -> str:
     """
     try:
         digest = _hash_packets(path)
-    except (av.error.FFmpegError, ValueError):
+    except (av.error.FFmpegError, OSError, ValueError):
         digest = None
     return digest or _hash_bytes(path)
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open a file with FFmpeg, whatever its name.
+
+    Parameters
+    ----------
+    path : Path
+        The file. No other is opened, even if this one is a play list in disguise.
+
+    Returns
+    -------
+    InputContainer
+        Its tags decode with surrogate escapes where they are not UTF-8.
+
+    Raises
+    ------
+    av.error.FFmpegError, OSError, ValueError
+        If it is no media file, or cannot be read.
+    """
+    return av.open(
+        f"file:{path}",  # with the scheme, a colon in the name is only a colon
+        "r",
+        options={"protocol_whitelist": "file"},
+        metadata_errors="surrogateescape",
+    )
 
 
 def _hash_packets(path: Path) -> str | None:
     digest = hashlib.blake2b(digest_size=16)
     n_bytes = 0
-    with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+    with open_media(path) as container:
         stream = container.streams.best("audio")
         if stream is None:
             return None
@@ -193,12 +220,13 @@ class _Walk:
             folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
             stack.extend(here / entry.name for entry in reversed(folders))
             for entry in entries:
-                if entry.is_symlink() and entry.is_dir():
-                    links.append(here / entry.name)
-                elif entry.is_symlink() and not (here / entry.name).exists():
-                    yield Unreachable(here / entry.name, "a link that leads nowhere")
-                elif Path(entry.name).suffix.lower() in AUDIO_SUFFIXES and not entry.is_dir():
-                    yield from self._look(here / entry.name)
+                path = here / entry.name
+                if entry.is_symlink() and path.is_dir():
+                    links.append(path)
+                elif entry.is_symlink() and not path.exists():
+                    yield Unreachable(path, "a link that leads nowhere")
+                elif path.suffix.lower() in AUDIO_SUFFIXES and not path.is_dir():
+                    yield from self._look(path)
 
     def _enter(self, folder: Path) -> bool:
         status = folder.stat()

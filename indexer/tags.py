@@ -8,8 +8,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import av.error
+
+from indexer.scan import open_media
 
 _ARTIST_KEYS = ("artist", "album_artist", "albumartist", "performer", "author")
 
@@ -43,10 +44,6 @@ def read_tags(path: Path) -> Tags:
     Tags
         Clean text: tags in an old encoding, or encoded twice, are mended.
 
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
     """
     found = _metadata(path)
     title = found.get("title") or _display(path.stem)
@@ -56,21 +53,18 @@ def read_tags(path: Path) -> Tags:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        with (
-            path.open("rb") as file,
-            av.open(file, "r", metadata_errors="surrogateescape") as container,
-        ):
+        with open_media(path) as container:
             stream = container.streams.best("audio")
             pairs = list(container.metadata.items())
             if stream is not None:  # Ogg keeps its tags with the stream
                 pairs += stream.metadata.items()
-    except (av.error.FFmpegError, ValueError):
+    except (av.error.FFmpegError, OSError, ValueError):
         return {}
     return {key.lower(): mend(value) for key, value in pairs}
 
 
 def mend(text: str) -> str:
-    """Repair a tag's text: bytes that were no UTF-8, UTF-8 that was encoded twice, stray controls.
+    r"""Repair a tag's text: bytes that were no UTF-8, UTF-8 that was encoded twice, controls.
 
     Parameters
     ----------
@@ -86,7 +80,7 @@ def mend(text: str) -> str:
     --------
     >>> mend("Beyonc\udce9")
     'Beyoncé'
-    >>> mend("Beyonc\u00c3\u00a9")
+    >>> mend("Beyonc\xc3\xa9")
     'Beyoncé'
     """
     try:

@@ -1,0 +1,160 @@
+import os
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from indexer.errors import FolderError
+from indexer.scan import AudioFile, Unreachable, hash_audio, scan
+
+
+def names(folder: Path) -> list[str]:
+    return [str(found.path.relative_to(folder)) for found in scan([folder])]
+
+
+def touch(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def encode(path: Path, seed: int = 0, **tags: str) -> Path:
+    """One second of noise as FLAC, or as what the suffix says."""
+    codec, format_ = {
+        ".flac": ("flac", "s16"),
+        ".mp3": ("mp3", "s16p"),
+        ".mka": ("pcm_s16le", "s16"),
+        ".wav": ("pcm_s16le", "s16"),
+    }[path.suffix]
+    noise = np.random.default_rng(seed).integers(-9000, 9000, (1, 8000)).astype(np.int16)
+    with av.open(path, "w") as container:
+        container.metadata.update(tags)
+        stream = container.add_stream(codec, rate=8000, layout="mono", format=format_)
+        frame = av.AudioFrame.from_ndarray(noise, format=format_, layout="mono")
+        frame.sample_rate = 8000
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    return path
+
+
+def test_audio_is_found_recursively_in_the_order_of_names(tmp_path):
+    for name in (
+        "b/2.mp3",
+        "b/1.FLAC",
+        "a.wav",
+        "a/z.opus",
+        "notes.txt",
+        "b/cover.jpg",
+        "film.mkv",
+    ):
+        touch(tmp_path / name)
+    assert names(tmp_path) == ["a.wav", "film.mkv", "a/z.opus", "b/1.FLAC", "b/2.mp3"]
+
+
+def test_a_found_file_has_its_size_and_date(tmp_path):
+    path = touch(tmp_path / "a.wav", b"four")
+    os.utime(path, ns=(1, 1_600_000_000_000_000_123))
+    assert list(scan([tmp_path])) == [AudioFile(path, 4, path.stat().st_mtime_ns)]
+
+
+def test_hidden_files_and_shadows_of_other_systems_are_passed_over(tmp_path):
+    for name in ("._song.mp3", ".hidden.mp3", ".trash/song.mp3", "song.mp3"):
+        touch(tmp_path / name)
+    assert names(tmp_path) == ["song.mp3"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are bytes on POSIX alone")
+def test_odd_names_come_back_as_the_bytes_they_are(tmp_path):
+    odd = [b"with space.mp3", b'it\'s "quoted".mp3', "\N{GUITAR}.mp3".encode(), b"caf\xe9.mp3"]
+    for name in odd:
+        touch(tmp_path / os.fsdecode(name))
+    assert sorted(os.fsencode(found.path.name) for found in scan([tmp_path])) == sorted(odd)
+
+
+def test_a_loop_of_links_ends(tmp_path):
+    touch(tmp_path / "a" / "song.mp3")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    found = list(scan([tmp_path]))
+    assert [one.path.name for one in found if isinstance(one, AudioFile)] == ["song.mp3"]
+    assert [one.path.name for one in found if isinstance(one, Unreachable)] == ["self"]
+
+
+def test_a_linked_folder_is_followed_once_and_goes_by_its_own_name(tmp_path):
+    touch(tmp_path / "music" / "z" / "song.mp3")
+    touch(tmp_path / "elsewhere" / "other.mp3")
+    (tmp_path / "music" / "a link").symlink_to(tmp_path / "music" / "z")
+    (tmp_path / "music" / "b link").symlink_to(tmp_path / "elsewhere")
+    assert names(tmp_path / "music") == ["z/song.mp3", "b link/other.mp3"]
+
+
+def test_a_link_that_leads_nowhere_is_reported(tmp_path):
+    touch(tmp_path / "song.mp3")
+    (tmp_path / "disk").symlink_to(tmp_path / "unmounted")
+    assert Unreachable(tmp_path / "disk", "a link that leads nowhere") in list(scan([tmp_path]))
+
+
+def test_a_folder_inside_another_is_looked_at_once(tmp_path):
+    touch(tmp_path / "a" / "song.mp3")
+    assert len(list(scan([tmp_path, tmp_path / "a"]))) == 1
+    assert len(list(scan([tmp_path / "a", tmp_path]))) == 1
+
+
+def test_an_unreadable_folder_is_reported_and_the_rest_goes_on(tmp_path, monkeypatch):
+    touch(tmp_path / "a" / "song.mp3")
+    touch(tmp_path / "b" / "song.mp3")
+    really = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "a":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return really(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list(scan([tmp_path]))
+    assert found[0] == Unreachable(tmp_path / "a", "cannot be read: Permission denied")
+    assert found[1].path == tmp_path / "b" / "song.mp3"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none", "no such folder"), ("file.mp3", "not a folder"), ("empty", "no audio file")],
+)
+def test_a_folder_that_cannot_be_indexed_is_an_error(tmp_path, name, reason):
+    touch(tmp_path / "file.mp3")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FolderError, match=reason) as caught:
+        list(scan([tmp_path / name]))
+    assert caught.value.path == tmp_path / name
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3"])
+def test_new_tags_and_another_name_leave_the_hash_alone(tmp_path, suffix):
+    plain = encode(tmp_path / f"a{suffix}")
+    tagged = encode(tmp_path / f"b{suffix}", title="Greensleeves", artist="Trad.")
+    assert plain.read_bytes() != tagged.read_bytes()
+    assert hash_audio(plain) == hash_audio(tagged)
+
+
+def test_another_container_of_the_same_packets_has_the_same_hash(tmp_path):
+    assert hash_audio(encode(tmp_path / "a.wav")) == hash_audio(encode(tmp_path / "a.mka"))
+
+
+def test_other_audio_has_another_hash(tmp_path):
+    assert hash_audio(encode(tmp_path / "a.flac", 1)) != hash_audio(encode(tmp_path / "b.flac", 2))
+
+
+def test_a_file_that_is_no_audio_is_hashed_by_its_bytes(tmp_path):
+    first, same = touch(tmp_path / "a.mp3", b"text"), touch(tmp_path / "b.mp3", b"text")
+    assert hash_audio(first) == hash_audio(same)
+    assert hash_audio(first) != hash_audio(touch(tmp_path / "c.mp3", b""))
+
+
+def test_a_hashed_record_differs_in_nothing_but_the_hash(tmp_path):
+    (found,) = scan([encode(tmp_path / "a.flac").parent])
+    assert found.audio_hash is None
+    assert found.hashed() == AudioFile(
+        found.path, found.size_bytes, found.mtime_ns, hash_audio(found.path)
+    )

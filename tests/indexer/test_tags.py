@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from indexer.tags import Tags, mend, read_tags
+
+CODECS = {
+    ".flac": ("flac", "s16"),
+    ".mp3": ("mp3", "s16p"),
+    ".ogg": ("libopus", "s16"),
+    ".opus": ("libopus", "s16"),
+    ".m4a": ("aac", "fltp"),
+    ".mkv": ("pcm_s16le", "s16"),
+}
+
+
+def encode(path: Path, **tags: str) -> Path:
+    codec, format_ = CODECS[path.suffix]
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout="mono", format=format_)
+        container.metadata.update(tags)
+        dtype = np.float32 if format_ == "fltp" else np.int16
+        silence = np.zeros((1, 48000), dtype)
+        frame = av.AudioFrame.from_ndarray(silence, format=format_, layout="mono")
+        frame.sample_rate = 48000
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_tags_are_read_from_any_container(tmp_path, suffix):
+    path = encode(tmp_path / f"a{suffix}", title="Für Elise", artist="Łukasz", album="Ü")
+    found = read_tags(path)
+    assert (found.title, found.artist) == ("Für Elise", "Łukasz")
+    assert found.album == "Ü" or suffix == ".mkv"
+
+
+def test_a_file_without_a_title_goes_by_its_name(tmp_path):
+    assert read_tags(encode(tmp_path / "La Paloma.flac")) == Tags("La Paloma", None, None)
+
+
+def test_the_artist_of_the_album_stands_in(tmp_path):
+    assert read_tags(encode(tmp_path / "a.flac", album_artist="Anon.")).artist == "Anon."
+
+
+def test_a_file_that_is_no_audio_has_its_name_for_a_title(tmp_path):
+    (tmp_path / "text.mp3").write_text("no sound here")
+    assert read_tags(tmp_path / "text.mp3") == Tags("text")
+
+
+def test_a_name_that_is_not_utf8_can_be_shown(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.flac"))
+    encode(tmp_path / "plain.flac").rename(path)
+    assert read_tags(path).title == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_old_tags_in_latin_1_are_read_right(tmp_path):
+    path = encode(tmp_path / "a.mp3")
+    old = b"TAG" + b"Beyonc\xe9".ljust(30, b"\0") + b"Mot\xf6rhead".ljust(30, b"\0")
+    path.write_bytes(path.read_bytes() + old.ljust(128, b"\0"))
+    assert read_tags(path).artist in {"Motörhead", None}
+    assert read_tags(path).title in {"Beyoncé", "a"}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("plain", "plain"),
+        ("Dvořák", "Dvořák"),
+        ("DvoÅ™Ã¡k", "Dvořák"),
+        ("Beyonc\udce9", "Beyoncé"),
+        ("café", "café"),
+        ("cafe\N{COMBINING ACUTE ACCENT}", "café"),
+        ("夜曲", "夜曲"),
+        (" a\0b\n c ", "a b c"),
+        ("\N{MUSICAL NOTE}", "\N{MUSICAL NOTE}"),
+    ],
+)
+def test_text_is_mended_only_where_it_is_broken(given, meant):
+    assert mend(given) == meant
