@@ -1,7 +1,8 @@
 """Semitone power → chroma: how strong each pitch class is, whatever the octave.
 
 Alignment reads it, so it is small: one byte for each pitch class, five frames a
-second.
+second. What counts is how far a semitone stands out from its neighbours, in dB,
+so that neither timbre nor the balance of a recording weighs much.
 
 Letters: T frames.
 """
@@ -11,14 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pemr.signal.frontend import FRAME_RATE, N_BINS, decibels
-
-CHROMA_RATE: Final = FRAME_RATE
+from pemr.signal.frontend import N_BINS, decibels, pool_frames
 
 SILENCE_DB: Final = -60.0  # a frame whose loudest semitone is below this is silent
 
-_RANGE_DB = 60.0  # what lies this far below the loudest semitone of its frame counts nothing
-_CENTRE = 45.0  # semitones above C1: the middle of the weighting, near A4
+_RANGE_DB = 60.0  # nothing is taken to be further below the loudest semitone of its frame
+_ENVELOPE_WIDTH = 3.0  # semitones, standard deviation of the average over neighbours
+_CENTRE = 45.0  # semitones above C1 where a semitone weighs most: A4
 _WIDTH = 18.0  # semitones from there to where the weight is 0.61
 
 
@@ -36,25 +36,21 @@ def chroma(power: NDArray[np.float32]) -> NDArray[np.uint8]:
         5 frames a second; row 0 is C. The largest value of a frame is 255; a
         silent frame is all 0.
     """
-    return fold(decibels(power))
-
-
-def fold(spectrogram: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Fold the semitone spectrogram to pitch classes.
-
-    Parameters
-    ----------
-    spectrogram : float32 array, shape (84, T)
-        In dB, 5 frames a second.
-
-    Returns
-    -------
-    uint8 array, shape (12, T)
-        As `chroma` returns.
-    """
-    weights = np.exp(-0.5 * ((np.arange(N_BINS) - _CENTRE) / _WIDTH) ** 2).astype(np.float32)
-    peak = spectrogram.max(axis=0)
-    level = np.clip(1 + (spectrogram - peak) / _RANGE_DB, 0, None) * weights[:, None]
-    classes = level.reshape(N_BINS // 12, 12, -1).sum(axis=0)  # (12, T)
-    largest = np.where(peak >= SILENCE_DB, classes.max(axis=0), np.inf)
+    level = 10 * np.log10(np.maximum(power, 1e-10))
+    level = np.maximum(level, level.max(axis=0) - _RANGE_DB)
+    prominence = np.maximum(level - _ENVELOPE @ level, 0)
+    weighted = pool_frames(prominence) * _WEIGHTS[:, None]
+    classes = weighted.reshape(N_BINS // 12, 12, -1).sum(axis=0)  # (12, T)
+    is_heard = (decibels(power).max(axis=0) >= SILENCE_DB) & (classes.max(axis=0) > 0)
+    largest = np.where(is_heard, classes.max(axis=0), np.inf)
     return np.asarray(np.rint(classes / largest * 255), dtype=np.uint8)
+
+
+def _gaussian(distance: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-0.5 * (distance / width) ** 2))
+
+
+_SEMITONES = np.arange(N_BINS, dtype=np.float64)
+_WEIGHTS = _gaussian(_SEMITONES - _CENTRE, _WIDTH).astype(np.float32)
+_SPREAD = _gaussian(_SEMITONES - _SEMITONES[:, None], _ENVELOPE_WIDTH)
+_ENVELOPE = (_SPREAD / _SPREAD.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -277,12 +277,30 @@ def decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
     float32 array, shape (84, ceil(T / 5))
         5 frames a second, at least -100 dB.
     """
-    starts = np.arange(0, power.shape[1], _POOL)
-    counts = np.minimum(_POOL, power.shape[1] - starts)
+    mean = pool_frames(power)
+    floor = np.float32(10 ** (FLOOR_DB / 10))
+    level = np.maximum(10 * np.log10(np.maximum(mean, floor)), FLOOR_DB)
+    return np.asarray(level, dtype=np.float32)
+
+
+def pool_frames(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average five frames at a time.
+
+    Parameters
+    ----------
+    frames : float32 array, shape (F, T)
+        25 frames a second.
+
+    Returns
+    -------
+    float32 array, shape (F, ceil(T / 5))
+        5 frames a second; the last is the mean of as many as there are.
+    """
+    starts = np.arange(0, frames.shape[1], _POOL)
     if not len(starts):
-        return np.zeros((len(power), 0), np.float32)
-    mean = np.add.reduceat(power, starts, axis=1) / counts
-    return np.asarray(10 * np.log10(np.maximum(mean, 10 ** (FLOOR_DB / 10))), dtype=np.float32)
+        return np.zeros((len(frames), 0), np.float32)
+    counts = np.minimum(_POOL, frames.shape[1] - starts)
+    return np.asarray(np.add.reduceat(frames, starts, axis=1) / counts, dtype=np.float32)
 
 
 def semitone_spectrogram(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
