@@ -1,15 +1,111 @@
 """What can be measured, as a `Scorer`: embeddings, a matrix of scores, or a catalog of ours.
 
-Letters: N performances, B queries of one block, S segments, D embedding.
+Letters: N performances, B queries of one block, S segments, D embedding, T frames of chroma.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer import Catalog, Track
+from retrieval.benchmarks.base import Benchmark
+from retrieval.search import N_ALIGNED, Scored, align_best, alignment_weight, track_scores
+
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentScorer:
+    """Segments of each performance, scored as `search` scores them, without its shortcuts.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the N performances.
+    embeddings : sequence of float32 arrays, each of shape (S, D)
+        Unit vectors of the segments; S differs and is at least 1.
+    chromas : sequence of uint8 arrays, each of shape (12, T)
+        At 5 frames a second; may be empty when nothing is aligned.
+    embedder_name : str
+        Decides the weight of the alignment.
+    n_aligned : int, optional
+        How many of the best by embedding are aligned; 0 turns alignment off.
+    duration_s : float array, shape (N,), optional
+        Durations in seconds.
+    """
+
+    names: Sequence[str]
+    embeddings: Sequence[NDArray[np.float32]]
+    chromas: Sequence[NDArray[np.uint8]]
+    embedder_name: str
+    n_aligned: int = N_ALIGNED
+    duration_s: NDArray[np.float64] | None = None
+    _aligned: dict[int, Scored] = field(default_factory=dict, init=False)
+
+    def score(self, queries: Ints) -> NDArray[np.floating]:
+        """Score all performances for some queries, (B,) to (B, N); a query scores itself -inf."""
+        self._aligned.clear()
+        return np.stack([self._score_one(int(query)) for query in queries])
+
+    def _score_one(self, query: int) -> NDArray[np.float64]:
+        scores = track_scores(self.embeddings[query], self.embeddings)
+        scores[query] = -np.inf  # so that none of the alignments is spent on it
+        if not self.n_aligned:
+            return scores
+        self._aligned[query] = align_best(
+            self.chromas[query],
+            scores,
+            self.chromas.__getitem__,
+            n_aligned=self.n_aligned,
+            weight=alignment_weight(self.embedder_name),
+        )
+        return self._aligned[query].scores
+
+    def transposition(self, query: int, candidate: int) -> int | None:
+        """Semitones from a query of the last block up to a candidate; None when not aligned."""
+        aligned = self._aligned.get(query)
+        if aligned is None or np.isnan(aligned.alignment_scores[candidate]):
+            return None
+        return int(aligned.transpositions[candidate])
+
+
+def catalog_scorer(
+    catalog: Catalog, benchmark: Benchmark, n_aligned: int = N_ALIGNED
+) -> SegmentScorer:
+    """Score a benchmark's performances by what a catalog holds of them.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Made of the benchmark's audio, and perhaps more.
+    benchmark : Benchmark
+        Its performances that are silent, or not in the catalog, are left out.
+    n_aligned : int, optional
+        How many of the best by embedding are aligned; 0 turns alignment off.
+
+    Returns
+    -------
+    SegmentScorer
+    """
+    found = list(_tracks(catalog, benchmark))
+    return SegmentScorer(
+        names=[name for name, _ in found],
+        embeddings=[catalog.embeddings(track.id) for _, track in found],
+        chromas=[catalog.chroma(track.id) for _, track in found] if n_aligned else [],
+        embedder_name=catalog.embedder_name,
+        n_aligned=n_aligned,
+        duration_s=np.array([track.duration_s for _, track in found]),
+    )
+
+
+def _tracks(catalog: Catalog, benchmark: Benchmark) -> Iterator[tuple[str, Track]]:
+    by_path = {track.path: track for track in catalog.tracks()}
+    for performance in benchmark.present:
+        track = by_path.get(performance.path) if performance.path else None
+        if track is not None and track.n_segments and not track.is_missing:
+            yield performance.name, track
 
 
 @dataclass(frozen=True, kw_only=True)

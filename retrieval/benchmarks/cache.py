@@ -1,0 +1,70 @@
+"""Where a benchmark's embeddings are kept between runs: a catalog outside the data set."""
+
+import hashlib
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from indexer import AudioFile, Catalog, Plan, plan
+from retrieval.benchmarks.base import Benchmark
+from retrieval.errors import BenchmarkError
+
+
+def cache_folder(benchmark: Benchmark, embedder_name: str) -> Path:
+    """Name the folder of the catalog for a data set and an embedder.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+        Its name and root decide.
+    embedder_name : str
+        With the hash of its weights, so that new weights never meet old embeddings.
+
+    Returns
+    -------
+    Path
+        In `$PEMR_CACHE`, or the user's cache folder.
+    """
+    above = Path(os.environ.get("PEMR_CACHE") or user_cache_path("pemr", appauthor=False))
+    root = hashlib.sha256(os.fsencode(benchmark.root)).hexdigest()[:12]
+    embedder = re.sub(r"[^\w.@-]", "_", embedder_name)
+    return above / "benchmarks" / f"{benchmark.card.name}-{root}-{embedder}"
+
+
+def embedding_plan(catalog: Catalog, benchmark: Benchmark) -> Plan:
+    """Plan to embed what the benchmark names and nothing else that lies beside it.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Of the cache, open for writing.
+    benchmark : Benchmark
+        Of audio.
+
+    Returns
+    -------
+    Plan
+        For `indexer.carry_out`; what is embedded already takes no time.
+
+    Raises
+    ------
+    BenchmarkError
+        If none of its audio is there.
+    """
+    wanted = {performance.path for performance in benchmark.present}
+    if not wanted:
+        raise BenchmarkError(
+            f"{benchmark.root}: none of the {len(benchmark.performances)} performances of "
+            f"{benchmark.card.name} is here; it expects {benchmark.card.layout}"
+        )
+    whole = plan(catalog, [benchmark.root])
+    found = tuple(file for file in whole.found if file.path in wanted)
+    known = {(k.file.path, k.file.size_bytes, k.file.mtime_ns) for k in catalog.known()}
+    same = [
+        isinstance(file, AudioFile) and (file.path, file.size_bytes, file.mtime_ns) in known
+        for file in found
+    ]
+    return replace(whole, found=found, n_files=len(found), n_unchanged=sum(same))
