@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from retrieval.candidate import Candidate, Query, candidate_rows, m3u
     from retrieval.errors import RetrievalError
-    from retrieval.search import copies, search, stored_query
+    from retrieval.query import read_query
+    from retrieval.search import N_ALIGNED, copies, search, stored_query
 
 __all__ = [
+    "N_ALIGNED",
     "Candidate",
     "Query",
     "RetrievalError",
     "candidate_rows",
     "copies",
     "m3u",
+    "read_query",
     "search",
     "stored_query",
 ]
@@ -28,7 +31,8 @@ __all__ = [
 _HOMES = {
     "candidate": "Candidate Query candidate_rows m3u",
     "errors": "RetrievalError",
-    "search": "copies search stored_query",
+    "query": "read_query",
+    "search": "N_ALIGNED copies search stored_query",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
