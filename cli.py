@@ -357,5 +357,29 @@ def label(
     typer.echo(f"{n_labelled} tracks of the catalog are labelled", err=True)
 
 
+corpus = typer.Typer(no_args_is_help=True, help="Make recordings of covers from scores.")
+app.add_typer(corpus, name="corpus")
+
+
+@corpus.command("demo")
+def corpus_demo(
+    folder: Annotated[Path, typer.Argument(help="Where to write; a folder for each work.")],
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, other performances.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 2,
+) -> None:
+    """Write a dozen old tunes in four performances each, and some unrelated ones.
+
+    Example: pemr corpus demo demo/music
+    """
+    from tqdm import tqdm
+
+    from pemr.corpus.demo import N_FILES, write_demo
+
+    written = write_demo(folder, seed, jobs)
+    for _ in tqdm(written, total=N_FILES, unit=" files", disable=True if _quiet else None):
+        pass
+    typer.echo(f"{N_FILES} recordings in {folder}", err=True)
+
+
 if __name__ == "__main__":
     app()
