@@ -8,7 +8,7 @@ Letters: Q queries, N performances that can be scored, K candidates, B queries o
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,6 @@ from retrieval.summary import summarise
 
 Ints = NDArray[np.int64]
 
-BLOCK_LENGTH = 256  # queries scored together
-
 
 class Scorer(Protocol):
     """Scores performances against each other; they are numbered as in `names`."""
@@ -37,6 +35,10 @@ class Scorer(Protocol):
     def duration_s(self) -> NDArray[np.float64] | None:
         """How long each is in seconds, shape (N,); None when nobody knows."""
 
+    @property
+    def block_length(self) -> int:
+        """How many queries are best scored together, by memory and by progress shown."""
+
     def score(self, queries: Ints) -> NDArray[np.floating]:
         """Score all performances for some queries, (B,) to (B, N); higher is better."""
 
@@ -45,15 +47,48 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """Who asks whom, as positions in the scorer's names."""
+class Trial:
+    """Who asks whom, as positions in the scorer's names; `prepare` makes it.
 
-    performances: tuple[Performance, ...]  # (N,)
-    work: Ints  # (N,)
-    queries: Ints  # (Q,)
-    candidates: Ints  # (K,)
-    n_dropped: int  # queries whose relevant candidates cannot be scored
-    n_noise: int  # candidates of works with a single performance, which never ask
+    Parameters
+    ----------
+    benchmark : Benchmark
+        What is relevant to what.
+    scorer : Scorer
+        What is being measured.
+    performances : tuple of Performance, length N
+        Those that can be scored.
+    work : int array, shape (N,)
+        The work of each, as a number.
+    queries : int array, shape (Q,)
+        Those that ask.
+    candidates : int array, shape (K,)
+        Those that may be answers, in rising order.
+    n_dropped : int
+        Queries whose relevant candidates cannot be scored.
+    n_noise : int
+        Candidates of works with a single performance, which never ask.
+    """
+
+    benchmark: Benchmark
+    scorer: Scorer
+    performances: tuple[Performance, ...]
+    work: Ints
+    queries: Ints
+    candidates: Ints
+    n_dropped: int
+    n_noise: int
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Some queries after they were ranked: every metric, and a row for each."""
+
+    scores: QueryScores
+    rows: list[QueryRow]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
@@ -78,26 +113,12 @@ def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
     BenchmarkError
         If the scorer names unknown performances, or no query is left.
     """
-    trial = _set_up(benchmark, scorer)
-    scores, rows = _score_all(trial, scorer)
-    query_works = trial.work[trial.queries]
-    return Report(
-        benchmark=benchmark.card.name,
-        title=benchmark.card.title,
-        subset=benchmark.subset,
-        convention=benchmark.convention,
-        run=run,
-        counts=_counts(benchmark, trial, len(np.unique(query_works))),
-        metrics=summarise(scores, query_works),
-        queries=tuple(rows),
-        missing=tuple(p.name for p in benchmark.missing if p.name not in set(scorer.names)),
-        unusable=_unusable(benchmark, scorer),
-        duplicates=tuple(tuple(p.name for p in group) for group in duplicates(trial.performances)),
-        files=_files(benchmark, trial, worst(rows)),
-    )
+    trial = prepare(benchmark, scorer)
+    return report_on(trial, rank(trial), run)
 
 
-def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
+def prepare(benchmark: Benchmark, scorer: Scorer) -> Trial:
+    """Decide who asks and who answers, before anything is scored; raises as `evaluate` does."""
     by_name = {p.name: p for p in benchmark.performances}
     foreign = [name for name in scorer.names if name not in by_name]
     if foreign:
@@ -118,7 +139,9 @@ def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
             f"none of the {len(performances)} performances of {benchmark.card.name} that can be "
             f"scored has another performance of its work among them, so there is no figure"
         )
-    return _Trial(
+    return Trial(
+        benchmark=benchmark,
+        scorer=scorer,
         performances=performances,
         work=work.astype(np.int64),
         queries=np.flatnonzero(is_query & has_answer),
@@ -128,17 +151,51 @@ def _set_up(benchmark: Benchmark, scorer: Scorer) -> _Trial:
     )
 
 
-def _score_all(trial: _Trial, scorer: Scorer) -> tuple[QueryScores, list[QueryRow]]:
-    parts, rows = [], []
-    for start in range(0, len(trial.queries), BLOCK_LENGTH):
-        queries = trial.queries[start : start + BLOCK_LENGTH]
-        scores = np.asarray(scorer.score(queries))[:, trial.candidates]  # (B, K)
+def rank(trial: Trial) -> Iterator[Ranked]:
+    """Rank every candidate for every query, some queries at a time, in their order."""
+    for start in range(0, len(trial.queries), trial.scorer.block_length):
+        queries = trial.queries[start : start + trial.scorer.block_length]
+        scores = np.asarray(trial.scorer.score(queries))[:, trial.candidates]  # (B, K)
         relevant = trial.work[queries, None] == trial.work[trial.candidates]
-        own = _columns_of(queries, trial.candidates)
-        part = score_queries(scores, relevant, own)
-        parts.append(part)
-        rows += _rows(trial, scorer, queries, scores, part)
-    return QueryScores.join(parts), rows
+        measured = score_queries(scores, relevant, _columns_of(queries, trial.candidates))
+        yield Ranked(measured, _rows(trial, queries, scores, measured))
+
+
+def report_on(trial: Trial, ranked: Iterable[Ranked], run: Run) -> Report:
+    """Sum up what `rank` yields.
+
+    Parameters
+    ----------
+    trial : Trial
+        What was ranked.
+    ranked : iterable of Ranked
+        All of it.
+    run : Run
+        Where the figures come from.
+
+    Returns
+    -------
+    Report
+    """
+    blocks = list(ranked)
+    rows = [row for block in blocks for row in block.rows]
+    works = trial.work[trial.queries]
+    benchmark = trial.benchmark
+    scored = set(trial.scorer.names)
+    return Report(
+        benchmark=benchmark.card.name,
+        title=benchmark.card.title,
+        subset=benchmark.subset,
+        convention=benchmark.convention,
+        run=run,
+        counts=_counts(trial),
+        metrics=summarise(QueryScores.join([block.scores for block in blocks]), works),
+        queries=tuple(rows),
+        missing=tuple(p.name for p in benchmark.missing if p.name not in scored),
+        unusable=tuple(p.name for p in benchmark.present if p.name not in scored),
+        duplicates=tuple(tuple(p.name for p in group) for group in duplicates(trial.performances)),
+        files=_files(trial, worst(rows)),
+    )
 
 
 def _columns_of(queries: Ints, candidates: Ints) -> Ints:
@@ -148,12 +205,9 @@ def _columns_of(queries: Ints, candidates: Ints) -> Ints:
 
 
 def _rows(
-    trial: _Trial,
-    scorer: Scorer,
-    queries: Ints,
-    scores: NDArray[np.floating],
-    part: QueryScores,
+    trial: Trial, queries: Ints, scores: NDArray[np.floating], part: QueryScores
 ) -> list[QueryRow]:
+    scorer = trial.scorer
     rows = []
     for position, query in enumerate(queries):
         others = trial.candidates != query
@@ -179,14 +233,14 @@ def _rows(
     return rows
 
 
-def _best(trial: _Trial, scores: NDArray[np.floating], chosen: NDArray[np.bool_]) -> int | None:
+def _best(trial: Trial, scores: NDArray[np.floating], chosen: NDArray[np.bool_]) -> int | None:
     if not chosen.any():
         return None
     columns = np.flatnonzero(chosen)
     return int(trial.candidates[columns[np.argmax(scores[columns])]])
 
 
-def _name(trial: _Trial, index: int | None) -> str | None:
+def _name(trial: Trial, index: int | None) -> str | None:
     return None if index is None else trial.performances[index].name
 
 
@@ -203,18 +257,14 @@ def _length_ratio(
     return _finite(duration_s[best] / duration_s[query])
 
 
-def _unusable(benchmark: Benchmark, scorer: Scorer) -> tuple[str, ...]:
-    scored = set(scorer.names)
-    return tuple(p.name for p in benchmark.present if p.name not in scored)
-
-
-def _counts(benchmark: Benchmark, trial: _Trial, n_cliques: int) -> Counts:
+def _counts(trial: Trial) -> Counts:
+    benchmark = trial.benchmark
     return Counts(
         performances=len(benchmark.performances),
         works=len({p.work for p in benchmark.performances}),
         scored=len(trial.performances),
         queries=len(trial.queries),
-        cliques=n_cliques,
+        cliques=len(np.unique(trial.work[trial.queries])),
         candidates=len(trial.candidates),
         noise=trial.n_noise,
         dropped_queries=trial.n_dropped,
@@ -222,10 +272,10 @@ def _counts(benchmark: Benchmark, trial: _Trial, n_cliques: int) -> Counts:
     )
 
 
-def _files(benchmark: Benchmark, trial: _Trial, rows: list[QueryRow]) -> dict[str, str]:
+def _files(trial: Trial, rows: list[QueryRow]) -> dict[str, str]:
     named = {name for row in rows for name in (row.query, row.best_relevant, row.best_other)}
     return {
-        p.name: benchmark.relative(p.path)
+        p.name: trial.benchmark.relative(p.path)
         for p in trial.performances
         if p.name in named and p.path is not None
     }

@@ -34,6 +34,8 @@ class SegmentScorer:
         How many of the best by embedding are aligned; 0 turns alignment off.
     duration_s : float array, shape (N,), optional
         Durations in seconds.
+    block_length : int, optional
+        How many queries are scored together.
     """
 
     names: Sequence[str]
@@ -42,6 +44,7 @@ class SegmentScorer:
     embedder_name: str
     n_aligned: int = N_ALIGNED
     duration_s: NDArray[np.float64] | None = None
+    block_length: int = 8
     _aligned: dict[int, Scored] = field(default_factory=dict, init=False)
 
     def score(self, queries: Ints) -> NDArray[np.floating]:
@@ -120,11 +123,14 @@ class VectorScorer:
         Not all zero in any row.
     duration_s : float array, shape (N,), optional
         Durations in seconds.
+    block_length : int, optional
+        How many queries are scored together.
     """
 
     names: Sequence[str]
     embeddings: NDArray[np.float32]
     duration_s: NDArray[np.float64] | None = None
+    block_length: int = 256
 
     def score(self, queries: Ints) -> NDArray[np.floating]:
         """Score all performances for some queries, (B,) to (B, N)."""
@@ -148,11 +154,14 @@ class MatrixScorer:
         Row: query; column: candidate; higher is better.
     duration_s : float array, shape (N,), optional
         Durations in seconds.
+    block_length : int, optional
+        How many queries are scored together.
     """
 
     names: Sequence[str]
     scores: NDArray[np.floating]
     duration_s: NDArray[np.float64] | None = None
+    block_length: int = 256
 
     def score(self, queries: Ints) -> NDArray[np.floating]:
         """Score all performances for some queries, (B,) to (B, N)."""

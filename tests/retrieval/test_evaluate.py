@@ -1,5 +1,6 @@
 """A whole evaluation, from labelled performances and scores to a report."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -136,14 +137,15 @@ def test_length_ratio_compares_the_best_relevant_candidate():
     assert [row.length_ratio for row in rows] == [pytest.approx(1.5), pytest.approx(1 / 1.5)]
 
 
-def test_blocks_join_seamlessly(monkeypatch):
+def test_blocks_join_seamlessly():
     rng = np.random.default_rng(1)
     names = [f"p{i}" for i in range(30)]
     benchmark = benchmark_of(*((name, str(i % 7)) for i, name in enumerate(names)))
     scorer = VectorScorer(names=names, embeddings=rng.standard_normal((30, 8)).astype(np.float32))
     whole = evaluate(benchmark, scorer, RUN)
-    monkeypatch.setattr(MODULE, "BLOCK_LENGTH", 4)
-    assert evaluate(benchmark, scorer, RUN).metrics == whole.metrics
+    pieces = evaluate(benchmark, replace(scorer, block_length=4), RUN)
+    assert pieces.metrics == whole.metrics
+    assert pieces.queries == whole.queries
 
 
 def test_scorer_may_list_performances_in_any_order():
