@@ -3,12 +3,14 @@
 Pitch classes count semitones from C; times are in beats.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pemr.corpus.scores import Mode, Note, monophonic
+from pemr.corpus.scores import Mode, Note, Score, Section, monophonic
 
 # Temperley's revision of the Krumhansl-Kessler profiles: how often each degree
 # of a major or minor key sounds.
@@ -140,3 +142,132 @@ def split_voices(notes: Iterable[Note]) -> tuple[tuple[Note, ...], tuple[Note, .
         if not (alone and lower_sounds and lowest.pitch >= lower[-1].pitch):
             lower.append(lowest)
     return monophonic(upper), monophonic(lower)
+
+
+def find_sections(score: Score) -> tuple[Section, ...]:
+    """Find the form of a score from what its melody repeats.
+
+    The bars are taken four at a time, from wherever the most blocks recur;
+    blocks with much the same melody share a letter. Pairs of letters that
+    recur side by side are joined, most frequent first, to sections of up to
+    sixteen bars, so that a tune in two parts, each played twice, comes out as
+    A A B B.
+
+    Returns
+    -------
+    tuple of Section
+        From the first beat to the last, labelled ``A``, ``B`` and so on in
+        the order of appearance; ``-`` where the melody is silent.
+    """
+    bars = _bars_of(score)
+    blocks = max((_blocks(bars, first) for first in range(min(4, len(bars)))), key=_n_recurring)
+    spans = _joined(blocks)
+    names: dict[tuple[int, ...], str] = {}
+    sections: list[Section] = []
+    start, bar_number = 0.0, 0
+    for labels, n_bars in spans:
+        bar_number += n_bars
+        end = min(score.pickup + bar_number * score.beats_per_bar, score.n_beats)
+        silent = all(label < 0 for label in labels)
+        name = "-" if silent else names.setdefault(labels, _letter(len(names)))
+        sections.append(Section(start, end, name))
+        start = end
+    if sections:
+        sections[-1] = sections[-1]._replace(end=score.n_beats)
+    return tuple(section for section in sections if section.end > section.start)
+
+
+_Bar = frozenset[tuple[int, int]]
+_Span = tuple[tuple[int, ...], int]  # the kinds of its blocks, and its bars
+_BLOCK_BARS = 4
+_ALIKE = 0.4
+_SECTION_BARS = 16
+
+
+def _bars_of(score: Score) -> list[_Bar]:
+    """List what starts in each bar: quarters of a beat from its line, and pitches."""
+    n_bars = max(1, int(np.ceil((score.n_beats - score.pickup) / score.beats_per_bar - 1e-6)))
+    bars: list[set[tuple[int, int]]] = [set() for _ in range(n_bars)]
+    for note in score.melody:
+        since = note.start - score.pickup + 1e-6
+        if since >= 0:
+            bar, beat = divmod(since, score.beats_per_bar)
+            bars[min(int(bar), n_bars - 1)].add((round(4 * beat), note.pitch))
+    return [frozenset(bar) for bar in bars]
+
+
+def _blocks(bars: Sequence[_Bar], first: int) -> list[tuple[int, int]]:
+    """Cut bars into blocks from the given one on; number those that are alike."""
+    edges = [0, *range(first, len(bars), _BLOCK_BARS), len(bars)]
+    kinds: list[Sequence[_Bar]] = []
+    blocks = []
+    for start, end in pairwise(sorted(set(edges))):
+        block = bars[start:end]
+        if not any(block):
+            blocks.append((-1, end - start))
+            continue
+        alike = (kind for kind, known in enumerate(kinds) if _likeness(known, block) >= _ALIKE)
+        kind = next(alike, len(kinds))
+        if kind == len(kinds):
+            kinds.append(block)
+        blocks.append((kind, end - start))
+    return blocks
+
+
+def _likeness(one: Sequence[_Bar], other: Sequence[_Bar]) -> float:
+    """Compare two blocks: the share of notes that both have in the same place."""
+    if len(one) != len(other):
+        return 0.0
+    shared = sum(len(a & b) for a, b in zip(one, other, strict=True))
+    return shared / max(sum(len(a | b) for a, b in zip(one, other, strict=True)), 1)
+
+
+def _n_recurring(blocks: Sequence[tuple[int, int]]) -> int:
+    counts = Counter(kind for kind, _ in blocks if kind >= 0)
+    return sum(count - 1 for count in counts.values())
+
+
+def _joined(blocks: Sequence[tuple[int, int]]) -> list[_Span]:
+    """Join neighbours that recur side by side, until no pair does, then those that never recur."""
+    spans: list[_Span] = [((kind,), n_bars) for kind, n_bars in blocks]
+    while True:
+        pairs = Counter(
+            (one[0], two[0])
+            for one, two in pairwise(spans)
+            if one[0] != two[0] and one[1] + two[1] <= _SECTION_BARS
+        )
+        pair, count = max(pairs.items(), key=lambda item: item[1], default=(None, 0))
+        if pair is None or count < 2:
+            return _with_lone_joined(spans)
+        spans = _with_pair_joined(spans, pair)
+
+
+def _with_lone_joined(spans: Sequence[_Span]) -> list[_Span]:
+    counts = Counter(labels for labels, _ in spans)
+    joined: list[_Span] = []
+    for labels, n_bars in spans:
+        before, n_before = joined[-1] if joined else ((), 0)
+        both_silent = bool(before) and before[-1] < 0 and labels[0] < 0
+        both_lone = all(counts[ls] == 1 and ls[0] >= 0 for ls in (before, labels))
+        if both_silent or (both_lone and n_before + n_bars <= 2 * _BLOCK_BARS):
+            joined[-1] = before + labels, n_before + n_bars
+        else:
+            joined.append((labels, n_bars))
+    return joined
+
+
+def _with_pair_joined(
+    spans: Sequence[_Span], pair: tuple[tuple[int, ...], tuple[int, ...]]
+) -> list[_Span]:
+    joined: list[_Span] = []
+    for labels, n_bars in spans:
+        if joined and (joined[-1][0], labels) == pair:
+            before = joined.pop()
+            joined.append((before[0] + labels, before[1] + n_bars))
+        else:
+            joined.append((labels, n_bars))
+    return joined
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index) if index < 26 else f"Z{index - 25}"

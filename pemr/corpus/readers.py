@@ -9,11 +9,14 @@ import json
 import logging
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from pemr.corpus.chords import infer_chords
+from pemr.corpus.melody import find_sections
 from pemr.corpus.midi import hymn, pop909_song
 from pemr.corpus.notation import lead_sheet, tune, tunes
 from pemr.corpus.scores import Score, Skipped, clean, load_scores, write_scores
@@ -24,7 +27,7 @@ log = logging.getLogger(__name__)
 Reading = tuple[str, Callable[[], Score]]
 """Name of a score, and what reads it."""
 
-READING_VERSION = 1  # goes up when the same archives would be read differently
+READING_VERSION = 2  # goes up when the same archives would be read differently
 
 
 class File(NamedTuple):
@@ -73,11 +76,18 @@ def _attempt(reading: Reading) -> Score | Skipped:
     """Read one score; whatever a parser makes of a malformed one is a reason to skip it."""
     source, read = reading
     try:
-        return clean(read())
+        return _completed(clean(read()))
     except ScoreError as error:
         return Skipped(source, error.reason)
     except Exception as error:  # parsers raise anything on malformed input
         return Skipped(source, f"malformed: {type(error).__name__}: {error}".split("\n")[0])
+
+
+def _completed(score: Score) -> Score:
+    """Add the chords and the form where the source names none."""
+    if not score.chords:
+        score = replace(score, chords=infer_chords(score))
+    return score if score.sections else replace(score, sections=find_sections(score))
 
 
 def cached_scores(
