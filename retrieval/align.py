@@ -128,6 +128,24 @@ def pool_chroma(chroma: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return scaled
 
 
+def common_factor(query_length: int, candidate_length: int) -> int:
+    """Choose the pooling of a pair: the usual, more for a long pair, less for a short one.
+
+    Parameters
+    ----------
+    query_length, candidate_length : int
+        Frames at 5 a second.
+
+    Returns
+    -------
+    int
+        The same for both, so that one tempo stays one tempo.
+    """
+    shorter, longer = sorted((query_length, candidate_length))
+    usual = min(POOLING, max(1, shorter // MIN_LENGTH))
+    return max(usual, math.ceil(longer / MAX_LENGTH))
+
+
 def best_shifts(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Order the twelve transpositions by how well the overall pitch content fits.
 
@@ -160,7 +178,7 @@ class _Pooled:
 
 def _align(query: _Pooled, candidate_chroma: NDArray[np.uint8]) -> Alignment:
     candidate = _Pooled(candidate_chroma)
-    factor = _common_factor(query.length, candidate.length)
+    factor = common_factor(query.length, candidate.length)
     ours, theirs = query.at(factor), candidate.at(factor)
     shifts = best_shifts(ours, theirs)[:N_TRANSPOSITIONS]
     n_stacks = theirs.shape[1] - STACK_LENGTH + 1
@@ -172,13 +190,6 @@ def _align(query: _Pooled, candidate_chroma: NDArray[np.uint8]) -> Alignment:
     return Alignment(
         transposition=_signed(shifts[best]), score=float(longest[best]) / math.sqrt(n_stacks)
     )
-
-
-def _common_factor(query_length: int, candidate_length: int) -> int:
-    """Choose one pooling for both: the usual, more for a long pair, less for a short one."""
-    shorter, longer = sorted((query_length, candidate_length))
-    usual = min(POOLING, max(1, shorter // MIN_LENGTH))
-    return max(usual, math.ceil(longer / MAX_LENGTH))
 
 
 def _signed(shift: int) -> int:

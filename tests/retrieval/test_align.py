@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from retrieval import align as module
-from retrieval.align import Alignment, align, align_many, best_shifts, pool_chroma
+from retrieval.align import Alignment, align, align_many, best_shifts, common_factor, pool_chroma
 
 
 def song(rng, n_chords, frames_per_chord=5):
@@ -100,7 +99,7 @@ def test_a_two_hour_recording_is_pooled_to_what_fits(rng):
     ],
 )
 def test_both_tracks_are_pooled_by_one_factor(query_length, candidate_length, factor):
-    assert module._common_factor(query_length, candidate_length) == factor
+    assert common_factor(query_length, candidate_length) == factor
 
 
 def test_permuted_candidates_permute_the_alignments(rng):
