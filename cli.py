@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from indexer import Event, Tally
     from pemr import Embedder
+    from retrieval import Benchmark, Report
 
 
 class _Commands(TyperGroup):
@@ -355,6 +356,84 @@ def label(
     for path in unknown:
         typer.echo(f"not in the catalog: {path}", err=True)
     typer.echo(f"{n_labelled} tracks of the catalog are labelled", err=True)
+
+
+def _measure(
+    benchmark: "Benchmark", embedder: str | None, device: str | None, n_aligned: int, command: str
+) -> "Report":
+    """Embed what a benchmark names into its cache, and rank all of it."""
+    from tqdm import tqdm
+
+    from indexer import Catalog, carry_out
+    from pemr import load_embedder
+    from retrieval import (
+        cache_folder,
+        catalog_scorer,
+        embedding_plan,
+        prepare,
+        rank,
+        report_on,
+        trace,
+    )
+
+    encoder = load_embedder(embedder, device)
+    folder = cache_folder(benchmark, encoder.name)
+    with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
+        planned = embedding_plan(cache, benchmark)
+        _follow(carry_out(cache, encoder, planned), planned.n_files)
+        trial = prepare(benchmark, catalog_scorer(cache, benchmark, n_aligned))
+        with tqdm(
+            total=len(trial.queries), unit=" queries", disable=True if _quiet else None
+        ) as bar:
+            ranked = []
+            for block in rank(trial):
+                ranked.append(block)
+                bar.update(len(block))
+    return report_on(trial, ranked, trace(command, encoder.name, n_aligned))
+
+
+def _show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
+    """Print the figures and what they rest on, and write the files."""
+    from retrieval import count_rows, final_line, metric_rows, write_report
+
+    if out is not None:
+        for path in write_report(report, out):
+            typer.echo(f"wrote {path}", err=True)
+    _print_rows(metric_rows(report), as_json=as_json)
+    if not as_json:
+        typer.echo()
+        _print_rows(count_rows(report))
+        typer.echo()
+        typer.echo(final_line(report))
+
+
+ReportFolder = Annotated[
+    Path | None, typer.Option("--out", help="Write the report as JSON, Markdown and a web page.")
+]
+Align = Annotated[bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")]
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="A sub-folder for each work.")],
+    embedder: EmbedderName = None,
+    align: Align = True,
+    device: Device = None,
+    out: ReportFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well the performances of a work find each other: `benchmark run folder`.
+
+    Example: pemr evaluate ~/covers --out report
+    """
+    from retrieval import N_ALIGNED, command_line, load_benchmark
+
+    command = command_line(
+        "pemr evaluate", folder, {"--embedder": embedder, "--no-align": not align}
+    )
+    benchmark = load_benchmark("folder", folder)
+    report = _measure(benchmark, embedder, device, N_ALIGNED if align else 0, command)
+    _show_report(report, out, as_json=as_json)
 
 
 corpus = typer.Typer(no_args_is_help=True, help="Make recordings of covers from scores.")

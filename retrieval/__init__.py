@@ -10,28 +10,58 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from retrieval.benchmarks import Benchmark, benchmark_names, card_of, load_benchmark
+    from retrieval.benchmarks.cache import cache_folder, embedding_plan
     from retrieval.candidate import Candidate, Query, candidate_rows, m3u
     from retrieval.errors import RetrievalError
+    from retrieval.evaluate import evaluate, prepare, rank, report_on
+    from retrieval.provenance import command_line, trace
     from retrieval.query import read_query
+    from retrieval.report import Report, count_rows, final_line, metric_rows, write_report
+    from retrieval.scorers import catalog_scorer
     from retrieval.search import N_ALIGNED, copies, search, stored_query
 
 __all__ = [
     "N_ALIGNED",
+    "Benchmark",
     "Candidate",
     "Query",
+    "Report",
     "RetrievalError",
+    "benchmark_names",
+    "cache_folder",
     "candidate_rows",
+    "card_of",
+    "catalog_scorer",
+    "command_line",
     "copies",
+    "count_rows",
+    "embedding_plan",
+    "evaluate",
+    "final_line",
+    "load_benchmark",
     "m3u",
+    "metric_rows",
+    "prepare",
+    "rank",
     "read_query",
+    "report_on",
     "search",
     "stored_query",
+    "trace",
+    "write_report",
 ]
 
 _HOMES = {
+    "benchmarks": "Benchmark benchmark_names card_of load_benchmark",
+    "benchmarks.cache": "cache_folder embedding_plan",
     "candidate": "Candidate Query candidate_rows m3u",
     "errors": "RetrievalError",
+    "evaluate": "evaluate prepare rank report_on",
+    "provenance": "command_line trace",
     "query": "read_query",
+    "report": "Report count_rows final_line metric_rows write_report",
+    "scorers": "catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

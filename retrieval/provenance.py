@@ -2,8 +2,10 @@
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,6 +41,30 @@ def trace(command: str, embedder: str, n_aligned: int = 0) -> Run:
         date=datetime.now(UTC).date().isoformat(),
         versions={"python": platform.python_version(), **_versions()},
     )
+
+
+def command_line(start: str, root: Path, options: Mapping[str, object]) -> str:
+    """Write a command as anyone could type it, with `DATA` for where the data set lies.
+
+    Parameters
+    ----------
+    start : str
+        The command up to its root.
+    root : Path
+        Of the data set; only its last part is kept.
+    options : mapping
+        Values by their flags; None and False are left out, True is the flag alone.
+
+    Examples
+    --------
+    >>> command_line("pemr evaluate", Path("/home/me/anthems"), {"--no-align": True, "--out": None})
+    'pemr evaluate DATA/anthems --no-align'
+    """
+    words = [start, shlex.quote(f"DATA/{root.resolve().name}")]
+    for flag, value in options.items():
+        if value is not None and value is not False:
+            words += [flag] if value is True else [flag, shlex.quote(str(value))]
+    return " ".join(words)
 
 
 def commit(folder: Path = Path(__file__).parents[1]) -> str | None:

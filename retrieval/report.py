@@ -255,6 +255,28 @@ def markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write a report for programs and for docs/results.
+
+    Parameters
+    ----------
+    report : Report
+        What was measured.
+    folder : Path
+        Made when absent; files of an earlier report are replaced.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "report.json", folder / "report.md"]
+    write_json(report, paths[0])
+    paths[1].write_text(markdown(report), encoding="utf-8")
+    return paths
+
+
 def table(rows: list[dict[str, str]]) -> str:
     """Lay out rows as a Markdown table."""
     columns = list(rows[0])

@@ -19,6 +19,14 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20240229)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep benchmarks that tests run out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PEMR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of real data; tests that need it are skipped where it is absent."""
