@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from retrieval.align import Span
     from retrieval.benchmarks import Benchmark, benchmark_names, card_of, load_benchmark
     from retrieval.benchmarks.cache import cache_folder, embedding_plan
     from retrieval.candidate import Candidate, Query, candidate_rows, m3u
@@ -28,6 +29,7 @@ __all__ = [
     "Query",
     "Report",
     "RetrievalError",
+    "Span",
     "benchmark_names",
     "cache_folder",
     "candidate_rows",
@@ -53,6 +55,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "align": "Span",
     "benchmarks": "Benchmark benchmark_names card_of load_benchmark",
     "benchmarks.cache": "cache_folder embedding_plan",
     "candidate": "Candidate Query candidate_rows m3u",

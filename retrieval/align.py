@@ -1,4 +1,4 @@
-"""Two chroma sequences become a transposition and an alignment score.
+"""Two chroma sequences become a transposition, an alignment score, and spans that match.
 
 Chroma is pooled to the few frames a second at which a chord lasts some
 frames, the transpositions that fit the two tracks' overall pitch content best
@@ -28,13 +28,15 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.qmax import STACK_LENGTH, qmax
+from retrieval.qmax import STACK_LENGTH, longest_path, qmax, recurrence, stacked_distances
 
 log = logging.getLogger(__name__)
 
+FRAME_RATE = 5  # frames of chroma a second
 MAX_LENGTH = 500  # pooled frames; a longer pair is pooled further until both fit
 POOLING = 2  # frames at 5 a second that make one, near the 2.15 a second of [1]
 MIN_LENGTH = 100  # pooled frames below which a short pair is pooled less
+SHORTEST_SPAN = 1 / 3  # of the longest; a shorter one is mostly chance
 N_TRANSPOSITIONS = 2  # how many of the best fitting are tried, as in [1]
 
 
@@ -54,6 +56,24 @@ class Alignment:
 
     transposition: int
     score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A stretch of the query and the stretch of the candidate that follows it.
+
+    Parameters
+    ----------
+    query_start_s, query_end_s : float
+        In the query, in seconds.
+    start_s, end_s : float
+        In the candidate, in seconds.
+    """
+
+    query_start_s: float
+    query_end_s: float
+    start_s: float
+    end_s: float
 
 
 def align(query_chroma: NDArray[np.uint8], candidate_chroma: NDArray[np.uint8]) -> Alignment:
@@ -102,6 +122,50 @@ def align_many(
     _warm_up()
     with ThreadPoolExecutor(n_workers or _n_cores()) as pool:
         return list(pool.map(partial(_align, query), candidate_chromas))
+
+
+def find_spans(
+    query_chroma: NDArray[np.uint8],
+    candidate_chroma: NDArray[np.uint8],
+    transposition: int,
+    *,
+    n_spans: int = 3,
+) -> list[Span]:
+    """Find where a candidate follows a query.
+
+    The first span is the one that the alignment score measures. The next is the longest in what
+    is left of both tracks, and so on, until one is much shorter than the first.
+
+    Parameters
+    ----------
+    query_chroma, candidate_chroma : uint8 array, shape (12, T)
+        Chroma at 5 frames a second.
+    transposition : int
+        Semitones from the query up to the candidate, as `align` found them.
+    n_spans : int
+        The longest list wanted.
+
+    Returns
+    -------
+    list of Span
+        The longest first; no two share a moment of either track but for the length of a stack.
+    """
+    factor = common_factor(query_chroma.shape[1], candidate_chroma.shape[1])
+    ours, theirs = pool_chroma(query_chroma, factor), pool_chroma(candidate_chroma, factor)
+    if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
+        return []
+    plot = recurrence(stacked_distances(ours, theirs, transposition % 12))
+    spans: list[Span] = []
+    shortest = 0.0
+    while len(spans) < n_spans:
+        length, path = longest_path(plot)
+        if not len(path) or length < shortest:
+            break
+        spans.append(_span(path, factor / FRAME_RATE))
+        shortest = shortest or length * SHORTEST_SPAN
+        plot[path[0, 0] : path[-1, 0] + 1, :] = 0
+        plot[:, path[0, 1] : path[-1, 1] + 1] = 0
+    return spans
 
 
 def pool_chroma(chroma: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -189,6 +253,16 @@ def _align(query: _Pooled, candidate_chroma: NDArray[np.uint8]) -> Alignment:
     best = int(np.argmax(longest))
     return Alignment(
         transposition=_signed(shifts[best]), score=float(longest[best]) / math.sqrt(n_stacks)
+    )
+
+
+def _span(path: NDArray[np.int64], frame_s: float) -> Span:
+    (query_start, start), (query_end, end) = path[0].tolist(), path[-1].tolist()
+    return Span(
+        query_start_s=query_start * frame_s,
+        query_end_s=(query_end + STACK_LENGTH) * frame_s,
+        start_s=start * frame_s,
+        end_s=(end + STACK_LENGTH) * frame_s,
     )
 
 

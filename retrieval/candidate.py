@@ -4,12 +4,14 @@ Letters: S segments, D embedding, T frames of chroma.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from retrieval.align import Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class Candidate:
         In -1..1, from `track_scores`.
     alignment_score : float or None
         At least 0, from `retrieval.align`; None when not aligned.
+    spans : tuple of Span
+        Where it follows the query, the longest first; none when not aligned.
     """
 
     rank: int
@@ -74,6 +78,7 @@ class Candidate:
     transposition: int | None
     embedding_score: float
     alignment_score: float | None
+    spans: tuple[Span, ...] = ()
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
@@ -87,9 +92,10 @@ def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Plain values under the names of the fields; full precision, the path as text.
+        Plain values under the names of the fields; full precision, the path as text. Of the
+        spans, the longest, under the names of its fields.
     """
-    return [{**vars(candidate), "path": str(candidate.path)} for candidate in candidates]
+    return [_row(candidate) for candidate in candidates]
 
 
 def m3u(candidates: Sequence[Candidate]) -> str:
@@ -112,3 +118,10 @@ def m3u(candidates: Sequence[Candidate]) -> str:
         lines += [f"#EXTINF:{round(candidate.duration_s)},{' '.join(label.split())}"]
         lines += [str(candidate.path)]
     return "\n".join(lines) + "\n"
+
+
+def _row(candidate: Candidate) -> dict[str, Any]:
+    row = {name: value for name, value in vars(candidate).items() if name != "spans"}
+    row["path"] = str(candidate.path)
+    longest = vars(candidate.spans[0]) if candidate.spans else {}
+    return row | {field.name: longest.get(field.name) for field in fields(Span)}

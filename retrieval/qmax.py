@@ -196,6 +196,50 @@ def alignment_lengths(plot: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 @compiled
+def _predecessor(
+    plot: NDArray[np.uint8], lengths: NDArray[np.float32], i: int, j: int
+) -> tuple[int, int]:
+    """Find where the best path to a pair came from; of equals the one that keeps the tempo."""
+    best, found = -np.inf, (i - 1, j - 1)
+    for before in ((i - 1, j - 1), (i - 2, j - 1), (i - 1, j - 2)):
+        value = lengths[before]
+        if not plot[i, j]:
+            value -= ONSET_PENALTY if plot[before] else EXTENSION_PENALTY
+        if value > best:
+            best, found = value, before
+    return found
+
+
+@compiled
+def longest_path(plot: NDArray[np.uint8]) -> tuple[float, NDArray[np.int64]]:
+    """Trace the path that Qmax is the length of, back from its end.
+
+    Parameters
+    ----------
+    plot : uint8 array, shape (X, Y)
+        1 where a pair recurs.
+
+    Returns
+    -------
+    length : float
+        Qmax.
+    path : int64 array, shape (n, 2)
+        The pairs (i, j) that the path visits, in order; none when nothing recurs.
+    """
+    lengths = alignment_lengths(plot)
+    end = lengths.argmax()
+    i, j = end // plot.shape[1], end % plot.shape[1]
+    length = float(lengths[i, j])
+    visited = np.empty((plot.shape[0], 2), dtype=np.int64)
+    n_visited = 0
+    while i >= 2 and j >= 2 and lengths[i, j] > 0:
+        visited[n_visited] = i, j
+        n_visited += 1
+        i, j = _predecessor(plot, lengths, i, j)
+    return length, visited[:n_visited][::-1]
+
+
+@compiled
 def qmax(query: NDArray[np.uint8], candidate: NDArray[np.uint8], shift: int) -> float:
     """Measure the longest alignment of two chroma sequences.
 

@@ -8,13 +8,13 @@ Letters: S segments, D embedding, K candidates, T frames of chroma.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Catalog, Track
-from retrieval.align import align_many
+from retrieval.align import align_many, find_spans
 from retrieval.candidate import Candidate, Query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 
@@ -96,10 +96,11 @@ def search(
         weight=alignment_weight(catalog.embedder_name),
     )
     order = np.argsort(-scored.scores, kind="stable")[:n_candidates]
-    return [
+    candidates = [
         _candidate(rank, tracks[index], index, embedding_scores, scored)
         for rank, index in enumerate(order.tolist(), start=1)
     ]
+    return [_with_spans(catalog, query, candidate) for candidate in candidates]
 
 
 def stored_query(catalog: Catalog, track: Track) -> Query:
@@ -298,4 +299,13 @@ def _candidate(
         transposition=int(scored.transpositions[index]) if is_aligned else None,
         embedding_score=float(embedding_scores[index]),
         alignment_score=alignment_score if is_aligned else None,
+    )
+
+
+def _with_spans(catalog: Catalog, query: Query, candidate: Candidate) -> Candidate:
+    if candidate.transposition is None:
+        return candidate
+    chroma = catalog.chroma(candidate.track_id)
+    return replace(
+        candidate, spans=tuple(find_spans(query.chroma, chroma, candidate.transposition))
     )

@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from retrieval.align import Alignment, align, align_many, best_shifts, common_factor, pool_chroma
+from retrieval.align import (
+    Alignment,
+    align,
+    align_many,
+    best_shifts,
+    common_factor,
+    find_spans,
+    pool_chroma,
+)
 
 
 def song(rng, n_chords, frames_per_chord=5):
@@ -117,6 +125,54 @@ def test_the_number_of_threads_does_not_change_the_answer(rng):
 
 def test_no_candidate_gives_no_alignment(rng):
     assert align_many(song(rng, 40), []) == []
+
+
+def close(seconds):
+    return pytest.approx(seconds, abs=4.0)  # a stack of frames is 3.6 s long
+
+
+def test_a_span_tells_where_an_excerpt_was_cut_from(rng):
+    track = song(rng, 120)
+    excerpt = track[:, 250:400]  # seconds 50 to 80
+    span = find_spans(excerpt, track, 0)[0]
+    assert (span.query_start_s, span.query_end_s) == (close(0), close(30))
+    assert (span.start_s, span.end_s) == (close(50), close(80))
+
+
+def test_a_span_follows_another_tempo_and_key(rng):
+    query = song(rng, 100)
+    faster = np.roll(query[:, (np.arange(400) * 1.25).astype(int)], -2, axis=0)
+    candidate = np.concatenate([song(rng, 30), faster], axis=1)
+    span = find_spans(query, candidate, -2)[0]
+    assert (span.query_start_s, span.query_end_s) == (close(0), close(100))
+    assert (span.start_s, span.end_s) == (close(30), close(110))
+
+
+def test_a_medley_has_one_span_for_each_part_it_shares(rng):
+    first, second = song(rng, 60), song(rng, 40)
+    query = np.concatenate([first, song(rng, 30), second], axis=1)
+    medley = np.concatenate([song(rng, 20), second, song(rng, 20), first], axis=1)
+    spans = find_spans(query, medley, 0)
+    found = [(s.query_start_s, s.query_end_s, s.start_s, s.end_s) for s in spans[:2]]
+    assert found == [
+        (close(0), close(60), close(80), close(140)),
+        (close(90), close(130), close(20), close(60)),
+    ]
+
+
+def test_spans_are_limited_and_end_within_both_tracks(rng):
+    query, candidate = song(rng, 50), song(rng, 70)
+    spans = find_spans(query, candidate, 0, n_spans=2)
+    assert 1 <= len(spans) <= 2
+    for span in spans:
+        assert 0 <= span.query_start_s < span.query_end_s <= 50
+        assert 0 <= span.start_s < span.end_s <= 70
+
+
+def test_what_never_changes_has_no_span(rng):
+    silence = np.zeros((12, 300), np.uint8)
+    assert find_spans(silence, silence, 0) == []
+    assert find_spans(song(rng, 1), song(rng, 60), 0) == []
 
 
 def test_pooling_averages_and_gives_every_frame_one_norm():

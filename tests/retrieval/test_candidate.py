@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import Candidate, candidate_rows, m3u
+from retrieval import Candidate, Span, candidate_rows, m3u
 
 FIRST = Candidate(
     rank=1,
@@ -19,6 +19,10 @@ FIRST = Candidate(
     transposition=-2,
     embedding_score=0.4,
     alignment_score=5.0,
+    spans=(
+        Span(query_start_s=1.0, query_end_s=30.0, start_s=12.0, end_s=40.0),
+        Span(query_start_s=40.0, query_end_s=50.0, start_s=50.0, end_s=60.0),
+    ),
 )
 SECOND = Candidate(
     rank=2,
@@ -35,7 +39,7 @@ SECOND = Candidate(
 )
 
 
-def test_rows_hold_every_field_in_plain_values():
+def test_rows_hold_plain_values_and_the_longest_span():
     rows = candidate_rows([FIRST, SECOND])
     assert rows[0] == {
         "rank": 1,
@@ -49,7 +53,13 @@ def test_rows_hold_every_field_in_plain_values():
         "transposition": -2,
         "embedding_score": 0.4,
         "alignment_score": 5.0,
+        "query_start_s": 1.0,
+        "query_end_s": 30.0,
+        "start_s": 12.0,
+        "end_s": 40.0,
     }
+    assert rows[1].keys() == rows[0].keys()
+    assert rows[1]["start_s"] is None
     assert json.loads(json.dumps(rows)) == rows
 
 

@@ -115,6 +115,34 @@ def test_plots_too_small_for_a_step_give_zero(shape):
     assert qmax.alignment_lengths(np.ones(shape, dtype=np.uint8)).max() == 0
 
 
+@pytest.mark.parametrize("density", [0.05, 0.1, 0.3])
+def test_the_longest_path_earns_its_length_step_by_step(rng, density):
+    plot = (rng.random((60, 45)) < density).astype(np.uint8)
+    length, path = qmax.longest_path(plot)
+    steps = np.diff(path, axis=0)
+    assert {tuple(step) for step in steps.tolist()} <= {(1, 1), (1, 2), (2, 1)}
+    earned, before = 0.0, None
+    for i, j in path.tolist():
+        if plot[i, j]:
+            earned += 1
+        elif before is not None:
+            earned -= 5.0 if plot[before] else 0.5
+        before = (i, j)
+    assert earned == length == qmax.alignment_lengths(plot).max()
+
+
+def test_the_longest_path_keeps_to_the_diagonal():
+    length, path = qmax.longest_path(np.eye(30, dtype=np.uint8))
+    assert length == 28
+    np.testing.assert_array_equal(path, [(k, k) for k in range(2, 30)])
+
+
+def test_nothing_that_recurs_has_no_path():
+    length, path = qmax.longest_path(np.zeros((30, 40), dtype=np.uint8))
+    assert length == 0
+    assert path.shape == (0, 2)
+
+
 def test_qmax_is_the_three_steps_in_a_row(rng):
     query, candidate = random_chroma(rng, 40), random_chroma(rng, 50)
     distances = [

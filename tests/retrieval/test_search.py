@@ -11,7 +11,7 @@ from indexer import AudioFile, Catalog
 from indexer.rows import Embedded
 from indexer.tags import Tags
 from retrieval import Query, copies, search, stored_query
-from retrieval.align import align
+from retrieval.align import align, find_spans
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.search import align_best, alignment_weight, fuse, track_scores
 
@@ -151,6 +151,7 @@ def test_small_catalogs_are_ranked_exactly_and_whole(catalog, rng):
         assert candidate.embedding_score == pytest.approx(expected[candidate.track_id], abs=1e-6)
         assert candidate.alignment_score is None
         assert candidate.transposition is None
+        assert candidate.spans == ()
 
 
 def test_an_aligned_candidate_says_how(catalog, rng):
@@ -164,6 +165,8 @@ def test_an_aligned_candidate_says_how(catalog, rng):
     assert best.transposition == 4
     assert best.alignment_score == align(query.chroma, chroma).score
     assert best.score > best.embedding_score
+    assert best.spans == tuple(find_spans(query.chroma, chroma, 4))
+    assert best.spans[0].end_s == 40
     assert (best.title, best.artist, best.album) == ("cover.flac", "Somebody", "Something")
     assert best.path == Path("/music/cover.flac")
     assert best.duration_s == 40
