@@ -179,6 +179,10 @@ class Config:
     loss: LossConfig = LossConfig()
     pretrain: PretrainConfig = PretrainConfig()
 
+    def __post_init__(self) -> None:
+        expected = {"mel": "waveform", "semitone": "spectrogram"}[self.front_end.kind]
+        _check(self, "view", self.view.kind == expected, f"of kind {expected!r}")
+
 
 def to_json(config: Config) -> dict[str, Any]:
     """Turn a config into what `json` writes.

@@ -41,10 +41,10 @@ def tiny() -> Config:
     """Give every part of PEMR at a size that trains in seconds on one core."""
     return Config(
         preset="tiny",
-        front_end=MelConfig(sample_rate=8_000, filter_rate=8_000, segment_length=16_384),
+        front_end=MelConfig(sample_rate=4_000, filter_rate=4_000, segment_length=8_192),
         mask=MaskConfig(n_layers=2, n_heads=2, d_key=16, d_feedforward=64),
         predictor=PredictorConfig(d_hidden=64),
-        encoder=FcnConfig(channels=(16, 32, 32), pools=((4, 4), (4, 4), (4, 8))),
+        encoder=FcnConfig(channels=(8, 16, 32), pools=((4, 4), (4, 4), (4, 4))),
         loss=LossConfig(d_hidden=64, d_projection=32),
         pretrain=PretrainConfig(n_steps=200, batch_size=16, learning_rate=1e-3),
     )

@@ -1,0 +1,365 @@
+"""A folder of audio → two views of each recording of a batch.
+
+Every recording is decoded once into a cache that is read by memory mapping.
+Which recordings make a batch, where they are cropped, and what is done to each
+crop are functions of (seed, step, item), so that a training that stops and goes
+on sees what it would have seen.
+
+Letters: B batch, L audio samples, F frequency bins, T frames.
+"""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pemr.config import Config, MelConfig, SemitoneConfig, SpectrogramViewConfig, WaveformViewConfig
+from pemr.errors import AudioError, TrainingError
+from pemr.signal import audio, augment, frontend
+from pemr.training.machine import Machine
+
+AUDIO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("aac", "aif", "aiff", "au", "flac", "m4a", "mka", "mp2", "mp3", "mp4"),
+        *("oga", "ogg", "opus", "wav", "webm", "wma", "wv"),
+    )
+)
+
+FrontEnd: TypeAlias = MelConfig | SemitoneConfig
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording that can be trained on."""
+
+    path: Path
+    cached: Path  # what the front end reads, as .npy: int16 (L,) or uint8 (84, T)
+    length: int  # samples or frames
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that cannot be trained on."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two views of each recording of a batch, float32 (B, F, T) in dB."""
+
+    first: Tensor
+    second: Tensor
+    paths: tuple[Path, ...]
+
+
+def prepare(
+    folder: Path, front_end: FrontEnd, cache: Path, n_workers: int = 2
+) -> Iterator[Recording | Rejected]:
+    """Decode every recording of a folder once.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with all its sub-folders. Beside audio, a semitone front end
+        takes compact spectrograms as they are.
+    front_end : MelConfig or SemitoneConfig
+        Says what is kept: waveform or spectrogram.
+    cache : Path
+        Folder for what is decoded; made when absent. A file in it is used
+        again as long as the recording has not changed.
+    n_workers : int
+        Files decoded at once.
+
+    Yields
+    ------
+    Recording or Rejected
+        One for each file, in order of their names.
+    """
+    suffixes = AUDIO_SUFFIXES | ({".npy"} if front_end.kind == "semitone" else set())
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    cache.mkdir(parents=True, exist_ok=True)
+    for recording, _ in ahead(
+        lambda index: _prepared(paths[index], front_end, cache), range(len(paths)), n_workers
+    ):
+        yield recording
+
+
+def fingerprint(recordings: list[Recording]) -> str:
+    """Give a hash of what is trained on, to notice when it changes.
+
+    Parameters
+    ----------
+    recordings : list of Recording
+        In order.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits of names and lengths.
+    """
+    told = "\n".join(f"{recording.path.name} {recording.length}" for recording in recordings)
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+class TwoViews:
+    """The batch of each step, as a function of the step.
+
+    Parameters
+    ----------
+    recordings : list of Recording
+        What to train on.
+    config : Config
+        Front end, views, batch size and seed.
+    machine : Machine
+        Where views are made, and which share of a batch is this process's.
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer recordings than a batch takes, or a batch cannot be
+        shared between the processes.
+    """
+
+    def __init__(self, recordings: list[Recording], config: Config, machine: Machine) -> None:
+        self.recordings = recordings
+        self.config = config
+        self.machine = machine
+        batch_size = config.pretrain.batch_size
+        if len(recordings) < batch_size:
+            raise TrainingError(
+                f"{len(recordings)} usable recordings do not fill one batch of {batch_size}; "
+                "add recordings or lower the batch size"
+            )
+        if batch_size % machine.world:
+            raise TrainingError(
+                f"a batch of {batch_size} cannot be shared by {machine.world} processes evenly"
+            )
+
+    def __call__(self, step: int) -> Views:
+        """Make the batch of one step.
+
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        Views
+            On the machine's device; only this process's share.
+        """
+        chosen = [(int(i), self.recordings[i]) for i in self._items(step)]
+        seed = self.config.pretrain.seed
+        first, second = (
+            self._spectrograms(
+                [(r, np.random.default_rng((seed, step, item, view))) for item, r in chosen]
+            )
+            for view in (1, 2)
+        )
+        return Views(first, second, tuple(recording.path for _, recording in chosen))
+
+    def _items(self, step: int) -> NDArray[np.int64]:
+        """Pick the recordings of a step; each epoch has its own order and full batches only."""
+        n_items, batch_size = len(self.recordings), self.config.pretrain.batch_size
+        epoch, position = divmod(step, n_items // batch_size)
+        order = np.random.default_rng((self.config.pretrain.seed, epoch)).permutation(n_items)
+        batch = order[position * batch_size : (position + 1) * batch_size]
+        return batch[self.machine.rank :: self.machine.world]
+
+    def _spectrograms(self, draws: list[tuple[Recording, np.random.Generator]]) -> Tensor:
+        front_end, device = self.config.front_end, self.machine.device
+        if isinstance(front_end, SemitoneConfig):
+            view_config = cast(SpectrogramViewConfig, self.config.view)
+            return torch.stack(
+                [_spectrogram_view(*draw, front_end, view_config, device) for draw in draws]
+            )
+        waveform_config = cast(WaveformViewConfig, self.config.view)
+        waveforms = [_waveform_view(*draw, front_end, waveform_config, device) for draw in draws]
+        return log_mel(torch.stack(waveforms), front_end)
+
+
+def ahead(
+    make: Callable[[int], Any], indices: range, n_workers: int
+) -> Generator[tuple[Any, float]]:
+    """Make things in order, a few ahead of time, in threads.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the thing of one index.
+    indices : range
+        Of the things to make.
+    n_workers : int
+        Threads; so many things, and one more, are held in memory.
+
+    Yields
+    ------
+    thing
+        What `make` gave.
+    waited_s : float
+        Seconds that the caller had to wait for it.
+    """
+    upcoming = iter(indices)
+    pool = ThreadPoolExecutor(n_workers)
+    try:
+        held: deque[Future[Any]] = deque(
+            pool.submit(make, index) for index in islice(upcoming, n_workers + 1)
+        )
+        while held:
+            began = time.perf_counter()
+            thing = held.popleft().result()
+            waited_s = time.perf_counter() - began
+            held.extend(pool.submit(make, index) for index in islice(upcoming, 1))
+            yield thing, waited_s
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def decoded(path: Path, front_end: FrontEnd) -> NDArray[np.generic]:
+    """Decode one recording into what the front end reads.
+
+    Parameters
+    ----------
+    path : Path
+        Audio.
+    front_end : MelConfig or SemitoneConfig
+        Waveform or spectrogram.
+
+    Returns
+    -------
+    int16 array, shape (L,), or uint8 array, shape (84, T)
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded.
+    """
+    if isinstance(front_end, SemitoneConfig):
+        return frontend.pack(frontend.semitone_spectrogram(audio.load(path)))
+    waveform = audio.load(path, sample_rate=front_end.sample_rate)
+    return np.rint(waveform * np.iinfo(np.int16).max).astype(np.int16)
+
+
+def pieces(recording: NDArray[np.generic], front_end: FrontEnd) -> Tensor:
+    """Cut a recording into consecutive crops; what is left at the end is dropped.
+
+    Parameters
+    ----------
+    recording : int16 array, shape (L,), or uint8 array, shape (84, T)
+        From `decoded`.
+    front_end : MelConfig or SemitoneConfig
+        Length of a crop.
+
+    Returns
+    -------
+    float32 tensor, shape (S, F, T)
+        In dB; S is 0 for a recording shorter than one crop.
+    """
+    length = crop_length(front_end)
+    n_pieces = recording.shape[-1] // length
+    if not n_pieces:
+        return torch.zeros(0, *front_end.shape)
+    if isinstance(front_end, SemitoneConfig):
+        spectrogram = torch.from_numpy(frontend.unpack(cast(NDArray[np.uint8], recording)))
+        return spectrogram.unfold(1, length, length).transpose(0, 1)  # (F, S, T) to (S, F, T)
+    waveforms = _as_waveform(recording[: n_pieces * length]).view(n_pieces, length)
+    return log_mel(waveforms, front_end)
+
+
+def log_mel(waveforms: Tensor, front_end: MelConfig) -> Tensor:
+    """Transform crops (B, L) into log-mel spectrograms (B, 128, T)."""
+    return frontend.log_mel(waveforms, mel_sample_rate=front_end.filter_rate)
+
+
+def crop_length(front_end: FrontEnd) -> int:
+    """Give the least length of a recording, in samples or frames."""
+    return front_end.n_frames if isinstance(front_end, SemitoneConfig) else front_end.segment_length
+
+
+def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Recording | Rejected:
+    try:
+        cached = path if path.suffix == ".npy" else _cached(path, front_end, cache)
+        stored = np.load(cached, mmap_mode="r")
+    except AudioError as error:
+        return Rejected(path, error.reason)
+    except (OSError, ValueError) as error:
+        return Rejected(path, str(error))
+    if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (np.uint8, 84):
+        return Rejected(path, "not a compact spectrogram")
+    length = stored.shape[-1]
+    if length < crop_length(front_end):
+        return Rejected(path, "shorter than one crop")
+    return Recording(path, cached, length)
+
+
+def _cached(path: Path, front_end: FrontEnd, cache: Path) -> Path:
+    """Decode into the cache unless it is there already."""
+    state = path.stat()
+    told = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {_kept_form(front_end)}"
+    name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:24]
+    cached = cache / f"{name}.npy"
+    if not cached.is_file():
+        _write(cached, decoded(path, front_end))
+    return cached
+
+
+def _write(cached: Path, content: NDArray[np.generic]) -> None:
+    partial = cached.with_suffix(".partial")
+    try:
+        with partial.open("wb") as stream:
+            np.save(stream, content)
+        partial.replace(cached)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(f"cannot write to the cache {cached.parent} ({error})") from error
+
+
+def _kept_form(front_end: FrontEnd) -> str:
+    return "semitone" if isinstance(front_end, SemitoneConfig) else f"{front_end.sample_rate} Hz"
+
+
+def _waveform_view(
+    recording: Recording,
+    rng: np.random.Generator,
+    front_end: MelConfig,
+    config: WaveformViewConfig,
+    device: str,
+) -> Tensor:
+    stored = np.load(recording.cached, mmap_mode="r")
+    length = front_end.segment_length
+    start = int(rng.integers(len(stored) - length + 1))
+    waveform = _as_waveform(stored[start : start + length]).to(device)
+    recipe = augment.draw_waveform_recipe(config, rng)
+    return augment.alter_waveform(waveform, recipe, front_end.sample_rate)
+
+
+def _spectrogram_view(
+    recording: Recording,
+    rng: np.random.Generator,
+    front_end: SemitoneConfig,
+    config: SpectrogramViewConfig,
+    device: str,
+) -> Tensor:
+    stored = np.load(recording.cached, mmap_mode="r")
+    recipe = augment.draw_spectrogram_recipe(config, rng)
+    length = min(stored.shape[1], round(front_end.n_frames * recipe.stretch))
+    start = int(rng.integers(stored.shape[1] - length + 1))
+    crop = torch.from_numpy(frontend.unpack(stored[:, start : start + length])).to(device)
+    return augment.alter_spectrogram(crop, recipe, front_end.n_frames, frontend.FLOOR_DB)
+
+
+def _as_waveform(stored: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(stored.astype(np.float32)) / np.iinfo(np.int16).max

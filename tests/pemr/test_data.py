@@ -1,0 +1,199 @@
+"""Training data: what a folder gives, and what a step sees."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pemr.config import Config, FcnConfig, SemitoneConfig, SpectrogramViewConfig
+from pemr.errors import TrainingError
+from pemr.presets import tiny
+from pemr.training import data as module
+from pemr.training.data import (
+    Recording,
+    Rejected,
+    TwoViews,
+    ahead,
+    decoded,
+    fingerprint,
+    pieces,
+    prepare,
+)
+from pemr.training.machine import Machine
+
+
+@pytest.fixture
+def config():
+    return replace(tiny(), pretrain=replace(tiny().pretrain, batch_size=4))
+
+
+@pytest.fixture
+def semitones():
+    """A run on compact spectrograms."""
+    return Config(
+        preset="semitones",
+        front_end=SemitoneConfig(n_frames=20),
+        view=SpectrogramViewConfig(),
+        encoder=FcnConfig(channels=(4,), pools=((4, 4),)),
+        pretrain=replace(tiny().pretrain, batch_size=2),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, tone):
+    for i in range(6):
+        tone(tmp_path / "music" / f"{i}.wav", seed=i, duration_s=3.0, sample_rate=4000)
+    return tmp_path / "music"
+
+
+@pytest.fixture
+def recordings(folder, tmp_path, config):
+    return list(prepare(folder, config.front_end, tmp_path / "cache"))
+
+
+def test_every_file_is_told_in_order(folder, tmp_path, tone, config):
+    tone(folder / "short.wav", duration_s=0.5)
+    (folder / "torn.mp3").write_bytes(b"no sound")
+    (folder / "notes.txt").write_text("not audio")
+    told = list(prepare(folder, config.front_end, tmp_path / "cache"))
+    assert [event.path.name for event in told] == [
+        *(f"{i}.wav" for i in range(6)),
+        "short.wav",
+        "torn.mp3",
+    ]
+    assert all(isinstance(event, Recording) for event in told[:6])
+    assert told[0].length == 12_000
+    assert told[6].reason == "shorter than one crop"
+    assert isinstance(told[7], Rejected)
+
+
+def test_a_recording_is_decoded_once(folder, tmp_path, config, monkeypatch):
+    first = list(prepare(folder, config.front_end, tmp_path / "cache"))
+    monkeypatch.setattr(module, "decoded", lambda *_: pytest.fail("decoded again"))
+    assert list(prepare(folder, config.front_end, tmp_path / "cache")) == first
+
+
+def test_a_changed_recording_is_decoded_again(folder, tmp_path, tone, config):
+    first = next(prepare(folder, config.front_end, tmp_path / "cache"))
+    tone(first.path, seed=9, duration_s=4.0, sample_rate=4000)
+    second = next(prepare(folder, config.front_end, tmp_path / "cache"))
+    assert (first.length, second.length) == (12_000, 16_000)
+
+
+def test_a_full_disk_is_said_once_and_plainly(folder, tmp_path, config, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.np, "save", full)
+    with pytest.raises(TrainingError, match=r"cannot write to the cache.*No space"):
+        list(prepare(folder, config.front_end, tmp_path / "cache"))
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_compact_spectrograms_are_taken_as_they_are(tmp_path, semitones):
+    np.save(tmp_path / "a.npy", np.zeros((84, 30), np.uint8))
+    np.save(tmp_path / "b.npy", np.zeros((12, 30), np.uint8))
+    first, second = prepare(tmp_path, semitones.front_end, tmp_path / "cache")
+    assert (first.cached, first.length) == (tmp_path / "a.npy", 30)
+    assert second.reason == "not a compact spectrogram"
+
+
+def test_a_step_is_a_function_of_seed_step_and_item(recordings, config):
+    first, second = (TwoViews(recordings, config, Machine()) for _ in range(2))
+    for step in (0, 5):
+        a, b = first(step), second(step)
+        assert a.paths == b.paths
+        assert torch.equal(a.first, b.first)
+        assert torch.equal(a.second, b.second)
+    assert not torch.equal(first(0).first, first(1).first)
+    assert not torch.equal(first(0).first, first(0).second)
+
+
+def test_views_are_log_mel_of_the_preset_s_shape(recordings, config):
+    views = TwoViews(recordings, config, Machine())(0)
+    assert views.first.shape == views.second.shape == (4, *config.front_end.shape)
+    assert views.first.min() >= -100.0
+
+
+def test_an_epoch_sees_each_recording_at_most_once(recordings, config):
+    maker = TwoViews(
+        recordings, replace(config, pretrain=replace(config.pretrain, batch_size=3)), Machine()
+    )
+    for epoch in range(3):
+        seen = [path for step in (2 * epoch, 2 * epoch + 1) for path in maker(step).paths]
+        assert sorted(seen) == sorted(recording.path for recording in recordings)
+
+
+def test_processes_share_a_batch_without_changing_it(recordings, config):
+    whole = TwoViews(recordings, config, Machine())(3)
+    shares = [TwoViews(recordings, config, Machine(rank=r, world=2))(3) for r in (0, 1)]
+    for index, path in enumerate(whole.paths):
+        share = shares[index % 2]
+        assert share.paths[index // 2] == path
+        assert torch.equal(share.first[index // 2], whole.first[index])
+
+
+def test_too_few_recordings_are_refused(recordings, config):
+    with pytest.raises(TrainingError, match=r"3 usable recordings do not fill one batch of 4"):
+        TwoViews(recordings[:3], config, Machine())
+
+
+def test_an_uneven_share_is_refused(recordings, config):
+    with pytest.raises(TrainingError, match="cannot be shared by 3 processes"):
+        TwoViews(recordings, config, Machine(world=3))
+
+
+def test_the_fingerprint_changes_with_the_data(recordings):
+    assert fingerprint(recordings) == fingerprint(list(recordings))
+    assert fingerprint(recordings) != fingerprint(recordings[1:])
+
+
+def test_spectrogram_views_keep_their_shape_at_any_tempo(tmp_path, semitones, rng):
+    for i in range(3):
+        stored = rng.integers(0, 256, (84, 20 + 5 * i)).astype(np.uint8)
+        np.save(tmp_path / f"{i}.npy", stored)
+    recordings = list(prepare(tmp_path, semitones.front_end, tmp_path / "cache"))
+    maker = TwoViews(recordings, semitones, Machine())
+    for step in range(4):
+        views = maker(step)
+        assert views.first.shape == (2, 84, 20)
+        assert views.first.isfinite().all()
+
+
+def test_pieces_are_consecutive_and_the_partial_one_is_dropped(folder, semitones, config):
+    waveform = np.concatenate([decoded(folder / "0.wav", config.front_end)] * 2)
+    cut = pieces(waveform, config.front_end)
+    assert cut.shape == (2, *config.front_end.shape)
+    spectrogram = np.arange(84 * 50).reshape(84, 50).astype(np.uint8)
+    cut = pieces(spectrogram, semitones.front_end)
+    assert cut.shape == (2, 84, 20)
+    whole = spectrogram.astype(np.float32) * (100 / 255) - 100
+    np.testing.assert_allclose(cut[1].numpy(), whole[:, 20:40], atol=1e-4)
+
+
+def test_a_recording_shorter_than_a_crop_has_no_pieces(semitones, config):
+    assert len(pieces(np.zeros(100, np.int16), config.front_end)) == 0
+    assert len(pieces(np.zeros((84, 10), np.uint8), semitones.front_end)) == 0
+
+
+def test_things_are_made_in_order_and_at_most_a_few_ahead():
+    made = []
+
+    def make(index):
+        made.append(index)
+        return index * index
+
+    stream = ahead(make, range(3, 20), 2)
+    first, waited_s = next(stream)
+    assert (first, waited_s >= 0) == (9, True)
+    assert len(made) <= 5
+    assert [thing for thing, _ in stream] == [i * i for i in range(4, 20)]
+
+
+def test_an_error_in_a_thread_reaches_the_caller():
+    def make(index):
+        raise ValueError(f"thing {index}")
+
+    with pytest.raises(ValueError, match="thing 0"):
+        next(ahead(make, range(3), 2))
