@@ -88,6 +88,8 @@ class Card:
         Choices, the default first; empty when there is none.
     expected : dict from subset or convention to (performances, works)
         Complete counts; empty when the data set has no fixed ones.
+    checksums : dict from subset to str
+        SHA-256 of the names of its performances, sorted, one a line.
     published : tuple of Published
         Figures of other systems.
     """
@@ -101,6 +103,7 @@ class Card:
     subsets: tuple[str, ...] = ()
     conventions: tuple[str, ...] = ()
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
 
 
@@ -141,7 +144,7 @@ class Benchmark:
 
     def relative(self, path: Path) -> str:
         """Write a path as seen from the root, so that it says nothing of this machine."""
-        return path.relative_to(self.root).as_posix()
+        return Path(os.path.relpath(path, self.root)).as_posix()
 
 
 def choose(name: str, asked: str | None, choices: tuple[str, ...], kind: str) -> str:
@@ -226,6 +229,23 @@ def require_counts(card: Card, choice: str, performances: Iterable[Performance])
         )
 
 
+def require_names(card: Card, choice: str, names: Iterable[str]) -> None:
+    """Refuse lists of the right length that hold other performances than published.
+
+    Raises
+    ------
+    BenchmarkError
+        If the checksum of the names differs from the published one.
+    """
+    found = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+    expected = card.checksums.get(choice, found)
+    if found != expected:
+        raise BenchmarkError(
+            f"{card.name} {choice} has the right counts but not the published performances "
+            f"(SHA-256 of its names {found[:12]}, expected {expected[:12]}); is it another version?"
+        )
+
+
 def require_unique(card: Card, names: Iterable[str]) -> None:
     """Refuse lists that name a performance twice.
 
@@ -239,6 +259,14 @@ def require_unique(card: Card, names: Iterable[str]) -> None:
         raise BenchmarkError(
             f"the lists of {card.name} name {len(twice)} performances twice, {twice[0]!r} first"
         )
+
+
+def by_stem(root: Path) -> dict[str, Path]:
+    """Find audio by its file name without the ending; of several, the first in order of paths."""
+    found: dict[str, Path] = {}
+    for path in audio_files(root):
+        found.setdefault(path.stem, path)
+    return found
 
 
 def checksum(path: Path) -> str:

@@ -60,7 +60,9 @@ def embedding_plan(catalog: Catalog, benchmark: Benchmark) -> Plan:
             f"{benchmark.root}: none of the {len(benchmark.performances)} performances of "
             f"{benchmark.card.name} is here; it expects {benchmark.card.layout}"
         )
-    whole = plan(catalog, [benchmark.root])
+    inside = {path for path in wanted if path and path.is_relative_to(benchmark.root)}
+    outside = sorted(path for path in wanted if path and path not in inside)
+    whole = plan(catalog, [benchmark.root, *outside] if inside else outside)
     found = tuple(file for file in whole.found if file.path in wanted)
     known = {(k.file.path, k.file.size_bytes, k.file.mtime_ns) for k in catalog.known()}
     same = [
