@@ -4,7 +4,7 @@ Vectors are kept as float32, as they are compared: half precision would save hal
 move scores by 1e-3, which is more than separates neighbours in a ranking.
 """
 
-from sqlalchemy import ForeignKey, Index, LargeBinary
+from sqlalchemy import Double, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 REVISIONS = ("0001",)
@@ -13,6 +13,8 @@ REVISIONS = ("0001",)
 
 class Base(DeclarativeBase):
     """Holds the tables' metadata."""
+
+    type_annotation_map = {float: Double}  # noqa: RUF012 (SQLAlchemy's own way to say it)
 
 
 class CatalogRow(Base):

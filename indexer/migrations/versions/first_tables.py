@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("title", sa.String, nullable=False),
         sa.Column("artist", sa.String),
         sa.Column("album", sa.String),
-        sa.Column("duration_s", sa.Float, nullable=False),
+        sa.Column("duration_s", sa.Double, nullable=False),
         sa.Column("is_silent", sa.Boolean, nullable=False),
         sa.Column("is_missing", sa.Boolean, nullable=False),
         sqlite_autoincrement=True,
@@ -43,8 +43,8 @@ def upgrade() -> None:
         "segment",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("track_id", sa.Integer, _of_track(), nullable=False),
-        sa.Column("start_s", sa.Float, nullable=False),
-        sa.Column("end_s", sa.Float, nullable=False),
+        sa.Column("start_s", sa.Double, nullable=False),
+        sa.Column("end_s", sa.Double, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_segment_track_id", "segment", ["track_id"])

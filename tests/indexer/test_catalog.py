@@ -1,0 +1,333 @@
+import os
+import sqlite3
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import Catalog, Track, build, hash_audio
+from indexer.errors import (
+    CatalogError,
+    CatalogWriteError,
+    ForeignEmbedderError,
+    NewerSchemaError,
+    NoCatalogError,
+)
+
+
+@pytest.fixture
+def music(tmp_path, tone):
+    folder = tmp_path / "music"
+    for seed in range(4):
+        tone(folder / f"{seed}.wav", seed=seed, duration_s=2.5 + seed)
+    tone(folder / "silence.wav", seed=-1)
+    return folder
+
+
+@pytest.fixture
+def built(catalog, fake_embedder, music):
+    list(build(catalog, fake_embedder, [music]))
+    return catalog
+
+
+def by_name(catalog, name) -> Track:
+    return next(track for track in catalog.tracks() if track.path.name == name)
+
+
+def execute(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / "catalog.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_a_track_says_what_was_stored(built, music):
+    assert by_name(built, "1.wav") == Track(
+        id=2,
+        path=music / "1.wav",
+        title="1",
+        artist=None,
+        album=None,
+        duration_s=3.5,
+        is_silent=False,
+        is_missing=False,
+        n_segments=4,
+        audio_hash=hash_audio(music / "1.wav"),
+    )
+
+
+def test_tracks_are_found_by_id_path_and_audio(built, music):
+    track = by_name(built, "2.wav")
+    assert built.track(track.id) == track
+    assert built.find(music / "sub" / ".." / "2.wav") == track
+    assert built.find_audio(track.audio_hash) == [track]
+
+
+def test_what_is_not_there_is_not_found(built, music):
+    assert built.find(music / "none.wav") is None
+    assert built.find_audio("0" * 32) == []
+    with pytest.raises(KeyError):
+        built.track(99)
+
+
+def test_a_relative_path_is_found(built, music, monkeypatch):
+    monkeypatch.chdir(music)
+    assert built.find(Path("2.wav")) is not None
+
+
+def test_segments_come_back_as_the_embedder_gave_them(built, fake_embedder, music):
+    track = by_name(built, "1.wav")
+    batches = list(fake_embedder.stream(music / "1.wav"))
+    given = np.concatenate([batch.segments for batch in batches])
+    np.testing.assert_array_equal(built.embeddings(track.id), fake_embedder.embed(given))
+    np.testing.assert_array_equal(built.segments(track.id), [[0, 1], [1, 2], [2, 3], [3, 3.5]])
+    chroma = np.concatenate([batch.chroma for batch in batches], axis=1)
+    np.testing.assert_array_equal(built.chroma(track.id), chroma)
+    assert built.embeddings(track.id).dtype == np.float32
+
+
+def test_a_silent_track_is_listed_and_matches_nothing(built):
+    track = by_name(built, "silence.wav")
+    assert track.is_silent
+    assert track.n_segments == 0
+    assert built.embeddings(track.id).shape == (0, 8)
+    assert built.segments(track.id).shape == (0, 2)
+    assert built.chroma(track.id).shape[0] == 12
+    ids, _ = built.track_embeddings()
+    assert track.id not in ids
+
+
+def test_a_track_vector_is_the_unit_mean_of_its_segments(built):
+    ids, vectors = built.track_embeddings()
+    for id_, vector in zip(ids, vectors, strict=True):
+        mean = built.embeddings(int(id_)).mean(axis=0)
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_a_track_finds_itself_first(built):
+    ids, vectors = built.track_embeddings()
+    found, scores = built.search_tracks(vectors, 2)
+    assert found[:, 0].tolist() == ids.tolist()
+    np.testing.assert_allclose(scores[:, 0], 1, atol=1e-6)
+
+
+def test_segments_are_found_and_lead_to_their_tracks(built):
+    track = by_name(built, "3.wav")
+    found, _ = built.search_segments(built.embeddings(track.id), 3)
+    owners = built.tracks_of(found)
+    assert owners.shape == found.shape
+    assert set(owners[:, 0]) == {track.id}
+
+
+@pytest.mark.parametrize("strange", [-1, 0, 10_000])
+def test_a_strange_segment_belongs_to_no_track(built, strange):
+    with pytest.raises(KeyError):
+        built.tracks_of(np.array([1, strange]))
+
+
+def test_an_empty_catalog_answers_with_nothing(catalog):
+    ids, vectors = catalog.track_embeddings()
+    assert (ids.shape, vectors.shape) == ((0,), (0, 8))
+    assert catalog.search_segments(np.ones((2, 8), np.float32), 5)[0].shape == (2, 0)
+    assert catalog.tracks_of(np.empty((2, 0), np.int64)).shape == (2, 0)
+
+
+def test_the_figures_add_up(built, music):
+    (music / "bad.mp3").write_text("text")
+    stats = built.stats()
+    expected = {
+        "embedder": "fake",
+        "dim": 8,
+        "generation": 5,
+        "n_tracks": 5,
+        "n_segments": 3 + 4 + 5 + 6,
+        "n_silent": 1,
+        "n_missing": 0,
+        "n_skipped": 0,
+        "n_labelled": 0,
+        "duration_s": 2.5 + 3.5 + 4.5 + 5.5 + 2,
+        "roots": (music,),
+    }
+    found = {field.name: getattr(stats, field.name) for field in fields(stats)}
+    assert found.pop("size_bytes") > 10_000
+    assert found == expected
+
+
+def test_removing_a_file_removes_one_track(built, music):
+    assert built.remove(music / "1.wav") == 1
+    assert built.find(music / "1.wav") is None
+    assert len(built.tracks()) == 4
+    assert built.remove(music / "1.wav") == 0
+
+
+def test_removing_a_folder_removes_what_is_below_it_and_no_neighbour(
+    catalog, fake_embedder, tmp_path, tone
+):
+    for name in ("a/1.wav", "a/b/2.wav", "a.wav", "ab/3.wav"):
+        tone(tmp_path / "m" / name, seed=len(name))
+    list(build(catalog, fake_embedder, [tmp_path / "m"]))
+    assert catalog.remove(tmp_path / "m" / "a") == 2
+    assert sorted(track.path.name for track in catalog.tracks()) == ["3.wav", "a.wav"]
+
+
+def test_a_removed_track_is_not_found_now_nor_after_opening_again(built, music):
+    track = by_name(built, "1.wav")
+    vectors = built.embeddings(track.id)
+    built.remove(track.path)
+    assert track.id not in built.tracks_of(built.search_segments(vectors, 20)[0])
+    built.close()
+    with Catalog.open(built.path, read_only=True) as again:
+        assert track.id not in again.tracks_of(again.search_segments(vectors, 20)[0])
+
+
+def test_an_id_is_never_used_twice(built, fake_embedder, music):
+    last = max(track.id for track in built.tracks())
+    built.remove(music)
+    list(build(built, fake_embedder, [music]))
+    assert min(track.id for track in built.tracks()) > last
+
+
+def test_a_catalog_opened_again_holds_the_same(built):
+    before = built.tracks(), built.track_embeddings()
+    built.close()
+    with Catalog.open(built.path, "fake", 8) as again:
+        assert again.tracks() == before[0]
+        for mine, other in zip(again.track_embeddings(), before[1], strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_the_embedder_can_be_asked_for(built):
+    assert Catalog.embedder_of(built.path) == "fake"
+
+
+def test_another_embedder_is_refused_with_the_way_out(built):
+    built.close()
+    for read_only in (True, False):
+        with pytest.raises(ForeignEmbedderError, match="pemr reembed --embedder cover") as caught:
+            Catalog.open(built.path, "cover@12345678", 8, read_only=read_only)
+        assert (caught.value.stored, caught.value.asked) == ("fake", "cover@12345678")
+    with Catalog.open(built.path, "fake", 8):
+        pass
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_folder_without_a_catalog_says_so(tmp_path, read_only):
+    with pytest.raises(NoCatalogError, match="pemr index FOLDER"):
+        Catalog.open(tmp_path, "fake", 8, read_only=read_only)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_making_a_catalog_needs_an_embedder(tmp_path):
+    with pytest.raises(ValueError, match="embedder_name"):
+        Catalog.open(tmp_path / "new", create=True)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_newer_schema_is_refused(built, read_only):
+    built.close()
+    execute(built.path, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(NewerSchemaError, match="upgrade pemr"):
+        Catalog.open(built.path, "fake", 8, read_only=read_only)
+
+
+def test_an_older_schema_is_left_alone_by_a_reader(built, monkeypatch):
+    built.close()
+    monkeypatch.setattr("indexer.database.REVISIONS", ("0001", "0002"))
+    with pytest.raises(CatalogError, match="older pemr"):
+        Catalog.open(built.path, "fake", 8, read_only=True)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_damaged_database_is_one_sentence(built, read_only):
+    built.close()
+    (built.path / "catalog.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(CatalogError, match="damaged"):
+        Catalog.open(built.path, "fake", 8, read_only=read_only)
+
+
+def test_an_empty_database_is_no_catalog_yet(tmp_path):
+    (tmp_path / "catalog.db").write_bytes(b"")
+    with pytest.raises(NoCatalogError):
+        Catalog.open(tmp_path, "fake", 8, read_only=True)
+    with Catalog.open(tmp_path, "fake", 8, create=True) as made:
+        assert made.tracks() == []
+
+
+def test_a_reader_refuses_to_write(built, music):
+    built.close()
+    with (
+        Catalog.open(built.path, read_only=True) as reader,
+        pytest.raises(CatalogWriteError, match="only to be read"),
+    ):
+        reader.remove(music / "1.wav")
+
+
+def test_a_second_writer_is_told_to_wait(built):
+    with pytest.raises(CatalogWriteError, match="another pemr"):
+        Catalog.open(built.path, "fake", 8)
+
+
+def test_a_reader_keeps_its_state_while_a_writer_writes(built, music):
+    with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
+        n_tracks = len(reader.tracks())
+        built.remove(music / "1.wav")
+        assert len(reader.tracks()) == n_tracks
+        ids, _ = reader.track_embeddings()
+        assert len(ids) == n_tracks - 1  # without the silent one
+    with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
+        assert len(reader.tracks()) == n_tracks - 1
+
+
+def read_only_disk(monkeypatch):
+    """As root, no permission stops SQLite; refuse what a read-only disk refuses."""
+    really = sqlite3.connect
+
+    def connect(target, **options):
+        if "immutable=1" in str(target):
+            return really(target, **options)
+        if "mode=ro" in str(target):
+            raise sqlite3.OperationalError("unable to open database file")
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+
+
+def test_a_catalog_on_a_read_only_disk_can_be_searched(built, monkeypatch):
+    built.close()
+    read_only_disk(monkeypatch)
+    with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
+        ids, vectors = reader.track_embeddings()
+        assert reader.search_tracks(vectors, 1)[0][:, 0].tolist() == ids.tolist()
+
+
+def test_a_catalog_on_a_read_only_disk_cannot_be_written(built, monkeypatch):
+    built.close()
+    read_only_disk(monkeypatch)
+    with pytest.raises(CatalogWriteError, match="cannot be written here"):
+        Catalog.open(built.path, "fake", 8)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(CatalogWriteError, match="another folder with --catalog"):
+        Catalog.open(tmp_path / "new", "fake", 8, create=True)
+
+
+def test_labels_follow_the_track_and_go_with_it(built, music):
+    first, second = by_name(built, "1.wav"), by_name(built, "2.wav")
+    built.set_labels({first.id: "Ode", second.id: "Lied"})
+    built.set_labels({second.id: "Hymn"})
+    assert built.labels() == {first.id: "Ode", second.id: "Hymn"}
+    built.remove(first.path)
+    assert built.labels() == {second.id: "Hymn"}
+
+
+def test_names_that_are_not_utf8_are_kept(built, fake_embedder, music, tone):
+    path = music / os.fsdecode(b"caf\xe9.wav")
+    tone(path, seed=77)
+    list(build(built, fake_embedder, [music]))
+    assert built.find(path).path == path
+    assert built.remove(path) == 1

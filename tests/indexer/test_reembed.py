@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+
+from indexer import Added, Catalog, Missing, Skipped, Unchanged, build, reembed
+from indexer.errors import CatalogWriteError, NoCatalogError
+
+
+@pytest.fixture
+def music(tmp_path, tone):
+    for seed in range(3):
+        tone(tmp_path / "music" / f"{seed}.wav", seed=seed, duration_s=3)
+    tone(tmp_path / "music" / "copy.wav", seed=0, duration_s=3)
+    return tmp_path / "music"
+
+
+@pytest.fixture
+def path(catalog, fake_embedder, music):
+    list(build(catalog, fake_embedder, [music]))
+    catalog.close()
+    return catalog.path
+
+
+@pytest.fixture
+def other(fake_embedder):
+    return type(fake_embedder)("other@12345678", 16)
+
+
+def test_every_track_is_embedded_anew_under_its_old_id(path, other, music):
+    with Catalog.open(path, read_only=True) as old:
+        ids = {track.path: track.id for track in old.tracks()}
+        old.close()
+    events = list(reembed(path, other))
+    assert {event.path: event.track_id for event in events} == ids
+    with Catalog.open(path, "other@12345678", 16, read_only=True) as new:
+        assert {track.path: track.id for track in new.tracks()} == ids
+        segments = np.concatenate([batch.segments for batch in other.stream(music / "1.wav")])
+        np.testing.assert_array_equal(new.embeddings(ids[music / "1.wav"]), other.embed(segments))
+        assert new.track_embeddings()[1].shape == (4, 16)
+
+
+def test_a_copy_is_decoded_once(path, other):
+    list(reembed(path, other))
+    assert len(other.streamed) == 3
+
+
+def test_the_old_index_serves_until_the_new_one_is_complete(path, other):
+    events = reembed(path, other)
+    next(events)
+    with Catalog.open(path, "fake", 8, read_only=True) as old:
+        _, vectors = old.track_embeddings()
+        assert vectors.shape == (4, 8)
+        np.testing.assert_allclose(old.search_tracks(vectors, 1)[1], 1, atol=1e-6)
+    list(events)
+    assert Catalog.embedder_of(path) == "other@12345678"
+
+
+def test_a_reader_that_was_there_before_is_not_disturbed(path, other):
+    with Catalog.open(path, "fake", 8, read_only=True) as old:
+        before = old.embeddings(1)
+        list(reembed(path, other))
+        np.testing.assert_array_equal(old.embeddings(1), before)
+        assert old.track_embeddings()[1].shape == (4, 8)
+
+
+def test_it_goes_on_where_it_was_interrupted(path, other, music):
+    events = reembed(path, other)
+    done = next(events).path
+    events.close()
+    other.streamed.clear()
+    again = {event.path: type(event) for event in reembed(path, other)}
+    assert again[done] is Unchanged
+    assert done not in other.streamed
+    assert len(again) == 4
+
+
+def test_an_unfinished_change_to_yet_another_embedder_is_forgotten(path, other, fake_embedder):
+    events = reembed(path, type(fake_embedder)("third", 4))
+    next(events)
+    events.close()
+    assert {type(event) for event in reembed(path, other)} == {Added}
+
+
+def test_a_missing_file_stays_listed_and_is_embedded_when_it_is_back(path, other, music):
+    (music / "1.wav").rename(music.parent / "away")
+    events = {event.path.name: event for event in reembed(path, other)}
+    assert events["1.wav"] == Missing(music / "1.wav")
+    with Catalog.open(path, "other@12345678", 16) as new:
+        track = new.find(music / "1.wav")
+        assert (track.n_segments, new.chroma(track.id).shape) == (0, (12, 0))
+        (music.parent / "away").rename(music / "1.wav")
+        events = {event.path.name: event for event in build(new, other, [music])}
+        assert events["1.wav"] == Added(music / "1.wav", track.id, 3.0, is_silent=False)
+        assert events["2.wav"] == Unchanged(music / "2.wav")
+
+
+def test_a_copy_stands_in_for_a_missing_file(path, other, music):
+    (music / "0.wav").unlink()
+    events = {event.path.name: type(event) for event in reembed(path, other)}
+    assert events["0.wav"] is Added
+
+
+def test_a_file_that_changed_is_left_to_the_next_build(path, other, music, tone):
+    tone(music / "1.wav", seed=30, duration_s=4)
+    events = {event.path.name: event for event in reembed(path, other)}
+    assert events["1.wav"] == Skipped(
+        music / "1.wav", "changed since it was indexed; `pemr index` takes it up again"
+    )
+    with Catalog.open(path, other.name, 16) as new:
+        again = {event.path.name: event for event in build(new, other, [music])}
+        assert type(again["1.wav"]) is Added
+
+
+def test_a_file_that_the_new_embedder_cannot_read_is_reported(path, other, music, monkeypatch):
+    really = other.stream
+
+    def stream(source):
+        if source.name == "2.wav":
+            raise other.file_errors[0](source, "too short")
+        yield from really(source)
+
+    monkeypatch.setattr(other, "stream", stream)
+    events = {event.path.name: event for event in reembed(path, other)}
+    assert events["2.wav"] == Skipped(music / "2.wav", "too short")
+    assert Catalog.embedder_of(path) == other.name
+
+
+def test_the_same_embedder_has_nothing_to_do(path, fake_embedder):
+    fake_embedder.streamed.clear()
+    assert {type(event) for event in reembed(path, fake_embedder)} == {Unchanged}
+    assert fake_embedder.streamed == []
+
+
+def test_labels_stay(path, other, music):
+    with Catalog.open(path) as old:
+        old.set_labels({1: "Ode"})
+    list(reembed(path, other))
+    with Catalog.open(path, read_only=True) as new:
+        assert new.labels() == {1: "Ode"}
+
+
+def test_nobody_else_writes_meanwhile(path, other):
+    events = reembed(path, other)
+    next(events)
+    with pytest.raises(CatalogWriteError, match="another pemr"):
+        Catalog.open(path, "fake", 8)
+    events.close()
+
+
+def test_without_a_catalog_there_is_nothing_to_change(tmp_path, other):
+    with pytest.raises(NoCatalogError):
+        next(reembed(tmp_path, other))
