@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE_RATE: Final = 16_000
 
+_MIN_SAMPLE_RATE = 1_000  # less comes from a damaged header
 _MIN_GAP_S = 0.25  # time stamps jitter by less than this
 _MAX_GAP_S = 60.0  # a longer one is a broken clock, not silence
 _CANCELLED = 0.1  # mid energy over side energy: below this the sum is given up,
@@ -65,7 +66,7 @@ def blocks(
     """
     mix_down = MixDown(sample_rate)
     for block in _recut(_decode(path, sample_rate), block_s * sample_rate):
-        yield _cleaned(mix_down(_cleaned(block)))
+        yield mix_down(_cleaned(block))
 
 
 def load(path: Path, *, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
@@ -227,7 +228,13 @@ def _frames(path: Path, container: InputContainer, stream: AudioStream) -> Itera
         except av.error.FFmpegError:
             n_damaged += 1
             continue
-        yield from (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
+        yield from (
+            frame
+            for frame in frames
+            if isinstance(frame, AudioFrame)
+            and frame.samples
+            and frame.sample_rate >= _MIN_SAMPLE_RATE
+        )
     if n_damaged:
         log.warning("%s: %d damaged packets left out", path, n_damaged)
 
@@ -272,8 +279,14 @@ class _Resampler:
     def _resampled(self, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
         if self._resampler is None:
             return
-        for resampled in self._resampler.resample(frame):
-            yield np.asarray(resampled.to_ndarray(), dtype=np.float32)
+        try:
+            resampled = self._resampler.resample(frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            log.warning("a stretch of sound cannot be resampled (%s)", error)
+            self._resampler = self._source = None
+            return
+        for piece in resampled:
+            yield np.asarray(piece.to_ndarray(), dtype=np.float32)
 
     def _silence(self, duration_s: float) -> NDArray[np.float32]:
         n_channels = 1 if self._layout == "mono" else 2
