@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from retrieval.align import Span
     from retrieval.benchmarks import Benchmark, benchmark_names, card_of, load_benchmark
     from retrieval.benchmarks.cache import cache_folder, embedding_plan
-    from retrieval.candidate import Candidate, Query, candidate_rows, m3u
+    from retrieval.candidate import Candidate, Query, candidate_rows, candidate_table, m3u
     from retrieval.errors import RetrievalError
     from retrieval.evaluate import evaluate, prepare, rank, report_on
     from retrieval.provenance import command_line, trace
@@ -33,6 +33,7 @@ __all__ = [
     "benchmark_names",
     "cache_folder",
     "candidate_rows",
+    "candidate_table",
     "card_of",
     "catalog_scorer",
     "command_line",
@@ -58,7 +59,7 @@ _HOMES = {
     "align": "Span",
     "benchmarks": "Benchmark benchmark_names card_of load_benchmark",
     "benchmarks.cache": "cache_folder embedding_plan",
-    "candidate": "Candidate Query candidate_rows m3u",
+    "candidate": "Candidate Query candidate_rows candidate_table m3u",
     "errors": "RetrievalError",
     "evaluate": "evaluate prepare rank report_on",
     "provenance": "command_line trace",

@@ -98,6 +98,35 @@ def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     return [_row(candidate) for candidate in candidates]
 
 
+def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Turn candidates into rows for people to read.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        As `search` returns them.
+
+    Returns
+    -------
+    list of dict
+        What matters most, times as minutes and seconds; under `follows`, which stretch of the
+        candidate follows which of the query.
+    """
+    return [
+        {
+            "rank": candidate.rank,
+            "score": candidate.score,
+            "title": candidate.title,
+            "artist": candidate.artist,
+            "duration": _clock(candidate.duration_s),
+            "semitones": _semitones(candidate.transposition),
+            "follows": _follows(candidate.spans),
+            "path": str(candidate.path),
+        }
+        for candidate in candidates
+    ]
+
+
 def m3u(candidates: Sequence[Candidate]) -> str:
     """Write candidates as an extended M3U playlist, best first.
 
@@ -125,3 +154,20 @@ def _row(candidate: Candidate) -> dict[str, Any]:
     row["path"] = str(candidate.path)
     longest = vars(candidate.spans[0]) if candidate.spans else {}
     return row | {field.name: longest.get(field.name) for field in fields(Span)}
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02d}"
+
+
+def _semitones(transposition: int | None) -> str | None:
+    return None if transposition is None else f"{transposition:+d}" if transposition else "0"
+
+
+def _follows(spans: tuple[Span, ...]) -> str | None:
+    if not spans:
+        return None
+    longest = spans[0]
+    theirs = f"{_clock(longest.start_s)}-{_clock(longest.end_s)}"
+    return f"{theirs} = {_clock(longest.query_start_s)}-{_clock(longest.query_end_s)}"

@@ -306,6 +306,13 @@ def _with_spans(catalog: Catalog, query: Query, candidate: Candidate) -> Candida
     if candidate.transposition is None:
         return candidate
     chroma = catalog.chroma(candidate.track_id)
-    return replace(
-        candidate, spans=tuple(find_spans(query.chroma, chroma, candidate.transposition))
+    spans = find_spans(query.chroma, chroma, candidate.transposition)
+    within = (
+        replace(  # the last frame of chroma may reach past the end
+            span,
+            query_end_s=min(span.query_end_s, query.duration_s),
+            end_s=min(span.end_s, candidate.duration_s),
+        )
+        for span in spans
     )
+    return replace(candidate, spans=tuple(within))

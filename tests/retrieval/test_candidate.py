@@ -1,11 +1,12 @@
 """Candidates as rows and as a playlist."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from retrieval import Candidate, Span, candidate_rows, m3u
+from retrieval import Candidate, Span, candidate_rows, candidate_table, m3u
 
 FIRST = Candidate(
     rank=1,
@@ -63,6 +64,27 @@ def test_rows_hold_plain_values_and_the_longest_span():
     assert json.loads(json.dumps(rows)) == rows
 
 
+def test_the_table_tells_times_and_keys_as_people_do():
+    first, second = candidate_table([FIRST, SECOND])
+    assert first == {
+        "rank": 1,
+        "score": 0.9,
+        "title": "A\nTune",
+        "artist": "Somebody",
+        "duration": "1:02",
+        "semitones": "-2",
+        "follows": "0:12-0:40 = 0:01-0:30",
+        "path": "/music/a, tune \udcff.mp3",
+    }
+    assert (second["semitones"], second["follows"]) == (None, None)
+
+
+@pytest.mark.parametrize(("transposition", "shown"), [(0, "0"), (6, "+6"), (-5, "-5")])
+def test_a_transposition_carries_its_sign(transposition, shown):
+    row = candidate_table([replace(FIRST, transposition=transposition)])[0]
+    assert row["semitones"] == shown
+
+
 def test_a_playlist_names_each_file_on_a_line_of_its_own():
     assert m3u([FIRST, SECOND]).splitlines() == [
         "#EXTM3U",
@@ -73,6 +95,6 @@ def test_a_playlist_names_each_file_on_a_line_of_its_own():
     ]
 
 
-@pytest.mark.parametrize("make", [candidate_rows, m3u])
+@pytest.mark.parametrize("make", [candidate_rows, candidate_table, m3u])
 def test_no_candidate_is_no_row(make):
     assert make([]) in ([], "#EXTM3U\n")

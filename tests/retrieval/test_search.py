@@ -1,5 +1,6 @@
 """Search on catalogs small enough to know the answer."""
 
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -170,6 +171,15 @@ def test_an_aligned_candidate_says_how(catalog, rng):
     assert (best.title, best.artist, best.album) == ("cover.flac", "Somebody", "Something")
     assert best.path == Path("/music/cover.flac")
     assert best.duration_s == 40
+
+
+def test_spans_end_where_the_recordings_end(catalog, rng):
+    query = foreign_query(rng)
+    query = replace(query, duration_s=39.9)
+    copy = Embedded(query.embeddings, np.array([[0, 20.0]] * 3), query.chroma, 39.8)
+    catalog.store(AudioFile(Path("/music/x"), 1, 1, "x"), Tags("x"), copy)
+    span = search(catalog, query)[0].spans[0]
+    assert (span.query_end_s, span.end_s) == (39.9, 39.8)
 
 
 def test_aligned_candidates_stay_ahead_of_the_others(catalog, rng):
