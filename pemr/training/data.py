@@ -11,7 +11,7 @@ Letters: B batch, L audio samples, F frequency bins, T frames.
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -90,6 +90,26 @@ def prepare(
     """
     suffixes = AUDIO_SUFFIXES | ({".npy"} if front_end.kind == "semitone" else set())
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    yield from prepare_files(paths, front_end, cache, n_workers)
+
+
+def prepare_files(
+    paths: Sequence[Path], front_end: FrontEnd, cache: Path, n_workers: int = 2
+) -> Iterator[Recording | Rejected]:
+    """Decode the given recordings once, as `prepare` does with a folder.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files.
+    front_end, cache, n_workers
+        As for `prepare`.
+
+    Yields
+    ------
+    Recording or Rejected
+        One for each file, in the order given.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     for recording, _ in ahead(
         lambda index: _prepared(paths[index], front_end, cache), range(len(paths)), n_workers

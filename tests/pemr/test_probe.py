@@ -1,0 +1,116 @@
+"""The probe: what it learns, what it leaves alone, what it counts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pemr.config import FcnConfig, MelConfig
+from pemr.errors import TrainingError
+from pemr.model.encoder import build_encoder
+from pemr.presets import tiny
+from pemr.training.data import Recording
+from pemr.training.machine import Machine
+from pemr.training.probe import Epoch, ProbeOptions, ProbeReport, probe, settle_norms
+from pemr.training.tagging import Clip, LabelledSet
+
+CONFIG = replace(
+    tiny(),
+    front_end=MelConfig(sample_rate=4_000, filter_rate=4_000, segment_length=2_048),
+    encoder=FcnConfig(channels=(4,), pools=((16, 16),)),
+)
+MACHINE = Machine()
+
+
+@pytest.fixture
+def low_and_high(tmp_path, rng):
+    """Forty recordings, low tones and high ones; so easy that any encoder tells them apart."""
+    clips, recordings = [], {}
+    time = np.arange(2 * 4000) / 4000
+    for i in range(40):
+        hz = rng.uniform(150, 250) * (1 + 5 * (i % 2))
+        waveform = 8000 * np.sin(2 * np.pi * hz * time) + 50 * rng.standard_normal(len(time))
+        cached = tmp_path / f"{i}.npy"
+        np.save(cached, waveform.astype(np.int16))
+        clip = Clip(cached, (i % 2,))
+        clips.append(clip)
+        recordings[clip] = Recording(cached, cached, len(time))
+    parts = (tuple(clips[:20]), tuple(clips[20:30]), tuple(clips[30:]))
+    return LabelledSet("tones", "genres", ("low", "high"), *parts, 3), recordings
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return build_encoder(CONFIG)
+
+
+def run(encoder, data, **options):
+    labelled, recordings = data
+    asked = ProbeOptions(**{"max_epochs": 30, **options})
+    return list(probe(encoder, CONFIG, labelled, recordings, MACHINE, asked))
+
+
+@pytest.mark.parametrize("fine_tune", [False, True], ids=["linear", "fine-tune"])
+def test_low_is_told_from_high(encoder, low_and_high, fine_tune):
+    *epochs, report = run(encoder, low_and_high, fine_tune=fine_tune)
+    assert all(isinstance(epoch, Epoch) for epoch in epochs)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, len(epochs) + 1))
+    assert report.n_epochs == len(epochs)
+    assert epochs[-1].valid_loss < epochs[0].valid_loss
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert report.accuracy == 1.0
+    assert report.roc_auc is report.pr_auc is None
+
+
+def test_tags_are_scored_by_both_areas(encoder, low_and_high):
+    labelled, recordings = low_and_high
+    report = run(encoder, (replace(labelled, task="tags"), recordings))[-1]
+    assert report.roc_auc == report.pr_auc == 1.0
+    assert report.accuracy is None
+
+
+def test_a_report_counts_what_was_used(encoder, low_and_high):
+    labelled, recordings = low_and_high
+    some = {clip: recording for clip, recording in recordings.items() if clip != labelled.test[0]}
+    report = run(encoder, (labelled, some), label_share=0.5, seed=7)[-1]
+    assert isinstance(report, ProbeReport)
+    assert (report.n_train, report.n_valid, report.n_test) == (10, 10, 9)
+    assert (report.n_missing, report.n_corrupt) == (3, 1)
+    assert (report.dataset, report.method) == ("tones", "linear")
+    assert (report.label_share, report.seed) == (0.5, 7)
+
+
+def test_the_encoder_is_left_as_it_was(encoder, low_and_high):
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    run(encoder, low_and_high, fine_tune=True, max_epochs=1)
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_the_same_seed_gives_the_same_report(encoder, low_and_high):
+    first, second = (run(encoder, low_and_high, max_epochs=3) for _ in range(2))
+    assert first == second
+
+
+def test_an_empty_part_is_said(encoder, low_and_high):
+    labelled, recordings = low_and_high
+    some = {clip: recordings[clip] for clip in labelled.train + labelled.valid}
+    with pytest.raises(TrainingError, match="no clip of the test part of tones"):
+        run(encoder, (labelled, some))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_a_share_of_labels_has_bounds(share):
+    with pytest.raises(ValueError, match="label_share"):
+        ProbeOptions(label_share=share)
+
+
+def test_norms_settle_on_the_statistics_of_the_data(encoder, low_and_high):
+    _, recordings = low_and_high
+    encoder.input_norm.running_mean.fill_(1000.0)
+    settle_norms(encoder, list(recordings.values()), CONFIG, MACHINE)
+    assert -100 < float(encoder.input_norm.running_mean) < 0
+    assert encoder.input_norm.momentum == 0.1
+    assert not encoder.training
