@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pemr.errors import AudioError, UnknownEmbedderError
+from pemr.errors import AudioError, UnfitEmbedderError, UnknownEmbedderError
 from pemr.model import ftm2d
 
 if TYPE_CHECKING:
@@ -127,6 +127,36 @@ class Embedder:
             for start in range(0, len(segments), self.batch_size)
         ]
         return np.concatenate([np.zeros((0, self.dim), np.float32), *batches])
+
+    def embed_chroma(self, chroma: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed a recording of which there is only chroma.
+
+        Parameters
+        ----------
+        chroma : uint8 array, shape (12, T)
+            All of it, 5 frames a second.
+
+        Returns
+        -------
+        float32 array, shape (S, D)
+            Unit vectors of the segments that are not silent.
+
+        Raises
+        ------
+        UnfitEmbedderError
+            If this embedder reads more than chroma.
+        """
+        from pemr.signal.segments import Cutter  # noqa: PLC0415 (as in `stream`)
+
+        if self.reads != "chroma":
+            raise UnfitEmbedderError(
+                f"embedder {self.name!r} reads audio and there is only chroma; "
+                f"take one that reads chroma, such as `--embedder ftm2d`"
+            )
+        cutter = Cutter(self.segment_length, self.hop_length)
+        frames = np.asarray(chroma / 255, dtype=np.float32)
+        pieces = [cutter.push(frames, chroma.max(axis=0) > 0)[0], cutter.finish()[0]]
+        return np.concatenate([self.embed(piece) for piece in pieces])
 
     @cached_property
     def _encoder(self) -> Encoder:

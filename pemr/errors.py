@@ -7,6 +7,7 @@
     │   ├── UnreadableAudioError
     │   └── NoAudioStreamError
     ├── UnknownEmbedderError
+    ├── UnfitEmbedderError
     ├── CheckpointError
     ├── TrainingError
     └── CorpusError
@@ -72,6 +73,10 @@ class UnknownEmbedderError(PemrError):
 
     def __str__(self) -> str:
         return f"no embedder is called {self.name!r}; there are: {', '.join(self.known)}"
+
+
+class UnfitEmbedderError(PemrError):
+    """The embedder reads something else than what there is; the message says what would do."""
 
 
 class CheckpointError(PemrError):

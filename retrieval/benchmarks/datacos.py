@@ -96,18 +96,20 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
 
 def _metadata(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-        for work, clique in read.items():
-            for name, about in clique.items():
-                if (about["work_id"], about["perf_id"]) != (work, name):
-                    raise ValueError(f"{work}/{name} calls itself {about['perf_id']}")
+        metadata: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text("utf-8"))
+        own_names = {
+            (work, name): (about["work_id"], about["perf_id"])
+            for work, clique in metadata.items()
+            for name, about in clique.items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchmarkError(
             f"{path}: not the metadata of works and performances ({type(error).__name__}: {error})"
         ) from error
-    else:
-        metadata: dict[str, dict[str, dict[str, Any]]] = read
-        return metadata
+    odd = next((key for key, own in own_names.items() if key != own), None)
+    if odd is not None:
+        raise BenchmarkError(f"{path}: {'/'.join(odd)} calls itself {'/'.join(own_names[odd])}")
+    return metadata
 
 
 def _file(stem: Path, work: str, name: str, feature: str) -> Path | None:

@@ -2,8 +2,9 @@
 
 The version-1 repository has other splits under the same names; counts and checksums tell them
 apart. The SUB lists of the PEMR authors cut across these splits: of the 1,004 performances of
-TEST_SUB, 435 are in TRAIN, so nothing trained on TRAIN may be measured on it. Audio is fetched by each user and rots: the figures of a part are not those of the whole,
-so what is missing is counted beside them.
+TEST_SUB, 435 are in TRAIN, so nothing trained on TRAIN may be measured on it. Audio is fetched by
+each user and rots: the figures of a part are not those of the whole, so what is missing is counted
+beside them.
 """
 
 import csv

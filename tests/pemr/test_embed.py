@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import pemr.embed
 from pemr import embedder_names, load_embedder
-from pemr.errors import AudioError, UnknownEmbedderError, UnreadableAudioError
+from pemr.errors import AudioError, UnfitEmbedderError, UnknownEmbedderError, UnreadableAudioError
 
 RATE = 16_000
 
@@ -107,6 +108,20 @@ def test_a_spectrogram_embedder_is_given_decibels(rng):
     assert segments.min() >= -100
     assert segments.max() <= 0
     assert reader.embed(segments).shape == (len(segments), 84)
+
+
+def test_chroma_alone_gives_the_embeddings_of_its_audio(embedder, tmp_path, rng):
+    batches = list(embedder.stream(write(tmp_path / "a.wav", melody(rng, 47.0))))
+    chroma = np.concatenate([batch.chroma for batch in batches], axis=1)
+    expected = np.concatenate([embedder.embed(batch.segments) for batch in batches])
+    np.testing.assert_allclose(embedder.embed_chroma(chroma), expected, atol=1e-6)
+    assert embedder.embed_chroma(np.zeros((12, 500), np.uint8)).shape == (0, embedder.dim)
+
+
+def test_chroma_alone_is_not_enough_for_a_spectrogram_embedder():
+    reader = replace(load_embedder("ftm2d"), reads="spectrogram", name="cover@1")
+    with pytest.raises(UnfitEmbedderError, match="'cover@1' reads audio and there is only chroma"):
+        reader.embed_chroma(np.zeros((12, 500), np.uint8))
 
 
 def test_a_bad_file_raises_one_of_the_file_errors(embedder, tmp_path):
