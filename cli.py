@@ -232,7 +232,7 @@ def search(
     Example: pemr search song.mp3 --top 5
     """
     from indexer import Catalog
-    from retrieval import N_ALIGNED, candidate_rows, m3u, read_query
+    from retrieval import N_ALIGNED, candidate_rows, candidate_table, copies, m3u, read_query
     from retrieval import search as rank_candidates
 
     folder = _catalog_folder(catalog)
@@ -242,10 +242,13 @@ def search(
         candidates = rank_candidates(
             opened, asked, n_candidates=top, n_aligned=N_ALIGNED if align else 0
         )
+        for copy in copies(opened, asked):
+            typer.echo(f"left out, a copy of the query: {copy.path}", err=True)
     if as_m3u:
         typer.echo(m3u(candidates), nl=False)
         return
-    _print_rows(candidate_rows(candidates), as_json=as_json, as_csv=as_csv)
+    rows = candidate_rows(candidates) if as_json or as_csv else candidate_table(candidates)
+    _print_rows(rows, as_json=as_json, as_csv=as_csv)
 
 
 @app.command("list")
