@@ -217,7 +217,7 @@ class _Run:
         return not above.intersection(self._unreachable)
 
     def _refuse_unmounted(self, gone: set[Path]) -> None:
-        for root in self._catalog.stats().roots:
+        for root in self._catalog.roots():
             below = {path for path in self._known if root in path.parents}
             if below and below <= gone and not any(root in path.parents for path in self._found):
                 raise FolderError(root, "all of it is gone, so nothing was pruned; is it mounted?")

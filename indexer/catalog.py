@@ -6,7 +6,7 @@ What can be asked of it is in `indexer.reader`; here it is opened and written.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -46,8 +46,8 @@ class Catalog(Reader):
     """
 
     def __init__(self, path: Path, engine: Engine, lock: database.WriterLock | None) -> None:
-        super().__init__(path, engine, keeps_snapshot=lock is None)
         self._lock = lock
+        super().__init__(path, engine, keeps_snapshot=lock is None)
 
     @classmethod
     def open(
@@ -107,26 +107,30 @@ class Catalog(Reader):
     @classmethod
     def _reader(cls, path: Path) -> Self:
         engine = database.open_engine(path, read_only=True)
-        database.check_revision(engine, path)
-        return cls(path, engine, None)
+        try:
+            database.check_revision(engine, path)
+            return cls(path, engine, None)
+        except BaseException:
+            engine.dispose()
+            raise
 
     @classmethod
     def _writer(cls, path: Path, new: CatalogRow | None) -> Self:
-        with database.writing(path):
+        with database.writing(path), ExitStack() as undo:
             if new is not None:
                 path.mkdir(parents=True, exist_ok=True)
             lock = database.WriterLock(path)
-            try:
-                engine = database.open_engine(path, read_only=False)
-                database.migrate(engine, path)
-                with Session(engine) as session, session.begin():
-                    if new is not None and rows.catalog_row(session) is None:
-                        repair.delete_indexes(path)
-                        session.add(new)
-                return cls(path, engine, lock)
-            except BaseException:
-                lock.release()
-                raise
+            undo.callback(lock.release)
+            engine = database.open_engine(path, read_only=False)
+            undo.callback(engine.dispose)
+            database.migrate(engine, path)
+            with Session(engine) as session, session.begin():
+                if new is not None and rows.catalog_row(session) is None:
+                    repair.delete_indexes(path)
+                    session.add(new)
+            opened = cls(path, engine, lock)
+            undo.pop_all()
+        return opened
 
     @staticmethod
     def embedder_of(path: Path) -> str:
@@ -172,9 +176,7 @@ class Catalog(Reader):
             self._release()
 
     def _release(self) -> None:
-        if self._snapshot is not None:
-            self._snapshot.close()
-        self._engine.dispose()
+        super()._release()
         if self._lock is not None:
             self._lock.release()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from indexer.errors import (
@@ -94,7 +94,11 @@ def _connect(folder: Path, flags: str) -> sqlite3.Connection:
 
 
 def _engine(folder: Path, flags: str) -> Engine:
-    engine = create_engine("sqlite://", creator=lambda: _prepared(_connect(folder, flags), flags))
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: _prepared(_connect(folder, flags), flags),
+        poolclass=QueuePool,  # the default for a URL that names no file shares one connection
+    )
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -45,12 +45,18 @@ class Reader:
         with self._session() as session:
             about = rows.catalog_row(session)
         if about is None:
+            self._release()
             raise NoCatalogError(path)
         self.embedder_name = about.embedder
         self.dim = about.dim
         self._generation = about.generation
         self._indexes: repair.Indexes | None = None
         self._owners: tuple[Ids, Ids] | None = None
+
+    def _release(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.close()
+        self._engine.dispose()
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
@@ -126,11 +132,14 @@ class Reader:
         with self._session() as session:
             return rows.skipped(session)
 
+    def roots(self) -> list[Path]:
+        """List the folders that the user asked to index."""
+        with self._session() as session:
+            return rows.roots(session)
+
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
         tracks = self.tracks()
-        with self._session() as session:
-            roots = tuple(rows.roots(session))
         return CatalogStats(
             embedder=self.embedder_name,
             dim=self.dim,
@@ -143,7 +152,7 @@ class Reader:
             n_labelled=len(self.labels()),
             duration_s=sum(track.duration_s for track in tracks),
             size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
-            roots=roots,
+            roots=tuple(self.roots()),
         )
 
     # Searching

@@ -97,7 +97,7 @@ def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
 
 def absolute(path: Path) -> Path:
     """Make a path absolute and tidy without following its links."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (Path.absolute keeps "..")
+    return Path(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps "..")
 
 
 def hash_audio(path: Path) -> str:

@@ -129,13 +129,13 @@ class VectorIndex:
         return np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1)
 
     def _nearest(self, queries: Vectors, n_hits: int) -> tuple[Vectors, Ids]:
-        index = self._index
-        if n_hits <= _GPU_MAX_HITS and faiss.get_num_gpus() > 0:
-            if self._on_gpu is None:
-                self._on_gpu = faiss.index_cpu_to_all_gpus(self._index)
-            index = self._on_gpu
-        scores, ids = index.search(queries, n_hits)
-        return scores, ids
+        if n_hits > _GPU_MAX_HITS or not faiss.get_num_gpus():
+            scores, ids = self._index.search(queries, n_hits)
+            return scores, ids
+        if self._on_gpu is None:
+            self._on_gpu = faiss.index_cpu_to_all_gpus(self._index.index)
+        scores, places = self._on_gpu.search(queries, n_hits)
+        return scores, self.ids[places]
 
     def write(self, path: Path) -> None:
         """Write the index to a file, which is either the whole of it or what it was before.

@@ -152,7 +152,9 @@ def test_a_bad_file_is_skipped_and_the_rest_goes_on(index, music, content, catal
     events = index()
     assert events["0 bad.mp3"] == Skipped(music / "0 bad.mp3", "no sound in here")
     assert sum(kind is Added for kind in kinds(events).values()) == 4
-    assert [one.file.path.name for one in catalog.skipped()] == ["0 bad.mp3"]
+    (remembered,) = catalog.skipped()
+    assert remembered.file.path.name == "0 bad.mp3"
+    assert remembered.reason == "no sound in here"
 
 
 def test_a_bad_file_is_not_tried_again_but_reported_again(index, fake_embedder, music):

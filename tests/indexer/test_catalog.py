@@ -86,6 +86,16 @@ def test_segments_come_back_as_the_embedder_gave_them(built, fake_embedder, musi
     assert built.embeddings(track.id).dtype == np.float32
 
 
+def test_what_is_known_of_a_file_tells_whether_it_changed(built, music):
+    known = next(one for one in built.known() if one.file.path.name == "1.wav")
+    status = (music / "1.wav").stat()
+    assert known.track_id == 2
+    assert (known.file.size_bytes, known.file.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    assert known.file.audio_hash == hash_audio(music / "1.wav")
+    assert known.is_embedded
+    assert not known.is_missing
+
+
 def test_a_silent_track_is_listed_and_matches_nothing(built):
     track = by_name(built, "silence.wav")
     assert track.is_silent
@@ -133,7 +143,6 @@ def test_an_empty_catalog_answers_with_nothing(catalog):
 
 
 def test_the_figures_add_up(built, music):
-    (music / "bad.mp3").write_text("text")
     stats = built.stats()
     expected = {
         "embedder": "fake",

@@ -1,6 +1,7 @@
 import errno
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -91,6 +92,38 @@ def test_ids_and_vectors_go_together_after_a_removal(rng):
     index = filled(range(10), vectors)
     index.remove(np.array([0, 5]))
     np.testing.assert_array_equal(index.vectors, vectors[index.ids])
+
+
+def test_a_copy_on_a_gpu_answers_with_the_same_ids(rng, monkeypatch):
+    """Without a GPU the copy stays in memory; what is tested is what is done around it."""
+    copies = []
+
+    def copy(flat):
+        copies.append(faiss.clone_index(flat))
+        return copies[-1]
+
+    vectors, queries = unit(rng, 40, 4), unit(rng, 5, 4)
+    index = filled(range(100, 140), vectors)
+    on_cpu = index.search(queries, 7)[0]
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", copy)
+    np.testing.assert_array_equal(index.search(queries, 7)[0], on_cpu)
+    index.search(queries, 3)
+    assert len(copies) == 1
+    index.remove(on_cpu[0, :1])
+    assert on_cpu[0, 0] not in index.search(queries, 7)[0]
+    index.add(on_cpu[0, :1], vectors[on_cpu[0, :1] - 100])
+    np.testing.assert_array_equal(index.search(queries, 7)[0], on_cpu)
+    assert len(copies) == 3
+
+
+def test_a_list_too_long_for_a_gpu_is_made_on_the_cpu(rng, monkeypatch):
+    vectors = unit(rng, 3000, 4)
+    index = filled(range(3000), vectors)
+    on_cpu = index.search(vectors[:1], 2500)[0]
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.delattr(faiss, "index_cpu_to_all_gpus")
+    np.testing.assert_array_equal(index.search(vectors[:1], 2500)[0], on_cpu)
 
 
 def test_an_index_read_back_answers_the_same(rng, tmp_path):
