@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retrieval.errors import BenchmarkError
 from retrieval.report import QueryRow, Report
@@ -82,7 +81,7 @@ def _differences(pairs: list[tuple[QueryRow, QueryRow]], seed: int) -> dict[str,
     _, clique = np.unique([a.work for a, _ in pairs], return_inverse=True)
     draws = [w @ gains / w.sum() for w in clique_draws(clique, N_REPLICATES, seed)]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-    means: NDArray[np.float64] = gains.mean(axis=0)
+    means = gains.mean(axis=0)
     return {
         label: Figure(value=float(means[m]), low=float(low[m]), high=float(high[m]))
         for m, label in enumerate(_VALUES)

@@ -115,11 +115,11 @@ def summarise(
     -------
     dict from the names in `METRICS` to Figure
     """
-    replicates = np.array(
-        [_summary(scores, weights) for weights in clique_draws(clique, n_replicates, seed)]
-    )  # (replicates, M)
+    figures = _Figures(scores)
+    draws = clique_draws(clique, n_replicates, seed)
+    replicates = np.array([figures.weighted(weights) for weights in draws])  # (replicates, M)
     low, high = np.percentile(replicates, [2.5, 97.5], axis=0)
-    value = _summary(scores, np.ones(len(scores), np.int64))
+    value = figures.weighted(np.ones(len(scores), np.int64))
     return {
         name: Figure(value=float(value[m]), low=float(low[m]), high=float(high[m]))
         for m, name in enumerate(METRICS)
@@ -136,14 +136,6 @@ def clique_draws(clique: Ints, n_replicates: int, seed: int) -> Iterator[Ints]:
         yield np.bincount(drawn, minlength=n_cliques)[member]
 
 
-def _summary(scores: QueryScores, weights: Ints) -> Floats:
-    means = _per_query_matrix(scores).T @ weights / weights.sum()
-    by_name = dict(zip(_MEANS, means, strict=True))
-    by_name["median_rank1"] = weighted_median(scores.first_rank, weights)
-    by_name["recall_fa1"] = recall_at_false_alarm(scores, FALSE_ALARM_RATE, weights)
-    return np.array([by_name[name] for name in METRICS])
-
-
 _MEANS = {
     "map": "average_precision",
     "mr1": "first_rank",
@@ -157,8 +149,19 @@ _MEANS = {
 }  # metric -> the per-query value it is the mean of
 
 
-def _per_query_matrix(scores: QueryScores) -> Floats:
-    return np.stack([getattr(scores, value) for value in _MEANS.values()], axis=1)
+class _Figures:
+    """The figures of some queries, for any weights; what does not depend on them is done once."""
+
+    def __init__(self, scores: QueryScores) -> None:
+        self._scores = scores
+        self._values = np.stack([getattr(scores, value) for value in _MEANS.values()])  # (M, Q)
+
+    def weighted(self, weights: Ints) -> Floats:
+        means = self._values @ weights / weights.sum()
+        by_name = dict(zip(_MEANS, means, strict=True))
+        by_name["median_rank1"] = weighted_median(self._scores.first_rank, weights)
+        by_name["recall_fa1"] = recall_at_false_alarm(self._scores, FALSE_ALARM_RATE, weights)
+        return np.array([by_name[name] for name in METRICS])
 
 
 def weighted_median(values: Floats, weights: Ints) -> float:
