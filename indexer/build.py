@@ -125,7 +125,7 @@ def carry_out(
         not mounted.
     """
     run = _Run(catalog, embedder, plan)
-    catalog.add_roots(plan.folders)
+    catalog.add_roots(folder for folder in plan.folders if folder.is_dir())
     yield from run.files()
     yield from run.vanished(prune=prune)
 

@@ -61,7 +61,7 @@ class Unreachable:
 
 
 def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
-    """Find the audio below some folders, each folder and each path once.
+    """Find the audio below some folders, each folder and each path once; a file counts as one.
 
     Real folders are walked in order of their names before linked ones, so a folder that can be
     reached both ways is found under its own name, and a loop of links ends. Hidden files and
@@ -70,7 +70,7 @@ def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
     Parameters
     ----------
     folders : iterable of Path
-        Where to look.
+        Where to look; a file among them is taken for audio if its name says so.
 
     Yields
     ------
@@ -80,7 +80,7 @@ def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
     Raises
     ------
     FolderError
-        If one of the folders is missing, is no folder, cannot be read, or holds no audio file.
+        If one of the folders is missing, cannot be read, or holds no audio file.
     """
     tops = [absolute(folder) for folder in folders]
     for top in tops:
@@ -178,8 +178,10 @@ def _hash_bytes(path: Path) -> str:
 def _check(folder: Path) -> None:
     if not folder.exists():
         raise FolderError(folder, "no such folder")
-    if not folder.is_dir():
-        raise FolderError(folder, "this is a file, not a folder")
+    if folder.is_file():
+        if folder.suffix.lower() not in AUDIO_SUFFIXES:
+            raise FolderError(folder, "neither a folder nor, by its name, an audio file")
+        return
     try:
         with os.scandir(folder):
             pass
@@ -199,6 +201,10 @@ class _Walk:
         return any(path == top or top in path.parents for path in self._paths)
 
     def below(self, top: Path) -> Iterator[AudioFile | Unreachable]:
+        """Find what is in a folder, and in what its links lead to; or the one file itself."""
+        if top.is_file():
+            yield from self._look(top)
+            return
         waiting = [top]
         while waiting:
             links: list[Path] = []
@@ -248,5 +254,6 @@ class _Walk:
         except OSError as error:
             yield Unreachable(path, f"cannot be read: {error.strerror}")
             return
-        self._paths.add(path)
-        yield AudioFile(path, status.st_size, status.st_mtime_ns)
+        if path not in self._paths:
+            self._paths.add(path)
+            yield AudioFile(path, status.st_size, status.st_mtime_ns)

@@ -102,6 +102,12 @@ def test_a_folder_inside_another_is_looked_at_once(tmp_path):
     assert len(list(scan([tmp_path / "a", tmp_path]))) == 1
 
 
+def test_single_files_are_taken_once(tmp_path):
+    one, two = touch(tmp_path / "a" / "1.mp3"), touch(tmp_path / "a" / "2.mp3")
+    found = [file.path for file in scan([two, tmp_path / "a", one])]
+    assert found == [two, one]
+
+
 def test_an_unreadable_folder_is_reported_and_the_rest_goes_on(tmp_path, monkeypatch):
     touch(tmp_path / "a" / "song.mp3")
     touch(tmp_path / "b" / "song.mp3")
@@ -120,10 +126,10 @@ def test_an_unreadable_folder_is_reported_and_the_rest_goes_on(tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("none", "no such folder"), ("file.mp3", "not a folder"), ("empty", "no audio file")],
+    [("none", "no such folder"), ("file.txt", "neither a folder"), ("empty", "no audio file")],
 )
 def test_a_folder_that_cannot_be_indexed_is_an_error(tmp_path, name, reason):
-    touch(tmp_path / "file.mp3")
+    touch(tmp_path / "file.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FolderError, match=reason) as caught:
         list(scan([tmp_path / name]))
