@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ from torch import Tensor
 
 from pemr.config import Config, MelConfig, SemitoneConfig, SpectrogramViewConfig, WaveformViewConfig
 from pemr.errors import AudioError, TrainingError
-from pemr.signal import audio, augment, frontend
+from pemr.signal import augment, crops, frontend
+from pemr.signal.crops import FrontEnd
 from pemr.training.machine import Machine
 
 AUDIO_SUFFIXES = frozenset(
@@ -35,8 +36,6 @@ AUDIO_SUFFIXES = frozenset(
         *("oga", "ogg", "opus", "wav", "webm", "wma", "wv"),
     )
 )
-
-FrontEnd: TypeAlias = MelConfig | SemitoneConfig
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ class TwoViews:
             )
         waveform_config = cast(WaveformViewConfig, self.config.view)
         waveforms = [_waveform_view(*draw, front_end, waveform_config, device) for draw in draws]
-        return log_mel(torch.stack(waveforms), front_end)
+        return crops.log_mel(torch.stack(waveforms), front_end)
 
 
 def ahead(
@@ -248,67 +247,6 @@ def ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def decoded(path: Path, front_end: FrontEnd) -> NDArray[np.generic]:
-    """Decode one recording into what the front end reads.
-
-    Parameters
-    ----------
-    path : Path
-        Audio.
-    front_end : MelConfig or SemitoneConfig
-        Waveform or spectrogram.
-
-    Returns
-    -------
-    int16 array, shape (L,), or uint8 array, shape (84, T)
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be decoded.
-    """
-    if isinstance(front_end, SemitoneConfig):
-        return frontend.pack(frontend.semitone_spectrogram(audio.load(path)))
-    waveform = audio.load(path, sample_rate=front_end.sample_rate)
-    return np.rint(waveform * np.iinfo(np.int16).max).astype(np.int16)
-
-
-def pieces(recording: NDArray[np.generic], front_end: FrontEnd) -> Tensor:
-    """Cut a recording into consecutive crops; what is left at the end is dropped.
-
-    Parameters
-    ----------
-    recording : int16 array, shape (L,), or uint8 array, shape (84, T)
-        From `decoded`.
-    front_end : MelConfig or SemitoneConfig
-        Length of a crop.
-
-    Returns
-    -------
-    float32 tensor, shape (S, F, T)
-        In dB; S is 0 for a recording shorter than one crop.
-    """
-    length = crop_length(front_end)
-    n_pieces = recording.shape[-1] // length
-    if not n_pieces:
-        return torch.zeros(0, *front_end.shape)
-    if isinstance(front_end, SemitoneConfig):
-        spectrogram = torch.from_numpy(frontend.unpack(cast(NDArray[np.uint8], recording)))
-        return spectrogram.unfold(1, length, length).transpose(0, 1)  # (F, S, T) to (S, F, T)
-    waveforms = _as_waveform(recording[: n_pieces * length]).view(n_pieces, length)
-    return log_mel(waveforms, front_end)
-
-
-def log_mel(waveforms: Tensor, front_end: MelConfig) -> Tensor:
-    """Transform crops (B, L) into log-mel spectrograms (B, 128, T)."""
-    return frontend.log_mel(waveforms, mel_sample_rate=front_end.filter_rate)
-
-
-def crop_length(front_end: FrontEnd) -> int:
-    """Give the least length of a recording, in samples or frames."""
-    return front_end.n_frames if isinstance(front_end, SemitoneConfig) else front_end.segment_length
-
-
 def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Recording | Rejected:
     try:
         cached = path if path.suffix == ".npy" else _cached(path, front_end, cache)
@@ -320,7 +258,7 @@ def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Recording | Rejec
     if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (np.uint8, 84):
         return Rejected(path, "not a compact spectrogram")
     length = stored.shape[-1]
-    if length < crop_length(front_end):
+    if length < crops.crop_length(front_end):
         return Rejected(path, "shorter than one crop")
     return Recording(path, cached, length)
 
@@ -332,7 +270,7 @@ def _cached(path: Path, front_end: FrontEnd, cache: Path) -> Path:
     name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:24]
     cached = cache / f"{name}.npy"
     if not cached.is_file():
-        _write(cached, decoded(path, front_end))
+        _write(cached, crops.decoded(path, front_end))
     return cached
 
 
@@ -361,7 +299,7 @@ def _waveform_view(
     stored = np.load(recording.cached, mmap_mode="r")
     length = front_end.segment_length
     start = int(rng.integers(len(stored) - length + 1))
-    waveform = _as_waveform(stored[start : start + length]).to(device)
+    waveform = crops.as_waveform(stored[start : start + length]).to(device)
     recipe = augment.draw_waveform_recipe(config, rng)
     return augment.alter_waveform(waveform, recipe, front_end.sample_rate)
 
@@ -379,7 +317,3 @@ def _spectrogram_view(
     start = int(rng.integers(stored.shape[1] - length + 1))
     crop = torch.from_numpy(frontend.unpack(stored[:, start : start + length])).to(device)
     return augment.alter_spectrogram(crop, recipe, front_end.n_frames, frontend.FLOOR_DB)
-
-
-def _as_waveform(stored: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(stored.astype(np.float32)) / np.iinfo(np.int16).max

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from pemr.config import Config
 from pemr.errors import TrainingError
-from pemr.training.data import Recording, crop_length, pieces
+from pemr.signal.crops import crop_length, pieces
+from pemr.training.data import Recording
 from pemr.training.machine import Machine, seed_of
 from pemr.training.scores import accuracy, macro_average_precision, macro_roc_auc
 from pemr.training.tagging import Clip, LabelledSet

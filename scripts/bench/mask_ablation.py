@@ -31,7 +31,8 @@ from pemr.config import Config, FcnConfig, MaskConfig, SemitoneConfig, Spectrogr
 from pemr.model.checkpoint import load
 from pemr.model.encoder import build_encoder
 from pemr.presets import tiny
-from pemr.training.data import Recording, pieces
+from pemr.signal.crops import pieces
+from pemr.training.data import Recording
 from pemr.training.machine import Machine
 from pemr.training.pretrain import pretrain
 from pemr.training.probe import ProbeOptions, ProbeReport, probe, settle_norms

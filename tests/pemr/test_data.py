@@ -15,9 +15,7 @@ from pemr.training.data import (
     Rejected,
     TwoViews,
     ahead,
-    decoded,
     fingerprint,
-    pieces,
     prepare,
 )
 from pemr.training.machine import Machine
@@ -70,7 +68,7 @@ def test_every_file_is_told_in_order(folder, tmp_path, tone, config):
 
 def test_a_recording_is_decoded_once(folder, tmp_path, config, monkeypatch):
     first = list(prepare(folder, config.front_end, tmp_path / "cache"))
-    monkeypatch.setattr(module, "decoded", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(module.crops, "decoded", lambda *_: pytest.fail("decoded again"))
     assert list(prepare(folder, config.front_end, tmp_path / "cache")) == first
 
 
@@ -159,22 +157,6 @@ def test_spectrogram_views_keep_their_shape_at_any_tempo(tmp_path, semitones, rn
         views = maker(step)
         assert views.first.shape == (2, 84, 20)
         assert views.first.isfinite().all()
-
-
-def test_pieces_are_consecutive_and_the_partial_one_is_dropped(folder, semitones, config):
-    waveform = np.concatenate([decoded(folder / "0.wav", config.front_end)] * 2)
-    cut = pieces(waveform, config.front_end)
-    assert cut.shape == (2, *config.front_end.shape)
-    spectrogram = np.arange(84 * 50).reshape(84, 50).astype(np.uint8)
-    cut = pieces(spectrogram, semitones.front_end)
-    assert cut.shape == (2, 84, 20)
-    whole = spectrogram.astype(np.float32) * (100 / 255) - 100
-    np.testing.assert_allclose(cut[1].numpy(), whole[:, 20:40], atol=1e-4)
-
-
-def test_a_recording_shorter_than_a_crop_has_no_pieces(semitones, config):
-    assert len(pieces(np.zeros(100, np.int16), config.front_end)) == 0
-    assert len(pieces(np.zeros((84, 10), np.uint8), semitones.front_end)) == 0
 
 
 def test_things_are_made_in_order_and_at_most_a_few_ahead():
