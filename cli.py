@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from indexer import Event, Tally
     from pemr import Embedder
-    from retrieval import Benchmark, Report
+    from retrieval import Benchmark, Report, Run, Scorer
 
 
 class _Commands(TyperGroup):
@@ -365,34 +365,35 @@ def _measure(
     benchmark: "Benchmark", embedder: str | None, device: str | None, n_aligned: int, command: str
 ) -> "Report":
     """Embed what a benchmark names into its cache, and rank all of it."""
-    from tqdm import tqdm
-
     from indexer import Catalog, carry_out
     from pemr import load_embedder
-    from retrieval import (
-        cache_folder,
-        catalog_scorer,
-        embedding_plan,
-        prepare,
-        rank,
-        report_on,
-        trace,
-    )
+    from retrieval import cache_folder, catalog_scorer, embedding_plan, feature_scorer, trace
 
     encoder = load_embedder(embedder, device)
+    run = trace(command, encoder.name, n_aligned)
+    if not benchmark.card.has_audio:
+        scorer = feature_scorer(benchmark, encoder.embed_chroma, encoder.name, n_aligned)
+        return _rank(benchmark, scorer, run)
     folder = cache_folder(benchmark, encoder.name)
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
         planned = embedding_plan(cache, benchmark)
         _follow(carry_out(cache, encoder, planned), planned.n_files)
-        trial = prepare(benchmark, catalog_scorer(cache, benchmark, n_aligned))
-        with tqdm(
-            total=len(trial.queries), unit=" queries", disable=True if _quiet else None
-        ) as bar:
-            ranked = []
-            for block in rank(trial):
-                ranked.append(block)
-                bar.update(len(block))
-    return report_on(trial, ranked, trace(command, encoder.name, n_aligned))
+        return _rank(benchmark, catalog_scorer(cache, benchmark, n_aligned), run)
+
+
+def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
+    """Rank all candidates for all queries, with a bar."""
+    from tqdm import tqdm
+
+    from retrieval import prepare, rank, report_on
+
+    trial = prepare(benchmark, scorer)
+    ranked = []
+    with tqdm(total=len(trial.queries), unit=" queries", disable=True if _quiet else None) as bar:
+        for block in rank(trial):
+            ranked.append(block)
+            bar.update(len(block))
+    return report_on(trial, ranked, run)
 
 
 def _show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
@@ -437,6 +438,111 @@ def evaluate(
     benchmark = load_benchmark("folder", folder)
     report = _measure(benchmark, embedder, device, N_ALIGNED if align else 0, command)
     _show_report(report, out, as_json=as_json)
+
+
+benchmark = typer.Typer(no_args_is_help=True, help="Measure on data sets as they are distributed.")
+app.add_typer(benchmark, name="benchmark")
+
+BenchmarkName = Annotated[str, typer.Argument(help="One of `pemr benchmark list`.")]
+BenchmarkRoot = Annotated[Path, typer.Option("--root", help="Where the data set lies.")]
+Subset = Annotated[str | None, typer.Option("--subset", help="Part of it. [default: the test set]")]
+Convention = Annotated[
+    str | None, typer.Option("--convention", help="Who asks whom, or which feature is read.")
+]
+
+
+@benchmark.command("run")
+def benchmark_run(
+    name: BenchmarkName,
+    root: BenchmarkRoot,
+    subset: Subset = None,
+    convention: Convention = None,
+    embedder: EmbedderName = None,
+    align: Align = True,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
+    ] = None,
+    device: Device = None,
+    out: ReportFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank a data set exactly and completely, and report every figure with its interval.
+
+    Embeddings are kept in the user's cache folder, so a second run goes on where one was stopped.
+
+    Example: pemr benchmark run covers80 --root covers80 --convention 160 --out report
+    """
+    from retrieval import N_ALIGNED, command_line, load_benchmark, read_embeddings, trace
+
+    chosen = load_benchmark(name, root, subset, convention)
+    options: dict[str, object] = {"--subset": chosen.subset, "--convention": chosen.convention}
+    start = f"pemr benchmark run {name} --root"
+    if embeddings is not None:
+        options["--embeddings"] = embeddings.name
+        run = trace(command_line(start, root, options), embeddings.name)
+        report = _rank(chosen, read_embeddings(embeddings), run)
+    else:
+        options |= {"--embedder": embedder, "--no-align": not align}
+        command = command_line(start, root, options)
+        report = _measure(chosen, embedder, device, N_ALIGNED if align else 0, command)
+    _show_report(report, out, as_json=as_json)
+
+
+@benchmark.command("list")
+def benchmark_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """List the data sets that can be measured on, with their licences and sources.
+
+    Example: pemr benchmark list
+    """
+    from retrieval import benchmark_rows
+
+    _print_rows(benchmark_rows(), as_json=as_json, as_csv=as_csv)
+
+
+@benchmark.command("missing")
+def benchmark_missing(
+    name: BenchmarkName,
+    root: BenchmarkRoot,
+    subset: Subset = None,
+    convention: Convention = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """List what a data set names and its folder does not hold, and where to look for it.
+
+    Nothing is downloaded.
+
+    Example: pemr benchmark missing shs100k --root SHS100K --csv
+    """
+    from retrieval import load_benchmark, missing_rows
+
+    chosen = load_benchmark(name, root, subset, convention)
+    _print_rows(missing_rows(chosen), as_json=as_json, as_csv=as_csv)
+    n_missing, n_all = len(chosen.missing), len(chosen.performances)
+    typer.echo(f"{n_missing} of {n_all} performances are missing", err=True)
+
+
+@benchmark.command("compare")
+def benchmark_compare(
+    first: Annotated[Path, typer.Argument(help="A report.json.")],
+    second: Annotated[Path, typer.Argument(help="Another one of the same data set.")],
+) -> None:
+    """Say what the second report gains over the first, query by query.
+
+    Example: pemr benchmark compare ftm2d/report.json cover/report.json
+    """
+    from retrieval import changed_rows, compare, difference_rows, read_report
+
+    comparison = compare(read_report(first), read_report(second))
+    _print_rows(changed_rows(comparison))
+    typer.echo()
+    _print_rows(difference_rows(comparison))
+    n_changed = len(comparison.changed)
+    typer.echo(
+        f"{n_changed} of {comparison.n_queries} queries changed; "
+        f"{comparison.n_unpaired} were in one report only"
+    )
 
 
 corpus = typer.Typer(no_args_is_help=True, help="Make recordings of covers from scores.")

@@ -11,14 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retrieval.align import Span
-    from retrieval.benchmarks import Benchmark, benchmark_names, card_of, load_benchmark
+    from retrieval.benchmarks import (
+        benchmark_names,
+        benchmark_rows,
+        card_of,
+        load_benchmark,
+        missing_rows,
+    )
+    from retrieval.benchmarks.base import Benchmark
     from retrieval.benchmarks.cache import cache_folder, embedding_plan
+    from retrieval.benchmarks.datacos import feature_scorer
+    from retrieval.benchmarks.embeddings import read_embeddings
     from retrieval.candidate import Candidate, Query, candidate_rows, candidate_table, m3u
+    from retrieval.compare import changed_rows, compare, difference_rows
     from retrieval.errors import RetrievalError
-    from retrieval.evaluate import evaluate, prepare, rank, report_on
+    from retrieval.evaluate import Scorer, evaluate, prepare, rank, report_on
     from retrieval.provenance import command_line, trace
     from retrieval.query import read_query
-    from retrieval.report import Report, count_rows, final_line, metric_rows, write_report
+    from retrieval.report import (
+        Report,
+        Run,
+        count_rows,
+        final_line,
+        metric_rows,
+        read_report,
+        write_report,
+    )
     from retrieval.scorers import catalog_scorer
     from retrieval.search import N_ALIGNED, copies, search, stored_query
 
@@ -29,25 +47,35 @@ __all__ = [
     "Query",
     "Report",
     "RetrievalError",
+    "Run",
+    "Scorer",
     "Span",
     "benchmark_names",
+    "benchmark_rows",
     "cache_folder",
     "candidate_rows",
     "candidate_table",
     "card_of",
     "catalog_scorer",
+    "changed_rows",
     "command_line",
+    "compare",
     "copies",
     "count_rows",
+    "difference_rows",
     "embedding_plan",
     "evaluate",
+    "feature_scorer",
     "final_line",
     "load_benchmark",
     "m3u",
     "metric_rows",
+    "missing_rows",
     "prepare",
     "rank",
+    "read_embeddings",
     "read_query",
+    "read_report",
     "report_on",
     "search",
     "stored_query",
@@ -57,14 +85,18 @@ __all__ = [
 
 _HOMES = {
     "align": "Span",
-    "benchmarks": "Benchmark benchmark_names card_of load_benchmark",
+    "benchmarks": "benchmark_names benchmark_rows card_of load_benchmark missing_rows",
+    "benchmarks.base": "Benchmark",
     "benchmarks.cache": "cache_folder embedding_plan",
+    "benchmarks.datacos": "feature_scorer",
+    "benchmarks.embeddings": "read_embeddings",
     "candidate": "Candidate Query candidate_rows candidate_table m3u",
+    "compare": "changed_rows compare difference_rows",
     "errors": "RetrievalError",
-    "evaluate": "evaluate prepare rank report_on",
+    "evaluate": "Scorer evaluate prepare rank report_on",
     "provenance": "command_line trace",
     "query": "read_query",
-    "report": "Report count_rows final_line metric_rows write_report",
+    "report": "Report Run count_rows final_line metric_rows read_report write_report",
     "scorers": "catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
 }

@@ -188,3 +188,94 @@ def test_an_interruption_exits_with_130(monkeypatch, catalog):
 
     monkeypatch.setattr(Catalog, "open", interrupt)
     assert run("list", "--catalog", catalog).exit_code == 130
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Two works of two tunes each, a table of them, and vectors of another system."""
+    rng = np.random.default_rng(3)
+    rows, names = ["path,work"], []
+    for work in "ab":
+        tune = np.tile(rng.choice([60, 62, 64, 65, 67, 69, 71, 72], 24), 2)
+        for shift in (0, 5):
+            names.append(f"{work}{shift}.wav")
+            write_wav(tmp_path / names[-1], melody(tune, shift, seed=shift))
+            rows.append(f"{names[-1]},{work}")
+    (tmp_path / "works.csv").write_text("\n".join([*rows, "gone.wav,b"]))
+    np.savez(
+        tmp_path / "peer.npz", ids=np.array(names), embeddings=[[1, 0], [1, 0], [0, 1], [0, 1]]
+    )
+    return tmp_path / "works.csv"
+
+
+def test_benchmark_run_measures_and_writes_a_report_without_paths_of_this_machine(labelled):
+    out = labelled.parent / "report"
+    outcome = run(
+        "benchmark", "run", "table", "--root", labelled, "--embedder", "ftm2d", "--out", out
+    )
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.splitlines()[-1].startswith("MAP ")
+    text = "".join(path.read_text() for path in out.glob("*"))
+    assert str(labelled.parent) not in text
+    assert "pemr benchmark run table --root DATA/works.csv --embedder ftm2d" in text
+
+
+def test_benchmark_run_scores_the_embeddings_of_another_system(labelled):
+    peer = labelled.parent / "peer.npz"
+    outcome = run("benchmark", "run", "table", "--root", labelled, "--embeddings", peer)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.splitlines()[-1] == "MAP 1.000  MR1 1.00  P@10 0.100  hit@1 1.000"
+
+
+def test_benchmark_compare_says_what_changed(labelled):
+    out = labelled.parent
+    peer = out / "peer.npz"
+    for folder in ("first", "second"):
+        run(
+            "benchmark",
+            "run",
+            "table",
+            "--root",
+            labelled,
+            "--embeddings",
+            peer,
+            "--out",
+            out / folder,
+        )
+    outcome = run("benchmark", "compare", out / "first/report.json", out / "second/report.json")
+    assert outcome.exit_code == 0, outcome.output
+    assert "0 of 4 queries changed" in outcome.stdout
+
+
+def test_benchmark_missing_lists_what_is_absent(labelled):
+    outcome = run("benchmark", "missing", "table", "--root", labelled, "--json")
+    assert [row["name"] for row in json.loads(outcome.stdout)] == ["gone.wav"]
+    assert "1 of 5 performances are missing" in outcome.stderr
+
+
+def test_benchmark_list_names_every_data_set_with_its_licence():
+    rows = json.loads(run("benchmark", "list", "--json").stdout)
+    assert {row["name"] for row in rows} >= {"covers80", "shs100k", "datacos", "discogs_vi"}
+    assert all(row["licence"] and row["source"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "covers81", "--root", "."), "no benchmark is called 'covers81'"),
+        (("run", "covers80", "--root", "absent"), "no such folder; covers80 expects"),
+        (("missing", "shs100k", "--root", "."), "no such file; shs100k expects"),
+        (("run", "table", "--root", "works.csv", "--subset", "x"), "no subsets to choose from"),
+        (("run", "table", "--root", "works.csv", "--embeddings", "odd.npz"), "not in table, 'x'"),
+        (("run", "table", "--root", "works.csv", "--embeddings", "no.npz"), "cannot be read"),
+        (("compare", "works.csv", "works.csv"), "not a report of this program"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_benchmark_gives_bad_input_one_sentence(labelled, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(labelled.parent)
+    np.savez("odd.npz", ids=np.array(["x"]), embeddings=np.ones((1, 2)))
+    outcome = run("benchmark", *arguments)
+    assert outcome.exit_code == 1
+    assert outcome.stdout == ""
+    assert sentence in " ".join(outcome.stderr.split())

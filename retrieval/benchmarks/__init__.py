@@ -28,6 +28,36 @@ def card_of(name: str) -> Card:
     return card
 
 
+def benchmark_rows() -> list[dict[str, str]]:
+    """One row for each data set that can be read: its facts."""
+    cards = [card_of(name) for name in _NAMES]
+    return [
+        {
+            "name": card.name,
+            "title": card.title,
+            "performances": str(next(iter(card.expected.values()), ("any",))[0]),
+            "choices": ", ".join((*card.subsets, *card.conventions)) or "-",
+            "licence": card.licence,
+            "source": card.source,
+            "citation": card.citation,
+        }
+        for card in cards
+    ]
+
+
+def missing_rows(benchmark: Benchmark) -> list[dict[str, str | None]]:
+    """One row for each performance without a file: what to look for, and where."""
+    return [
+        {
+            "name": performance.name,
+            "title": performance.title,
+            "artist": performance.artist,
+            "address": performance.address,
+        }
+        for performance in benchmark.missing
+    ]
+
+
 def load_benchmark(
     name: str, root: Path, subset: str | None = None, convention: str | None = None
 ) -> Benchmark:

@@ -92,6 +92,8 @@ class Card:
         SHA-256 of the names of its performances, sorted, one a line.
     published : tuple of Published
         Figures of other systems.
+    has_audio : bool
+        Whether its files are audio, rather than features.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Card:
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+    has_audio: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,7 @@ CARD = Card(
     conventions=("hpcp", "crema"),
     expected={"benchmark": (15_000, 3_000), "coveranalysis": (10_000, 5_000)},
     published=published.DA_TACOS,
+    has_audio=False,
 )
 
 FRAME_RATE = 5.0  # of our chroma, in Hz
