@@ -19,7 +19,7 @@ SILENCE_DB: Final = -60.0  # a frame whose loudest semitone is below this is sil
 _RANGE_DB = 60.0  # nothing is taken to be further below the loudest semitone of its frame
 _ENVELOPE_WIDTH = 3.0  # semitones, standard deviation of the average over neighbours
 _CENTRE = 45.0  # semitones above C1 where a semitone weighs most: A4
-_WIDTH = 18.0  # semitones from there to where the weight is 0.61
+_WIDTH = 30.0  # semitones from there to where the weight is 0.61
 
 
 def chroma(power: NDArray[np.float32]) -> NDArray[np.uint8]:
