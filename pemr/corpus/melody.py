@@ -133,7 +133,8 @@ def split_voices(notes: Iterable[Note]) -> tuple[tuple[Note, ...], tuple[Note, .
     upper: list[Note] = []
     lower: list[Note] = []
     for start, together in onsets.items():
-        highest, lowest = together[-1], together[0]
+        highest = max(together, key=lambda note: note.pitch)
+        lowest = min(together, key=lambda note: note.pitch)
         upper_sounds = bool(upper) and upper[-1].end > start
         lower_sounds = bool(lower) and lower[-1].end > start
         alone = len(together) == 1

@@ -8,14 +8,12 @@ import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pemr.corpus.melody import find_key, keys_of_signature
 from pemr.corpus.scores import Chord, Mode, Note, Score, plain_metre
 from pemr.errors import ScoreError
-
-DEFAULT_QUARTER_BPM = 110.0
 
 _QUALITIES = {
     "major": "maj",
@@ -51,6 +49,16 @@ class _Bar(NamedTuple):
     chords: list[tuple[float, int, str, int]]  # start, root, quality, bass
 
 
+class _Part(NamedTuple):
+    """What a parser found: the first part also carries what holds for all."""
+
+    bars: list[_Bar]
+    order: list[int]  # the bars as they are played
+    metre: tuple[int, int]
+    keys: list[tuple[int, Mode]]  # those that the signature leaves open
+    quarter_bpm: float | None
+
+
 def lead_sheet(source: str, data: bytes) -> Score:
     """Read a compressed MusicXML lead sheet, its repeats written out.
 
@@ -67,7 +75,7 @@ def lead_sheet(source: str, data: bytes) -> Score:
         name = next(n for n in archive.namelist() if n.endswith(".xml") and "META-INF" not in n)
         stream: Any = converter.parseData(archive.read(name), format="musicxml")
     title = stream.metadata.bestTitle if stream.metadata else None
-    return _score(source, (title or "").strip(), stream.parts[:1])
+    return _score(source, (title or "").strip(), [_musicxml_part(stream.parts[0])])
 
 
 def tunes(data: bytes) -> Iterator[tuple[str, str]]:
@@ -105,69 +113,84 @@ def tune(source: str, text: str) -> Score:
     ScoreError
         If it has no notes.
     """
-    header, voices = _voices(text)
-    parts = [_abc_part(source, header + body) for body in voices]
     title = re.search(r"(?m)^T:(.*)$", text)
+    parts = [_abc_part(voice) for voice in _voices(text)]
+    if not parts[0].bars:
+        raise ScoreError(source, "no melody: no notes")
     return _score(source, title.group(1).strip() if title else "", parts)
 
 
-def _voices(text: str) -> tuple[str, list[str]]:
-    """Take the lines of each voice apart, each in a tune of its own."""
-    lines = [line.partition("%")[0].rstrip() for line in text.splitlines()]
-    bodies: dict[str, list[str]] = {}
-    for line in lines:
-        marked = re.match(r"\[V: *(\w+) *\] *(.*)", line)
-        if marked:
-            # x is a rest that is not printed; music21 knows z alone.
-            bodies.setdefault(marked[1], []).append(re.sub(r"\bx(?=[\d/ |])", "z", marked[2]))
-    if not bodies:
-        return "", ["\n".join(line for line in lines if line)]
-    header = [line for line in lines if re.match(r"[XTMLQK]:", line)]
-    return "\n".join(header) + "\n", ["\n".join(body) for body in bodies.values()]
-
-
-def _abc_part(source: str, text: str) -> Any:  # noqa: ANN401
-    from music21 import converter
-
-    stream: Any = converter.parseData(text, format="abc")
-    if not stream.parts:
-        raise ScoreError(source, "no notes")
-    return stream.parts[0]
-
-
-def _score(source: str, title: str, parts: Sequence[Any]) -> Score:
-    """Make a plain score of parts; the first carries melody, chords, metre and key."""
+def _score(source: str, title: str, parts: Sequence[_Part]) -> Score:
+    """Make a plain score of parts; the first carries the melody and the chords."""
     first = parts[0]
-    numerator, denominator = _metre(first)
-    scale = denominator / 4  # beats a quarter
-    tempo_bpm = _quarter_bpm(first, denominator) * scale
-    written = [_bars(part) for part in parts]
-    order = _played(first)  # the last thing asked of this part: it empties its bars
-    played = [[bars[i] for i in order if i < len(bars)] for bars in written]
+    beats_per_bar, beat_unit = first.metre
+    scale = beat_unit / 4  # beats a quarter
+    played = [[part.bars[i] for i in first.order if i < len(part.bars)] for part in parts]
+    lengths = [sum(bar.length for bar in bars) * scale for bars in played]
     lines = [_line(bars, scale) for bars in played]
-    length = sum(bar.length for bar in played[0]) * scale
-    chords = _chords(played[0], scale, length)
-    tonic, mode = _key(first, lines[0], chords)
+    chords = _chords(played[0], scale, lengths[0])
+    roots = [Note(chord.start, chord.duration, chord.root) for chord in chords]
+    tonic, mode = find_key([*lines[0], *roots], first.keys)
     pickup = played[0][0].length * scale
-    agree = all(abs(sum(bar.length for bar in bars) * scale - length) < 0.5 for bars in played)
+    is_four_part = len(parts) == 4 and max(lengths) - min(lengths) < 0.5
+    # A dotted quarter in compound time goes at a walking pace.
+    usual_bpm = 150.0 if beat_unit == 8 else 110.0
     return Score(
         source=source,
         title=title,
         melody=lines[0],
         chords=chords,
-        n_beats=length,
-        beats_per_bar=numerator,
-        beat_unit=denominator,
+        n_beats=lengths[0],
+        beats_per_bar=beats_per_bar,
+        beat_unit=beat_unit,
         tonic=tonic,
         mode=mode,
-        tempo_bpm=tempo_bpm,
-        pickup=pickup if pickup < numerator else 0.0,
-        voices=tuple(lines) if len(lines) == 4 and agree else (),
+        tempo_bpm=(first.quarter_bpm or usual_bpm) * scale,
+        pickup=pickup if pickup < beats_per_bar else 0.0,
+        voices=tuple(lines) if is_four_part else (),
     )
 
 
-def _bars(part: Any) -> list[_Bar]:  # noqa: ANN401
-    return [_bar(measure) for measure in part.getElementsByClass("Measure")]
+def _line(bars: Sequence[_Bar], scale: float) -> tuple[Note, ...]:
+    """Join the notes of bars to one line, in beats, tied notes as one."""
+    notes: list[Note] = []
+    bar_start = 0.0
+    for bar in bars:
+        for start, duration, pitch, is_tied in bar.notes:
+            begin, length = (bar_start + start) * scale, duration * scale
+            if is_tied and notes and notes[-1].pitch == pitch:
+                notes[-1] = notes[-1]._replace(duration=begin + length - notes[-1].start)
+            else:
+                notes.append(Note(begin, length, pitch))
+        bar_start += bar.length
+    return tuple(notes)
+
+
+def _chords(bars: Sequence[_Bar], scale: float, end: float) -> tuple[Chord, ...]:
+    """Join the chord symbols of bars; each lasts until the next."""
+    found: list[Chord] = []
+    bar_start = 0.0
+    for bar in bars:
+        for start, root, quality, bass in bar.chords:
+            found.append(Chord((bar_start + start) * scale, 0.0, root, quality, bass))
+        bar_start += bar.length
+    starts = [*(chord.start for chord in found), end]
+    return tuple(
+        chord._replace(duration=following - chord.start)
+        for chord, following in zip(found, starts[1:], strict=True)
+    )
+
+
+def _musicxml_part(part: Any) -> _Part:  # noqa: ANN401
+    metre = _metre(part)
+    marks = part.recurse().getElementsByClass("MetronomeMark")
+    bpm = next((mark.getQuarterBPM() for mark in marks if mark.number), None)
+    signature = next(iter(part.recurse().getElementsByClass("KeySignature")), None)
+    # Writers of MusicXML say "major" whatever the mode is.
+    keys = list(keys_of_signature(signature.sharps)) if signature is not None else []
+    bars = [_bar(measure) for measure in part.getElementsByClass("Measure")]
+    # The order is the last thing asked of the part, for that empties its bars.
+    return _Part(bars, _played(part), metre, keys, float(bpm) if bpm else None)
 
 
 def _bar(measure: Any) -> _Bar:  # noqa: ANN401
@@ -210,36 +233,6 @@ def _played(part: Any) -> list[int]:  # noqa: ANN401
         return list(range(len(measures)))
 
 
-def _line(bars: Sequence[_Bar], scale: float) -> tuple[Note, ...]:
-    """Join the notes of bars to one line, in beats, tied notes as one."""
-    notes: list[Note] = []
-    bar_start = 0.0
-    for bar in bars:
-        for start, duration, pitch, is_tied in bar.notes:
-            begin, length = (bar_start + start) * scale, duration * scale
-            if is_tied and notes and notes[-1].pitch == pitch:
-                notes[-1] = notes[-1]._replace(duration=begin + length - notes[-1].start)
-            else:
-                notes.append(Note(begin, length, pitch))
-        bar_start += bar.length
-    return tuple(notes)
-
-
-def _chords(bars: Sequence[_Bar], scale: float, end: float) -> tuple[Chord, ...]:
-    """Join the chord symbols of bars; each lasts until the next."""
-    found: list[Chord] = []
-    bar_start = 0.0
-    for bar in bars:
-        for start, root, quality, bass in bar.chords:
-            found.append(Chord((bar_start + start) * scale, 0.0, root, quality, bass))
-        bar_start += bar.length
-    starts = [*(chord.start for chord in found), end]
-    return tuple(
-        chord._replace(duration=following - chord.start)
-        for chord, following in zip(found, starts[1:], strict=True)
-    )
-
-
 def _metre(part: Any) -> tuple[int, int]:  # noqa: ANN401
     """Find the metre of most bars, in the form that `Score` uses.
 
@@ -261,28 +254,6 @@ def _quality(kind: str) -> str:
     return _QUALITIES.get(kind) or _NINTHS.get(family, "maj")
 
 
-def _key(
-    part: Any,  # noqa: ANN401
-    melody: Sequence[Note],
-    chords: Sequence[Chord],
-) -> tuple[int, Mode]:
-    """Find the key: as named, else the key of the signature that fits melody and chords.
-
-    Modes other than major and minor count as the one whose third they share.
-    """
-    signature = next(iter(part.recurse().getElementsByClass("KeySignature")), None)
-    roots = [Note(chord.start, chord.duration, chord.root) for chord in chords]
-    notes = [*melody, *roots]
-    if signature is None:
-        return find_key(notes)
-    if "Key" in signature.classes and signature.mode in _MODES:
-        named = signature.tonic.pitchClass, _MODES[signature.mode]
-        # MusicXML writers say "major" whatever the key is.
-        if signature.mode != "major":
-            return named
-    return find_key(notes, keys_of_signature(signature.sharps))
-
-
 _MODES: dict[str, Mode] = {
     "major": "major",
     "ionian": "major",
@@ -295,10 +266,106 @@ _MODES: dict[str, Mode] = {
 }
 
 
-def _quarter_bpm(part: Any, beat_unit: int) -> float:  # noqa: ANN401
-    marks = part.recurse().getElementsByClass("MetronomeMark")
-    marked = next((mark.getQuarterBPM() for mark in marks if mark.number), None)
-    if marked and 20 < marked < 400:
-        return float(marked)
-    # A dotted quarter in compound time goes at a walking pace.
-    return 150.0 if beat_unit == 8 else DEFAULT_QUARTER_BPM
+def _voices(text: str) -> list[str]:
+    """Take the lines of each voice apart, each in a tune of its own."""
+    lines = [line.partition("%")[0].rstrip() for line in text.splitlines()]
+    bodies: dict[str, list[str]] = {}
+    for line in lines:
+        marked = re.match(r"\[V: *(\w+) *\] *(.*)", line)
+        if marked:
+            # x is a rest that is not printed; music21 knows z alone.
+            bodies.setdefault(marked[1], []).append(re.sub(r"\bx(?=[\d/ |])", "z", marked[2]))
+    if not bodies:
+        return ["\n".join(line for line in lines if line)]
+    header = [line for line in lines if re.match(r"[XTMLQK]:", line)]
+    return ["\n".join([*header, *body]) for body in bodies.values()]
+
+
+def _abc_part(text: str) -> _Part:
+    """Read the tokens of a tune; music21's streams would take ten times as long."""
+    from music21.abcFormat import ABCFile
+
+    tokens: Any = ABCFile().readstr(text).tokens
+    metre, keys, bpm = (4, 4), list[tuple[int, Mode]](), None
+    for token in tokens:
+        if token.src[:2] == "M:" and token.getTimeSignatureParameters():
+            metre = token.getTimeSignatureParameters()[:2]
+            break
+    for token in tokens:
+        if token.src[:2] == "K:" and not keys:
+            keys = _abc_keys(token)
+        elif token.src[:2] == "Q:" and bpm is None:
+            mark = token.getMetronomeMarkObject()
+            bpm = mark.getQuarterBPM() if mark is not None else None
+    bars, signs = _abc_bars(tokens)
+    return _Part(bars, _abc_order(signs), plain_metre(*metre), keys, bpm)
+
+
+def _abc_keys(token: Any) -> list[tuple[int, Mode]]:  # noqa: ANN401
+    """Name the key; modes other than major and minor count as the one whose third they share."""
+    key = token.getKeySignatureObject()
+    if "Key" in key.classes and key.mode in _MODES:
+        return [(key.tonic.pitchClass, _MODES[key.mode])]
+    return list(keys_of_signature(key.sharps))
+
+
+class _Signs(NamedTuple):
+    """What the bar lines around a bar say of repeats."""
+
+    starts: bool  # a repeat starts with it
+    ends: bool  # go back after it
+    ending: int  # 1 or 2 where a first or second ending starts, else 0
+
+
+def _abc_bars(tokens: Iterable[Any]) -> tuple[list[_Bar], list[_Signs]]:
+    """Gather the notes between bar lines; what holds no time is no bar."""
+    bars, signs = [], []
+    notes: list[tuple[float, float, int, bool]] = []
+    length, starts, ending, is_tied = 0.0, False, 0, False
+    for token in tokens:
+        if hasattr(token, "repeatForm"):  # a bar line
+            if length > 0:
+                bars.append(_Bar(length, notes, []))
+                signs.append(_Signs(starts, token.repeatForm in _ENDS, ending))
+                notes, length, starts, ending = [], 0.0, False, 0
+            elif signs and token.repeatForm in _ENDS:
+                signs[-1] = signs[-1]._replace(ends=True)
+            starts = starts or token.repeatForm in _STARTS
+            ending = token.isRepeatBracket() or ending
+        elif hasattr(token, "quarterLength") and not token.inGrace:
+            pitch = _abc_pitch(token)
+            if pitch is not None:
+                notes.append((length, token.quarterLength, pitch, is_tied))
+            length += token.quarterLength
+            is_tied = token.tie == "start"
+    if length > 0:
+        bars.append(_Bar(length, notes, []))
+        signs.append(_Signs(starts, ends=False, ending=ending))
+    return bars, signs
+
+
+_ENDS = {"end", "bidirectional"}
+_STARTS = {"start", "bidirectional"}
+
+
+def _abc_pitch(token: Any) -> int | None:  # noqa: ANN401
+    """Read a token's pitch, the highest of a chord; a rest has none."""
+    from music21.pitch import Pitch
+
+    names = [note.pitchName for note in getattr(token, "subTokens", [token]) if not note.isRest]
+    return max((int(Pitch(name).midi) for name in names if name), default=None)
+
+
+def _abc_order(signs: Sequence[_Signs]) -> list[int]:
+    """List the bars as they are played: twice what is repeated, each time with its ending."""
+    order: list[int] = []
+    start = 0
+    for index, sign in enumerate(signs):
+        if sign.starts:
+            start = index
+        order.append(index)
+        if sign.ends:
+            endings = (i for i in range(start, index + 1) if signs[i].ending == 1)
+            order += range(start, next(endings, index + 1))
+            start = index + 1
+    return order

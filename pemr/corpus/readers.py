@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Reading = tuple[str, Callable[[], Score]]
 """Name of a score, and what reads it."""
 
-READING_VERSION = 2  # goes up when the same archives would be read differently
+READING_VERSION = 3  # goes up when the same archives would be read differently
 
 
 class File(NamedTuple):
