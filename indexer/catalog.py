@@ -61,8 +61,8 @@ class Catalog(Reader):
     ) -> Self:
         """Open a catalog, or make one.
 
-        A writer brings the schema and the vector files up to date and keeps other writers out; a
-        reader writes nothing at all.
+        A writer brings the schema up to date, and the vector files when it closes, and keeps other
+        writers out; a reader writes nothing.
 
         Parameters
         ----------
@@ -100,8 +100,6 @@ class Catalog(Reader):
         if embedder_name not in {None, opened.embedder_name}:
             opened._release()
             raise ForeignEmbedderError(path, opened.embedder_name, str(embedder_name))
-        if not read_only:
-            opened.flush()
         return opened
 
     @classmethod

@@ -325,6 +325,17 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
         Catalog.open(tmp_path / "new", "fake", 8, create=True)
 
 
+def test_tracks_can_be_removed_though_the_vector_files_are_lost(built, music):
+    """Making room on a full disk must not need room for vector files first."""
+    built.close()
+    for path in built.path.glob("*.faiss"):
+        path.unlink()
+    with Catalog.open(built.path) as again:
+        assert list(built.path.glob("*.faiss")) == []
+        assert again.remove(music / "1.wav") == 1
+    assert len(list(built.path.glob("*.faiss"))) == 2
+
+
 def test_labels_follow_the_track_and_go_with_it(built, music):
     first, second = by_name(built, "1.wav"), by_name(built, "2.wav")
     built.set_labels({first.id: "Ode", second.id: "Lied"})
