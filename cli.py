@@ -5,7 +5,7 @@ The rooms are imported inside the commands, so that `pemr --help` does not pay f
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from indexer import Event, Tally
     from pemr import Embedder
+    from pemr.training.data import Recording, Rejected
     from retrieval import Benchmark, Report, Run, Scorer
+
+Told = TypeVar("Told")
 
 
 class _Commands(TyperGroup):
@@ -396,12 +399,12 @@ def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
     return report_on(trial, ranked, run)
 
 
-def _show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
+def _show_report(report: "Report", root: Path, out: Path | None, *, as_json: bool) -> None:
     """Print the figures and what they rest on, and write the files."""
     from retrieval import count_rows, final_line, metric_rows, write_report
 
     if out is not None:
-        for path in write_report(report, out):
+        for path in write_report(report, out, root):
             typer.echo(f"wrote {path}", err=True)
     _print_rows(metric_rows(report), as_json=as_json)
     if not as_json:
@@ -437,7 +440,7 @@ def evaluate(
     )
     benchmark = load_benchmark("folder", folder)
     report = _measure(benchmark, embedder, device, N_ALIGNED if align else 0, command)
-    _show_report(report, out, as_json=as_json)
+    _show_report(report, benchmark.root, out, as_json=as_json)
 
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure on data sets as they are distributed.")
@@ -486,7 +489,7 @@ def benchmark_run(
         options |= {"--embedder": embedder, "--no-align": not align}
         command = command_line(start, root, options)
         report = _measure(chosen, embedder, device, N_ALIGNED if align else 0, command)
-    _show_report(report, out, as_json=as_json)
+    _show_report(report, chosen.root, out, as_json=as_json)
 
 
 @benchmark.command("list")
@@ -543,6 +546,140 @@ def benchmark_compare(
         f"{n_changed} of {comparison.n_queries} queries changed; "
         f"{comparison.n_unpaired} were in one report only"
     )
+
+
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Folder for decoded audio. [default: beside the checkpoint]"),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Threads. [default: one a core]")
+]
+CheckpointFolder = Annotated[Path, typer.Option("--checkpoint", help="From pemr pretrain.")]
+
+
+def _usable(told: "Iterable[Recording | Rejected]") -> "list[Recording]":
+    """Draw a bar along the decoding of a training set, and say what cannot be used."""
+    from tqdm import tqdm
+
+    from pemr.training.data import Recording
+
+    usable = []
+    for event in tqdm(told, unit=" files", disable=True if _quiet else None):
+        if isinstance(event, Recording):
+            usable.append(event)
+        else:
+            typer.echo(f"skipped {event.path}: {event.reason}", err=True)
+    return usable
+
+
+def _train(events: "Iterable[Told]", n_events: int, unit: str) -> "list[Told]":
+    """Draw a bar along a training, with its losses, and keep what it told."""
+    from tqdm import tqdm
+
+    told = []
+    with tqdm(total=n_events, unit=unit, disable=True if _quiet else None) as bar:
+        for event in events:
+            told.append(event)
+            bar.update()
+            bar.set_postfix_str(str(event), refresh=False)
+    return told
+
+
+@app.command()
+def pretrain(
+    folder: Annotated[Path, typer.Argument(help="Folder of music; no labels are needed.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoint.")],
+    preset: Annotated[
+        str, typer.Option("--preset", help="paper, paper-2021, cover or tiny.")
+    ] = "paper",
+    cache: Cache = None,
+    device: Device = None,
+    workers: Workers = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=2, help="Recordings a step.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of every random draw.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", help="Folder for a TensorBoard log.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pretrain an encoder on any folder of music, as PEMR does.
+
+    Stop it at any time; the same command goes on. Start it with torchrun for several GPUs.
+
+    Example: pemr pretrain ~/Music --preset tiny --out checkpoint
+    """
+    from pemr.presets import named
+    from pemr.training.data import prepare
+    from pemr.training.machine import find_machine
+    from pemr.training.pretrain import logged, run_row
+    from pemr.training.pretrain import pretrain as train
+
+    config, machine = named(preset, batch_size, seed), find_machine(device, workers)
+    cache = cache or out.with_name(f"{out.name}.cache")
+    usable = _usable(prepare(folder, config.front_end, cache, machine.n_workers))
+    steps = train(usable, config, out, machine)
+    if log and machine.is_first:
+        steps = logged(steps, log)
+    told = _train(steps, config.pretrain.n_steps, " steps")
+    if machine.is_first:
+        _print_row({**run_row(told), "checkpoint": str(out)}, as_json=as_json)
+
+
+@app.command()
+def probe(
+    dataset: Annotated[str, typer.Argument(help="magnatagatune or gtzan.")],
+    root: Annotated[Path, typer.Option("--root", help="Where the data set lies.")],
+    checkpoint: CheckpointFolder,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Train the encoder too, not only a linear head.")
+    ] = False,
+    labels: Annotated[
+        float, typer.Option("--labels", min=0.001, max=1.0, help="Share of the training clips.")
+    ] = 1.0,
+    cache: Cache = None,
+    device: Device = None,
+    workers: Workers = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of every random draw.")] = 42,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well a pretrained encoder classifies music.
+
+    Example: pemr probe gtzan --root ~/data/gtzan --checkpoint checkpoint --labels 0.1
+    """
+    from dataclasses import asdict
+
+    from pemr.training.data import prepare_files
+    from pemr.training.machine import find_machine
+    from pemr.training.probe import MAX_EPOCHS, ProbeOptions, pretrained_encoder
+    from pemr.training.probe import probe as train
+    from pemr.training.tagging import labelled_set
+
+    labelled, (encoder, config) = labelled_set(dataset, root), pretrained_encoder(checkpoint)
+    machine = find_machine(device, workers)
+    cache = cache or checkpoint.with_name(f"{checkpoint.name}.{dataset}")
+    told = prepare_files(labelled.paths, config.front_end, cache, machine.n_workers)
+    options = ProbeOptions(fine_tune=fine_tune, label_share=labels, seed=seed)
+    events = train(encoder, config, labelled, _usable(told), machine, options)
+    *_, report = _train(events, MAX_EPOCHS, " epochs")
+    _print_row(asdict(report), as_json=as_json)
+
+
+@app.command()
+def mask(
+    song: Annotated[Path, typer.Argument(help="A recording.")],
+    checkpoint: CheckpointFolder,
+    out: Annotated[Path, typer.Option("--out", help="Picture to write: .png, .svg or .pdf.")],
+    start: Annotated[float, typer.Option("--start", min=0.0, help="Second to start at.")] = 0.0,
+) -> None:
+    """Draw what a pretrained model calls essential in a recording.
+
+    Example: pemr mask song.mp3 --checkpoint checkpoint --out mask.png
+    """
+    from pemr.picture import draw_mask, masked_stretch
+
+    draw_mask(masked_stretch(song, checkpoint, start), song.name, out)
+    typer.echo(f"wrote {out}", err=True)
 
 
 corpus = typer.Typer(no_args_is_help=True, help="Make recordings of covers from scores.")

@@ -26,17 +26,10 @@ if TYPE_CHECKING:
     from retrieval.compare import changed_rows, compare, difference_rows
     from retrieval.errors import RetrievalError
     from retrieval.evaluate import Scorer, evaluate, prepare, rank, report_on
+    from retrieval.page import write_report
     from retrieval.provenance import command_line, trace
     from retrieval.query import read_query
-    from retrieval.report import (
-        Report,
-        Run,
-        count_rows,
-        final_line,
-        metric_rows,
-        read_report,
-        write_report,
-    )
+    from retrieval.report import Report, Run, count_rows, final_line, metric_rows, read_report
     from retrieval.scorers import catalog_scorer
     from retrieval.search import N_ALIGNED, copies, search, stored_query
 
@@ -94,9 +87,10 @@ _HOMES = {
     "compare": "changed_rows compare difference_rows",
     "errors": "RetrievalError",
     "evaluate": "Scorer evaluate prepare rank report_on",
+    "page": "write_report",
     "provenance": "command_line trace",
     "query": "read_query",
-    "report": "Report Run count_rows final_line metric_rows read_report write_report",
+    "report": "Report Run count_rows final_line metric_rows read_report",
     "scorers": "catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
 }

@@ -232,49 +232,31 @@ def heading(report: Report) -> str:
     return f"{report.benchmark}{' ' + choice if choice else ''}: {report.run.embedder}{aligned}"
 
 
+def fact_rows(report: Report) -> list[dict[str, str]]:
+    """One row for each fact that is needed to print the figures again."""
+    run = report.run
+    facts = {
+        "command": run.command,
+        "commit": run.commit or "unknown",
+        "embedder": f"{run.embedder} (weights {run.weights_hash or 'none'})",
+        "alignment": f"best {run.n_aligned} re-ranked" if run.n_aligned else "none",
+        "hardware": run.hardware,
+        "date": run.date,
+        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+    }
+    return [{"what": name, "value": value} for name, value in facts.items()]
+
+
 def markdown(report: Report) -> str:
     """Write a report for docs/results: what ran, how much it rests on, the figures."""
-    run = report.run
-    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    facts = [
-        ("command", f"`{run.command}`"),
-        ("commit", run.commit or "unknown"),
-        ("embedder", f"{run.embedder} (weights {run.weights_hash or 'none'})"),
-        ("alignment", f"best {run.n_aligned} re-ranked" if run.n_aligned else "none"),
-        ("hardware", run.hardware),
-        ("date", run.date),
-        ("versions", versions),
-    ]
     parts = [
         f"# {heading(report)}",
-        table([{"": name, "value": value} for name, value in facts]),
+        table(fact_rows(report)),
         table(metric_rows(report)),
         table(count_rows(report)),
         "Rules: " + "; ".join(RULES) + ".",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def write_report(report: Report, folder: Path) -> list[Path]:
-    """Write a report for programs and for docs/results.
-
-    Parameters
-    ----------
-    report : Report
-        What was measured.
-    folder : Path
-        Made when absent; files of an earlier report are replaced.
-
-    Returns
-    -------
-    list of Path
-        What was written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "report.json", folder / "report.md"]
-    write_json(report, paths[0])
-    paths[1].write_text(markdown(report), encoding="utf-8")
-    return paths
 
 
 def table(rows: list[dict[str, str]]) -> str:

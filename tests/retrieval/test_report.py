@@ -118,7 +118,7 @@ def test_heading_names_the_choice_and_the_alignment(report):
 
 def test_markdown_states_how_to_print_it_again(report):
     text = markdown(report)
-    assert "`pemr benchmark run toy --root DATA/toy`" in text
+    assert "pemr benchmark run toy --root DATA/toy" in text
     for part in ("0123abc", "1a2b3c4d", "2 CPU cores", "2026-11-23", "numpy 2", "missing audio"):
         assert part in text
 
