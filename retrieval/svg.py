@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 460, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 16, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 22, 16, 48
 _SPAN_X, _SPAN_Y = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
 
 
@@ -100,7 +100,7 @@ def histograms(
     low, high = (float(both.min()), float(both.max())) if len(both) else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1.0, 31)
     shares = [np.histogram(x, edges)[0] / max(1, len(x)) for x in (second, first)]
-    tallest = max(float(np.max(share)) for share in shares) or 1.0
+    tallest = 1.3 * max(float(np.max(share)) for share in shares) or 1.0  # room for the legend
     width = _SPAN_X / 30
     parts = [_y_axis(tallest)]
     for style, share in zip(("second", "first"), shares, strict=True):
