@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from pemr.signal.audio import SAMPLE_RATE
+from pemr.signal.tuning import Tuning
 
 FRAME_RATE: Final = 5  # frames a second of the compact spectrogram and of chroma
 N_BINS: Final = 84  # semitones from C1 to B7
@@ -40,7 +41,6 @@ GAMMA_HZ: Final = 8.0  # added to each bandwidth, so that low notes do not smear
 
 _N_OCTAVES = 7
 _BINS_PER_OCTAVE = 36
-_TUNING_BINS = slice(72, 217)  # so chosen that its second bin is in tune
 _HOP_LENGTH = SAMPLE_RATE // FINE_FRAME_RATE
 _POOL = FINE_FRAME_RATE // FRAME_RATE
 _BLOCK_S = 240
@@ -173,51 +173,6 @@ class Cqt:
             0, _DECIMATION_PATCH + 2 * reach, _DECIMATION_PATCH
         )
         return (patches @ self._decimation).reshape(-1)[:n_samples]
-
-
-class Tuning:
-    """How far a recording is off concert pitch, from all of it heard so far."""
-
-    def __init__(self) -> None:
-        self._sum = 0j
-        self._deviation = 0.0
-
-    def update(self, magnitude: NDArray[np.float32]) -> float:
-        """Hear the next frames.
-
-        Each spectral peak between C3 and C7 has a position within its semitone;
-        their mean on the circle, weighted by magnitude, is the deviation. It
-        never jumps by a semitone.
-
-        Parameters
-        ----------
-        magnitude : float32 array, shape (252, T)
-            From `Cqt`.
-
-        Returns
-        -------
-        float
-            Deviation in thirds of a semitone, positive when sharp. Within
-            -1.5 to 1.5 at first; later within 1.5 of what was returned before.
-        """
-        positions, weights = _peaks(magnitude[:, ::_POOL])
-        self._sum += complex(np.dot(weights, np.exp(2j * np.pi / 3 * positions)))
-        if self._sum != 0:
-            deviation = float(np.angle(self._sum)) * 3 / (2 * math.pi)
-            self._deviation += (deviation - self._deviation + 1.5) % 3 - 1.5
-        return self._deviation
-
-
-def _peaks(
-    magnitude: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Positions in thirds of a semitone from the middle of one, and magnitudes, of peaks."""
-    band = np.log(np.maximum(magnitude[_TUNING_BINS], 1e-6))
-    below, here, above = band[:-2], band[1:-1], band[2:]
-    rows, frames = np.nonzero((here > below) & (here >= above))
-    a, b, c = below[rows, frames], here[rows, frames], above[rows, frames]
-    positions = rows + 0.5 * (a - c) / (a - 2 * b + c)  # vertex of the parabola
-    return positions.astype(np.float32), np.exp(b)
 
 
 def semitone_power(magnitude: NDArray[np.float32], deviation: float = 0.0) -> NDArray[np.float32]:

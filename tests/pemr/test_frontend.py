@@ -98,27 +98,6 @@ def test_gain_moves_every_bin_by_as_many_decibels():
     np.testing.assert_allclose((loud - soft)[40, 2:-2], 20, atol=0.01)
 
 
-@pytest.mark.parametrize("cents", [-45, -20, 0, 20, 45])
-def test_tuning_is_found_and_removed(cents):
-    chord = sum(sine(40 + note + cents / 100, level=0.2) for note in (0, 4, 7))
-    magnitude = Cqt()(chord)
-    deviation = frontend.Tuning().update(magnitude)
-    assert deviation == pytest.approx(3 * cents / 100, abs=0.1)
-    power = frontend.semitone_power(magnitude, deviation)[:, 50]
-    assert set(np.argsort(power)[-3:]) == {40, 44, 47}
-
-
-def test_tuning_never_jumps_by_a_semitone():
-    tuning = frontend.Tuning()
-    first = tuning.update(Cqt()(sine(40.45)))
-    second = tuning.update(Cqt()(sine(40.53, 12.0)))
-    assert abs(second - first) < 0.5
-
-
-def test_silence_says_nothing_about_tuning():
-    assert frontend.Tuning().update(np.zeros((252, 10), np.float32)) == 0
-
-
 def test_five_frames_become_one_and_the_last_may_be_of_fewer():
     power = np.arange(1, 8, dtype=np.float32)[None]
     np.testing.assert_allclose(frontend.decibels(power), 10 * np.log10([[3.0, 6.5]]), rtol=1e-6)
