@@ -169,7 +169,7 @@ def find_spans(
 
 
 def pool_chroma(chroma: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Average every `factor` frames, and give each the same length as a vector.
+    """Average every `factor` frames, and give each the same maximum.
 
     Parameters
     ----------
@@ -181,14 +181,14 @@ def pool_chroma(chroma: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     Returns
     -------
     uint8 array, shape (12, max(1, T // factor)), or (12, 0) for no frames
-        Each frame's Euclidean norm is 255 but for rounding; a silent frame stays 0.
+        Each frame's largest value is 255; a silent frame stays 0.
     """
     factor = min(factor, max(1, chroma.shape[1]))
     n_frames = chroma.shape[1] // factor
     grouped = chroma[:, : n_frames * factor].reshape(12, n_frames, factor)
     mean = grouped.mean(axis=2, dtype=np.float64)
-    norms = np.linalg.norm(mean, axis=0)
-    scaled: NDArray[np.uint8] = np.rint(mean * (255 / np.maximum(norms, 1e-9))).astype(np.uint8)
+    largest = mean.max(axis=0)
+    scaled: NDArray[np.uint8] = np.rint(mean * (255 / np.maximum(largest, 1e-9))).astype(np.uint8)
     return scaled
 
 

@@ -50,7 +50,7 @@ def compiled(function: Kernel) -> Kernel:
     try:
         return cast(Kernel, njit(cache=True, nogil=True)(function))
     except (RuntimeError, OSError) as error:  # no writable place, neither here nor at home
-        log.info("compiled code is not kept: %s", error)
+        log.debug("compiled code is not kept: %s", error)
         return cast(Kernel, njit(nogil=True)(function))
 
 

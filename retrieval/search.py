@@ -152,8 +152,10 @@ def track_scores(
 ) -> Scores:
     """Score candidates by their segments: what search and evaluation share.
 
-    Each segment of the query looks for its nearest in the candidate; the cosines are averaged. So
-    a candidate may hold more than the query does, as when the query is an excerpt.
+    Each segment of the query looks for its nearest in the candidate, and each of the candidate
+    for its nearest in the query; both means of cosines are averaged. A query that is shorter than
+    the candidates are on average may be an excerpt, of which they need hold no more: the second
+    mean then counts less, by the same measure for all candidates.
 
     Parameters
     ----------
@@ -171,10 +173,13 @@ def track_scores(
     sounding = [index for index, segments in enumerate(candidates) if len(segments)]
     if not sounding:
         return scores
-    lengths = [len(candidates[index]) for index in sounding]
+    lengths = np.array([len(candidates[index]) for index in sounding])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     cosines = query_embeddings @ np.concatenate([candidates[index] for index in sounding]).T
-    nearest = np.maximum.reduceat(cosines, np.cumsum([0, *lengths[:-1]]), axis=1)  # (S, K)
-    scores[sounding] = nearest.mean(axis=0, dtype=np.float64)
+    there = np.maximum.reduceat(cosines, starts, axis=1).mean(axis=0, dtype=np.float64)  # (K,)
+    back = np.add.reduceat(cosines.max(axis=0), starts) / lengths
+    weight = min(1.0, len(query_embeddings) / lengths.mean())
+    scores[sounding] = (there + weight * back) / (1 + weight)
     return scores
 
 
