@@ -110,7 +110,7 @@ def cached_scores(
     CorpusError
         If there are no archives, or the cache cannot be written.
     """
-    key = _fingerprint(directory)
+    key = fingerprint(directory)
     scores_path, skipped_path = (
         cache_dir / f"scores-{key}.jsonl.gz",
         cache_dir / f"skipped-{key}.json",
@@ -134,8 +134,14 @@ def cached_scores(
     return list(load_scores(scores_path)), skipped
 
 
-def _fingerprint(directory: Path) -> str:
-    """Hash which archives there are, their sizes, and how they are read."""
+def fingerprint(directory: Path) -> str:
+    """Hash which archives there are, their sizes, and how they are read.
+
+    Parameters
+    ----------
+    directory : Path
+        As for `read_scores`.
+    """
     facts: list[object] = [READING_VERSION]
     for name in ARCHIVES:
         folder, packed = directory / name, directory / f"{name}.zip"
