@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from pemr.corpus import variation
-from pemr.corpus.bands import STYLES, accompany
+from pemr.corpus.bands import AS_WRITTEN, FOUR_PART, STYLES, accompany
 from pemr.corpus.recipe import Recipe
 from pemr.corpus.scores import Chord, Note, Score
 from pemr.corpus.structure import Passage, change_metre, plan
@@ -22,6 +22,7 @@ from pemr.corpus.synth import Event
 LEAD_IN_S = 0.3  # silence before the first note
 TAIL_S = 1.5  # time for the last note to die away
 MAX_DURATION_S = 120.0
+SPREAD_DB = 3.0  # how far players differ in level
 
 Clock = Callable[[float], float]
 
@@ -62,12 +63,15 @@ class Performance:
         Beat and second, both rising.
     passages : tuple of Passage
         Transpositions are against the score, the recipe's included.
+    band_db : float
+        Level of the accompaniment against the tune.
     """
 
     tracks: tuple[Track, ...]
     duration_s: float
     time_map: NDArray[np.float64]
     passages: tuple[Passage, ...]
+    band_db: float
 
 
 def arrange(score: Score, recipe: Recipe, other: Score | None = None) -> Performance:
@@ -99,6 +103,7 @@ def arrange(score: Score, recipe: Recipe, other: Score | None = None) -> Perform
         duration_s=float(np.interp(end, *time_map.T)) + TAIL_S,
         time_map=time_map,
         passages=tuple(p for p in moved if p.start < end),
+        band_db=recipe.band_db,
     )
 
 
@@ -125,7 +130,8 @@ def _parts(
     style = next(style for style in STYLES if style.name == recipe.style)
     # the same seed for every passage: a band keeps its players and its figures
     parts = accompany(style, grid(cut, recipe), np.random.default_rng(recipe.seed))
-    parts = [replace(part, gain_db=recipe.band_db) for part in parts]
+    if style.name in (AS_WRITTEN, FOUR_PART):
+        parts = _written(cut, style.name, np.random.default_rng(recipe.seed))
     if passage.kind in ("tune", "medley", "solo") and recipe.has_melody:
         parts += _tune(cut, passage, recipe, index, rng)
     return [_moved(part, shift, passage.start) for part in parts]
@@ -150,6 +156,8 @@ def _cut(score: Score, passage: Passage) -> Score:
         score,
         melody=notes(score.melody),
         second_melody=notes(score.second_melody),
+        accompaniment=notes(score.accompaniment),
+        voices=tuple(notes(voice) for voice in score.voices),
         chords=chords,
         pickup=(score.pickup - low) % score.beats_per_bar,
         n_beats=high - low,
@@ -185,6 +193,19 @@ def grid(score: Score, recipe: Recipe) -> Grid:
         pulses.append(Pulse(start, length, k % n_per_bar, chords[place], place != previous))
         previous = place
     return Grid(tuple(pulses), n_per_bar, recipe.swing, recipe.density)
+
+
+def _written(cut: Score, style: str, rng: Generator) -> list[Part]:
+    """Play what the score itself has under the tune."""
+    choir = rng.random() < 0.3
+    program = int(rng.choice([0, 0, 4, 16, 19, 24, 48, 52, 61, 71, 6, 46]))
+    lines = cut.voices[1:] if style == FOUR_PART else (cut.accompaniment,)
+    singers = ("alto", "tenor", "bass") if choir and style == FOUR_PART else ("", "", "")
+    return [
+        Part("harmony", program, _hits(line, rng), 0.0, singer)
+        for line, singer in zip(lines, singers, strict=False)
+        if line
+    ]
 
 
 def _tune(cut: Score, passage: Passage, recipe: Recipe, index: int, rng: Generator) -> list[Part]:
@@ -248,17 +269,25 @@ def _track(part: Part, time_map: NDArray[np.float64], recipe: Recipe, rng: Gener
     starts = np.interp([h.start for h in hits], *time_map.T)
     ends = np.interp([h.start + h.duration for h in hits], *time_map.T)
     late = rng.normal(0, recipe.jitter_s, size=len(hits))
+    cents = np.zeros(len(hits)) if part.role == "drums" else _tuning(starts, recipe)
     octave = _octave(part, hits)
     events = tuple(
         Event(
             max(0.0, float(start + delay)),
             max(0.05, float(end - start)),
-            h.pitch + octave,
+            h.pitch + octave + float(cent) / 100,
             int(np.clip(h.velocity + 4 * rng.standard_normal(), 20, 127)),
         )
-        for h, start, end, delay in zip(hits, starts, ends, late, strict=True)
+        for h, start, end, delay, cent in zip(hits, starts, ends, late, cents, strict=True)
     )
-    return Track(part.role, part.program, part.voice, part.gain_db, events)
+    gain_db = part.gain_db + SPREAD_DB * float(rng.standard_normal())
+    return Track(part.role, part.program, part.voice, gain_db, events)
+
+
+def _tuning(starts: NDArray[np.float64], recipe: Recipe) -> NDArray[np.float64]:
+    phase = recipe.seed % 7
+    wander = recipe.drift_cents * np.sin(2 * np.pi * starts / 40 + phase)
+    return np.asarray(np.clip(recipe.tuning_cents + wander, -49, 49))
 
 
 _CENTRES = {32: 40, 33: 40, 42: 52, 43: 42, 57: 55, 58: 43, 60: 60, 67: 52, 70: 52, 72: 84, 40: 74,

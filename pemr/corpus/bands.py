@@ -142,9 +142,14 @@ BRASS = (61, 62, 63, 56, 57, 60)
 PLUCKED = (45, 46, 12, 13, 104, 105, 106, 107, 108, 15, 6, 7)
 ROCK = (29, 30, 30, 27)
 
+AS_WRITTEN = "as written"  # the score's own accompaniment
+FOUR_PART = "four part"  # the score's own alto, tenor and bass
+
 STYLES: tuple[Style, ...] = (
     Style(name="a cappella"),
     Style(name="solo"),
+    Style(name=AS_WRITTEN, loudness_db=(-9.0, 3.0)),
+    Style(name=FOUR_PART, loudness_db=(-6.0, 3.0)),
     Style(name="piano ballad", harmony=(s.arpeggio,),
           harmony_programs=(PIANOS + E_PIANOS,),
           bass=(s.root_bass,), bass_programs=(0, 32, 33)),

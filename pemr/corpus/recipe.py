@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from pemr.corpus.bands import STYLES
+from pemr.corpus.bands import AS_WRITTEN, FOUR_PART, STYLES
 from pemr.corpus.scores import Score
 from pemr.corpus.structure import METRE_WARPS, Form
 from pemr.corpus.styles import Style
@@ -60,7 +60,7 @@ class Difficulty:
     loud_band: float
     no_melody: float
     rough_chain: float
-    length_s: float = 75.0
+    length_s: float = 66.0
 
 
 STANDARD = Difficulty(
@@ -170,7 +170,7 @@ def draw(
     -------
     Recipe
     """
-    style = _style(rng, held_out)
+    style = _style(score, rng, held_out)
     low, high = style.loudness_db
     loud = chance(rng, difficulty.loud_band)
     tempo = _tempo(score, difficulty, rng)
@@ -197,11 +197,12 @@ def draw(
     )
 
 
-def _style(rng: Generator, held_out: bool) -> Style:
-    own = [style for style in STYLES if style.is_held_out]
+def _style(score: Score, rng: Generator, held_out: bool) -> Style:
     if held_out and chance(rng, 0.4):
+        own = [style for style in STYLES if style.is_held_out]
         return own[int(rng.integers(len(own)))]
-    known = [style for style in STYLES if not style.is_held_out]
+    written = {AS_WRITTEN: bool(score.accompaniment), FOUR_PART: bool(score.voices)}
+    known = [s for s in STYLES if not s.is_held_out and written.get(s.name, True)]
     return known[int(rng.integers(len(known)))]
 
 

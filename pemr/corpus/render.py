@@ -13,12 +13,11 @@ import numpy as np
 from pemr.corpus import synth
 from pemr.corpus.arrange import Performance, Track
 from pemr.corpus.synth import Waveform
+from pemr.corpus.voice import sing
 
 SAMPLE_RATE = 16_000
 LEVEL_DBFS = -20.0
-
-ROLE_DB = {"melody": 0.0, "second": -4.0, "harmony": 0.0, "bass": -1.0, "drums": -1.0}
-"""Levels inside the tune and inside the band, before the recipe's balance of the two."""
+FRONT = ("melody", "second")  # the roles that carry the tune
 
 
 class Engine(Protocol):
@@ -29,8 +28,8 @@ class Engine(Protocol):
         """Name for the manifest."""
         ...
 
-    def play(self, tracks: Sequence[Track], length: int) -> list[Waveform]:
-        """Play each track by itself.
+    def play(self, tracks: Sequence[Track], length: int) -> Waveform:
+        """Play tracks together, each at its own level.
 
         Parameters
         ----------
@@ -40,7 +39,7 @@ class Engine(Protocol):
 
         Returns
         -------
-        list of float32 array, shape (L,)
+        float32 array, shape (L,)
         """
         ...
 
@@ -50,19 +49,21 @@ class BuiltIn:
 
     name = "built-in"
 
-    def play(self, tracks: Sequence[Track], length: int) -> list[Waveform]:
-        """Play each track by itself; see `Engine.play`."""
-        return [
-            synth.play(t.events, t.program, length, SAMPLE_RATE, is_drums=t.role == "drums")
-            for t in tracks
-        ]
+    def play(self, tracks: Sequence[Track], length: int) -> Waveform:
+        """Play tracks together; see `Engine.play`."""
+        mix = np.zeros(length, np.float32)
+        for t in tracks:
+            is_drums = t.role == "drums"
+            sound = synth.play(t.events, t.program, length, SAMPLE_RATE, is_drums=is_drums)
+            mix += at_level(sound, t.gain_db)
+        return mix
 
 
 def render(performance: Performance, engine: Engine) -> Waveform:
     """Play and mix a performance.
 
-    Every track is brought to the same loudness while it plays, then to its
-    role's; tune and band are then balanced as the recipe says.
+    The tune and the band are brought to the same loudness while they play,
+    then balanced as the recipe says.
 
     Parameters
     ----------
@@ -75,15 +76,21 @@ def render(performance: Performance, engine: Engine) -> Waveform:
         Mono at 16 kHz, about -20 dBFS RMS.
     """
     length = int(performance.duration_s * SAMPLE_RATE)
-    sounds = engine.play(performance.tracks, length)
-    tune, band = np.zeros(length, np.float32), np.zeros(length, np.float32)
-    band_db = 0.0
-    for track, sound in zip(performance.tracks, sounds, strict=True):
-        group = tune if track.role in ("melody", "second") else band
-        group += at_level(sound, ROLE_DB[track.role])
-        if group is band:
-            band_db = track.gain_db
-    return at_level(at_level(tune, 0.0) + at_level(band, band_db), LEVEL_DBFS)
+    tracks = performance.tracks
+    tune = _play([t for t in tracks if t.role in FRONT], length, engine)
+    band = _play([t for t in tracks if t.role not in FRONT], length, engine)
+    return at_level(at_level(tune, 0.0) + at_level(band, performance.band_db), LEVEL_DBFS)
+
+
+def _play(tracks: Sequence[Track], length: int, engine: Engine) -> Waveform:
+    mix = np.zeros(length, np.float32)
+    if players := [track for track in tracks if not track.voice]:
+        mix += at_level(engine.play(players, length), 0.0)
+    for track in tracks:
+        if track.voice:
+            rng = np.random.default_rng([len(track.events), length])
+            mix += at_level(sing(track.events, track.voice, length, rng), track.gain_db)
+    return mix
 
 
 def loudness(waveform: Waveform) -> float:

@@ -14,6 +14,7 @@ from pemr.corpus.scores import Chord, Note, Score, Section
 Kind = Literal["tune", "solo", "intro", "outro", "medley", "vamp"]
 
 PHRASE_BARS = 8
+CORE_S = 55.0  # at the score's own tempo, so that every performance has the same core
 METRE_WARPS: dict[tuple[int, int], tuple[float, ...]] = {
     (4, 3): (0.0, 1.0, 2.0, 2.5, 3.0),
     (3, 4): (0.0, 2.0, 3.0, 4.0),
@@ -156,14 +157,14 @@ def plan(score: Score, form: Form, other: Score | None, rng: Generator) -> list[
     list of Passage
         In order, without gaps.
     """
-    sections = _ordered(core(score, min(form.n_beats, 96.0)), form, rng)
+    sections = _ordered(core(score, CORE_S * score.tempo_bpm / 60), form, rng)
     bar = float(score.beats_per_bar)
     rows: list[tuple[Kind, float, float]] = []
     if form.intro_bars:
         rows.append(("intro", sections[0].start, sections[0].start + form.intro_bars * bar))
     rows += _body(sections, form, rng)
     if form.medley and other is not None:
-        first = core(other, 48.0)[0]
+        first = core(other, bar)[0]
         place = int(rng.integers(1, len(rows) + 1))
         rows.insert(place, ("medley", first.start, first.end))
     if form.outro_bars:

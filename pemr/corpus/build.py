@@ -1,0 +1,313 @@
+"""Works and a seed become a corpus: a folder of performances with a manifest.
+
+Performances are made in the order of the manifest and written one by one, so a
+killed build goes on where it stopped, and the same seed gives the same bytes.
+The folder holds ``corpus.json`` (what was asked for), ``manifest.jsonl`` (one
+line per performance) and the compact spectrograms, with or without FLAC.
+"""
+
+import json
+import logging
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+
+from pemr.corpus.arrange import Performance, arrange
+from pemr.corpus.effects import Parameters, apply_chain, draw_chain
+from pemr.corpus.recipe import DIFFICULTIES, Recipe, draw
+from pemr.corpus.render import BuiltIn, Engine, render, write_flac
+from pemr.corpus.scores import Score
+from pemr.corpus.soundfont import SoundFont, is_held_out
+from pemr.corpus.synth import Waveform
+from pemr.corpus.voice import voice_names
+from pemr.errors import CorpusError
+from pemr.signal.frontend import Cqt, decibels, pack, semitone_frames
+
+log = logging.getLogger(__name__)
+
+Split = Literal["train", "dev", "test", "human"]
+
+MANIFEST_VERSION: Final = 1
+BUILT_IN_SHARE: Final = 0.1  # of performances without a SoundFont
+
+
+@dataclass(frozen=True)
+class Work:
+    """One composition with its human settings.
+
+    Parameters
+    ----------
+    name : str
+        Unique, fit for a folder.
+    scores : tuple of Score
+        At least one.
+    """
+
+    name: str
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a corpus is to be.
+
+    Parameters
+    ----------
+    split : {"train", "dev", "test", "human"}
+        ``test`` may use what is held out.
+    n_works, n_performances : int
+        Works, and performances of each.
+    n_noise : int
+        Further works with one performance each.
+    difficulty : {"standard", "brutal"}
+    seed : int
+    fonts : tuple of str
+        Paths of SoundFonts; without any the built-in synthesiser plays.
+    has_audio : bool
+        Whether FLAC is written beside the spectrograms.
+    """
+
+    split: Split
+    n_works: int
+    n_performances: int
+    n_noise: int = 0
+    difficulty: str = "standard"
+    seed: int = 0
+    fonts: tuple[str, ...] = ()
+    has_audio: bool = False
+
+    @property
+    def n_total(self) -> int:
+        """Performances in all."""
+        return self.n_works * self.n_performances + self.n_noise
+
+
+@dataclass(frozen=True)
+class Job:
+    """One performance to be made."""
+
+    work: Work
+    index: int
+    other: Score | None
+    order: Order
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the performance."""
+        return f"{self.work.name}/{self.index}"
+
+
+def slug(source: str) -> str:
+    """Turn a source into a name for files.
+
+    Examples
+    --------
+    >>> slug("folk/airdsAirs/book1.12")
+    'folk-airdsairs-book1-12'
+    """
+    return re.sub("[^a-z0-9]+", "-", source.lower()).strip("-")
+
+
+def build(works: Sequence[Work], order: Order, folder: Path, n_jobs: int = 1) -> Iterator[str]:
+    """Make a corpus, or the rest of one.
+
+    Parameters
+    ----------
+    works : sequence of Work
+        Those of the split; which are taken depends on the seed alone.
+    order : Order
+    folder : Path
+        Made where it is absent.
+    n_jobs : int
+        Processes.
+
+    Yields
+    ------
+    str
+        Name of each performance, those that were there before included.
+
+    Raises
+    ------
+    CorpusError
+        If there are too few works, the folder holds another corpus, or cannot
+        be written.
+    """
+    jobs = _jobs(works, order, folder)
+    done = _resume(folder, order, jobs)
+    yield from (job.name for job in jobs[:done])
+    try:
+        with (folder / "manifest.jsonl").open("a", encoding="utf-8") as manifest:
+            for row in _rows(jobs[done:], n_jobs):
+                manifest.write(row + "\n")
+                manifest.flush()
+                yield json.loads(row)["performance"]
+    except OSError as error:
+        raise CorpusError(f"{folder}: cannot write the corpus here: {error.strerror}") from error
+
+
+def _rows(jobs: Sequence[Job], n_jobs: int) -> Iterator[str]:
+    if n_jobs == 1:
+        yield from map(_perform, jobs)
+        return
+    with get_context("spawn").Pool(
+        n_jobs, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        yield from pool.imap(_perform, jobs)
+
+
+def _jobs(works: Sequence[Work], order: Order, folder: Path) -> list[Job]:
+    needed = order.n_works + order.n_noise
+    if len(works) < needed:
+        raise CorpusError(f"split {order.split} has {len(works)} works, {needed} were asked for")
+    chosen = sorted(works, key=lambda work: _hash(order.seed, work.name))
+    spare: Sequence[Work | None] = chosen[needed:] or [None]
+    jobs = []
+    for place, work in enumerate(chosen[:needed]):
+        n = order.n_performances if place < order.n_works else 1
+        for index in range(n):
+            guest = spare[_hash(order.seed, work.name, index) % len(spare)]
+            other = guest.scores[0] if guest else None
+            jobs.append(Job(work, index, other, order, folder))
+    return jobs
+
+
+def _hash(*parts: object) -> int:
+    return zlib.crc32(repr(parts).encode())
+
+
+def _resume(folder: Path, order: Order, jobs: Sequence[Job]) -> int:
+    """Count the performances already there, after cutting off what a kill left half written."""
+    head = {"version": MANIFEST_VERSION, **asdict(order)}
+    head["fonts"] = [Path(font).stem for font in order.fonts]
+    text = json.dumps(head, indent=1) + "\n"
+    home, manifest = folder / "corpus.json", folder / "manifest.jsonl"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not home.exists():
+            home.write_text(text, encoding="utf-8")
+        elif home.read_text(encoding="utf-8") != text:
+            raise CorpusError(f"{folder}: holds another corpus; choose another folder")
+        manifest.touch()
+        lines = manifest.read_bytes().split(b"\n")[:-1]
+        names = [json.loads(line)["performance"] for line in lines]
+        done = next(
+            (i for i, (name, job) in enumerate(zip(names, jobs, strict=False)) if name != job.name),
+            min(len(names), len(jobs)),
+        )
+        kept = b"".join(line + b"\n" for line in lines[:done])
+        os.truncate(manifest, len(kept))
+    except OSError as error:
+        raise CorpusError(f"{folder}: cannot write the corpus here: {error.strerror}") from error
+    except (ValueError, KeyError) as error:
+        raise CorpusError(f"{manifest}: damaged; delete the folder to make it anew") from error
+    return done
+
+
+@cache
+def _engine(font: str) -> Engine:
+    return SoundFont(Path(font)) if font else BuiltIn()
+
+
+@cache
+def _cqt() -> Cqt:
+    return Cqt()
+
+
+def _perform(job: Job) -> str:
+    """Make one performance, write its files and return its line of the manifest."""
+    order = job.order
+    rng = np.random.default_rng([order.seed, _hash(job.work.name), job.index])
+    difficulty = DIFFICULTIES[order.difficulty]
+    score = _setting(job, rng)
+    held_out = order.split == "test"
+    recipe = draw(score, difficulty, rng, voices=voice_names(held_out=held_out), held_out=held_out)
+    font = _font(order, rng)
+    chain = draw_chain(rng, difficulty.rough_chain, held_out=held_out)
+    performance = arrange(score, recipe, job.other)
+    waveform = apply_chain(render(performance, _engine(font)), chain, rng)
+    row: dict[str, Any] = {
+        "performance": job.name,
+        "work": job.work.name,
+        "split": order.split,
+        "source": score.source,
+        **_written(job, waveform),
+        "duration_s": round(len(waveform) / 16000, 3),
+        "seed": order.seed,
+        "recipe": _recipe_row(recipe, font, chain),
+        "time_map": np.round(performance.time_map[::4], 3).tolist(),
+        "passages": _passage_rows(performance),
+    }
+    return json.dumps(_rounded(row), separators=(",", ":"))
+
+
+def _setting(job: Job, rng: np.random.Generator) -> Score:
+    """Choose the setting: in turn for ``human``, else at random."""
+    scores = job.work.scores
+    place = int(rng.integers(len(scores)))
+    return scores[job.index % len(scores) if job.order.split == "human" else place]
+
+
+def _font(order: Order, rng: np.random.Generator) -> str:
+    draws = rng.random(2)
+    usual = [font for font in order.fonts if not is_held_out(Path(font))]
+    kept = [font for font in order.fonts if is_held_out(Path(font))]
+    if order.split == "test" and kept and draws[0] < 0.5:
+        usual = kept
+    if not usual or draws[0] > 1 - BUILT_IN_SHARE:
+        return ""
+    return usual[int(draws[1] * len(usual))]
+
+
+def _written(job: Job, waveform: Waveform) -> dict[str, str]:
+    power = next(iter(semitone_frames([waveform], _cqt())))
+    files = {"spectrogram": f"spectrograms/{job.name}.npy"}
+    path = job.folder / files["spectrogram"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, pack(decibels(power)))
+    if job.order.has_audio:
+        files["audio"] = f"audio/{job.name}.flac"
+        path = job.folder / files["audio"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_flac(path, waveform, {"title": job.work.scores[0].title, "artist": job.name})
+    return files
+
+
+def _recipe_row(recipe: Recipe, font: str, chain: list[tuple[str, Parameters]]) -> dict[str, Any]:
+    return {**recipe.to_dict(), "engine": Path(font).stem or BuiltIn.name, "chain": chain}
+
+
+def _passage_rows(performance: Performance) -> list[dict[str, Any]]:
+    def seconds(beat: float) -> float:
+        return float(np.interp(beat, *performance.time_map.T))
+
+    return [
+        {
+            "kind": p.kind,
+            "start_s": seconds(p.start),
+            "end_s": seconds(p.end),
+            "start_beat": p.source_start,
+            "end_beat": p.source_end,
+            "transposition": p.transposition,
+        }
+        for p in performance.passages
+    ]
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value
