@@ -34,9 +34,7 @@ def encode(path: Path, **tags: str) -> Path:
 @pytest.mark.parametrize("suffix", CODECS)
 def test_tags_are_read_from_any_container(tmp_path, suffix):
     path = encode(tmp_path / f"a{suffix}", title="Für Elise", artist="Łukasz", album="Ü")
-    found = read_tags(path)
-    assert (found.title, found.artist) == ("Für Elise", "Łukasz")
-    assert found.album == "Ü" or suffix == ".mkv"
+    assert read_tags(path) == Tags("Für Elise", "Łukasz", "Ü")
 
 
 def test_a_file_without_a_title_goes_by_its_name(tmp_path):
@@ -59,11 +57,12 @@ def test_a_name_that_is_not_utf8_can_be_shown(tmp_path):
 
 
 def test_old_tags_in_latin_1_are_read_right(tmp_path):
+    """What programs of the nineties wrote at the end of an MP3, and still do into WAVs."""
     path = encode(tmp_path / "a.mp3")
+    frames = path.read_bytes()[path.read_bytes().index(b"\xff\xfb") :]
     old = b"TAG" + b"Beyonc\xe9".ljust(30, b"\0") + b"Mot\xf6rhead".ljust(30, b"\0")
-    path.write_bytes(path.read_bytes() + old.ljust(128, b"\0"))
-    assert read_tags(path).artist in {"Motörhead", None}
-    assert read_tags(path).title in {"Beyoncé", "a"}
+    path.write_bytes(frames + old.ljust(128, b"\0"))
+    assert read_tags(path) == Tags("Beyoncé", "Motörhead")
 
 
 @pytest.mark.parametrize(
