@@ -137,6 +137,71 @@ class FcnConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CoverConfig:
+    """The cover encoder: convolutions around the circle of pitch classes."""
+
+    kind: Literal["cover"] = "cover"
+    n_stem: int = 12  # channels before octaves are folded
+    n_narrow: int = 48  # channels at 2.5 frames a second
+    n_wide: int = 80  # channels at 1.25 frames a second
+    dilations: tuple[int, ...] = (1, 2, 2)  # of the late blocks, in frames
+    dim: int = 192  # of the feature h
+    n_dims: int = 128  # of the embedding
+
+    def __post_init__(self) -> None:
+        for name in ("n_stem", "n_narrow", "n_wide", "dim", "n_dims"):
+            _check(self, name, getattr(self, name) >= 1, "at least 1")
+        _check(self, "dilations", all(step >= 1 for step in self.dilations), "at least 1 each")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisguiseConfig:
+    """How a crop is made to look like another recording; the recipe starts mild."""
+
+    max_roll: int = 6  # semitones up or down
+    max_stretch: float = 1.28  # tempo factor, and its inverse
+    max_eq_db: float = 3.0  # standard deviation of the equaliser's knots, and of slow gain
+    max_noise_db: float = 3.0  # standard deviation of the level of a cell
+    floor_db: tuple[float, float] = (25.0, 85.0)  # noise, below the loudest cell
+    max_gamma: float = 0.25  # relative change of the dynamic range
+    mask: float = 0.4  # probability of a hidden stretch of time, and of one of bins
+    mix: float = 0.15  # probability of another work underneath
+    jitter_s: float = 2.0  # standard deviation of where a crop starts
+
+    def __post_init__(self) -> None:
+        _check(self, "max_roll", self.max_roll >= 0, "at least 0")
+        _check(self, "max_stretch", self.max_stretch >= 1.0, "at least 1")
+        for name in ("mask", "mix"):
+            _check(self, name, 0.0 <= getattr(self, name) <= 1.0, "in 0..1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """The recipe of training on cliques."""
+
+    n_steps: int = 1500
+    n_cliques: int = 40  # in a batch, over all processes
+    n_crops: int = 3  # of each clique
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warm_up: int = 50  # steps until the learning rate is reached
+    easy: int = 600  # steps with two crops of one performance among those of a clique
+    temperature: float = 0.1
+    score_every: int = 100  # steps between two validations
+    patience: int = 8  # validations without a better score before the run ends
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, "n_steps", self.n_steps > 0, "positive")
+        _check(self, "n_cliques", self.n_cliques >= 2, "at least 2: cliques are told apart")
+        _check(self, "n_crops", self.n_crops >= 2, "at least 2: crops of a clique are compared")
+        _check(self, "learning_rate", self.learning_rate > 0.0, "positive")
+        _check(self, "temperature", self.temperature > 0.0, "positive")
+        _check(self, "score_every", self.score_every > 0, "positive")
+        _check(self, "patience", self.patience > 0, "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """Weights of PEMR's losses, equations 8, 9 and 11."""
 
@@ -175,9 +240,11 @@ class Config:
     view: WaveformViewConfig | SpectrogramViewConfig = WaveformViewConfig()
     mask: MaskConfig = MaskConfig()
     predictor: PredictorConfig = PredictorConfig()
-    encoder: FcnConfig = FcnConfig()
+    encoder: FcnConfig | CoverConfig = FcnConfig()
     loss: LossConfig = LossConfig()
     pretrain: PretrainConfig = PretrainConfig()
+    disguise: DisguiseConfig = DisguiseConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
 
     def __post_init__(self) -> None:
         expected = {"mel": "waveform", "semitone": "spectrogram"}[self.front_end.kind]

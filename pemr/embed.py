@@ -20,10 +20,13 @@ from pemr.errors import AudioError, UnfitEmbedderError, UnknownEmbedderError
 from pemr.model import ftm2d
 
 if TYPE_CHECKING:
+    from pemr.model.cover import CoverModel
     from pemr.signal.frontend import Cqt
     from pemr.signal.segments import Segments
 
 DEFAULT: Final = "ftm2d"
+
+_COVER_SEGMENT_LENGTH = 100  # frames: 20 s
 
 Encoder: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -270,6 +273,67 @@ def _load_ftm2d(_device: str | None) -> Embedder:
         hop_length=ftm2d.HOP_LENGTH,
         load_encoder=lambda: ftm2d.embed,
     )
+
+
+def cover_embedder(model: "CoverModel", device: str = "cpu", name: str = "cover") -> Embedder:
+    """Make an embedder of a cover model that is at hand, for example in training.
+
+    Parameters
+    ----------
+    model : CoverModel
+        In evaluation mode, on the device.
+    device : str
+        Where it computes, in PyTorch's words.
+    name : str
+        What the embedder is called.
+
+    Returns
+    -------
+    Embedder
+        Of segments of 20 s, 10 s apart.
+    """
+    return _cover(name, model.n_dims, lambda: _encoder_of(model, device))
+
+
+def _load_cover(device: str | None) -> Embedder:
+    from pemr import weights  # noqa: PLC0415 (not every embedder needs them)
+
+    shipped = weights.describe("cover")
+
+    def load_encoder() -> Encoder:
+        place = device or _best_device()
+        return _encoder_of(weights.load_model("cover").to(place), place)
+
+    return _cover(f"cover@{shipped.hash[:8]}", shipped.n_dims, load_encoder)
+
+
+def _cover(name: str, dim: int, load_encoder: Callable[[], Encoder]) -> Embedder:
+    return Embedder(
+        name=name,
+        dim=dim,
+        reads="spectrogram",
+        segment_length=_COVER_SEGMENT_LENGTH,
+        hop_length=_COVER_SEGMENT_LENGTH // 2,
+        load_encoder=load_encoder,
+    )
+
+
+def _encoder_of(model: "CoverModel", device: str) -> Encoder:
+    """Make a function of arrays of a model of tensors."""
+    import torch  # noqa: PLC0415 (importing this module does not pay for it)
+
+    def encode(segments: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            embedded = model(torch.from_numpy(segments).to(device))
+        return np.asarray(embedded.cpu().numpy(), dtype=np.float32)
+
+    return encode
+
+
+def _best_device() -> str:
+    import torch  # noqa: PLC0415 (as above)
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 _LOADERS: Final[dict[str, Callable[[str | None], Embedder]]] = {"ftm2d": _load_ftm2d}

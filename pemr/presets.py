@@ -10,14 +10,18 @@ from types import MappingProxyType
 
 from pemr.config import (
     Config,
+    CoverConfig,
     FcnConfig,
     LossConfig,
     MaskConfig,
     MelConfig,
     PredictorConfig,
     PretrainConfig,
+    SemitoneConfig,
+    SpectrogramViewConfig,
     WaveformViewConfig,
 )
+from pemr.errors import UnknownPresetError
 
 
 def paper() -> Config:
@@ -50,6 +54,47 @@ def tiny() -> Config:
     )
 
 
+def cover() -> Config:
+    """Give the encoder of the shipped weights: semitones in, key taken out by construction."""
+    return Config(
+        preset="cover",
+        front_end=SemitoneConfig(),
+        view=SpectrogramViewConfig(),
+        encoder=CoverConfig(),
+        pretrain=PretrainConfig(n_steps=2_000, learning_rate=1e-3),
+    )
+
+
 PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
-    {"paper": paper, "paper-2021": paper_2021, "tiny": tiny}
+    {"paper": paper, "paper-2021": paper_2021, "tiny": tiny, "cover": cover}
 )
+
+
+def named(name: str, batch_size: int | None = None, seed: int | None = None) -> Config:
+    """Give a preset by its name, with what may differ by machine.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PRESETS`.
+    batch_size, seed : int, optional
+        In place of the preset's own.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    UnknownPresetError
+        If no preset is called so.
+    """
+    if name not in PRESETS:
+        raise UnknownPresetError(name, tuple(PRESETS))
+    config = PRESETS[name]()
+    recipe = replace(
+        config.pretrain,
+        batch_size=config.pretrain.batch_size if batch_size is None else batch_size,
+        seed=config.pretrain.seed if seed is None else seed,
+    )
+    return replace(config, pretrain=recipe)

@@ -9,7 +9,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pemr.config import Config, FcnConfig
+from pemr.config import Config, CoverConfig, FcnConfig
+from pemr.model.cover import CoverEncoder
 
 
 def build_encoder(config: Config) -> nn.Module:
@@ -30,6 +31,8 @@ def build_encoder(config: Config) -> nn.Module:
     ValueError
         If the pooling leaves nothing of the front end's shape.
     """
+    if isinstance(config.encoder, CoverConfig):
+        return CoverEncoder(config.encoder)
     return FcnEncoder(config.front_end.shape, config.encoder)
 
 

@@ -1,6 +1,6 @@
 """Losses as pure functions.
 
-Letters: B batch, D projection dimensions.
+Letters: B batch, D projection or embedding dimensions.
 """
 
 import torch
@@ -95,3 +95,55 @@ def huber(error: Tensor, delta: float) -> Tensor:
     """
     size = error.abs()
     return torch.where(size < delta, error.square() / 2, delta * size - delta**2 / 2)
+
+
+def clique_loss(embeddings: Tensor, cliques: Tensor, temperature: float) -> Tensor:
+    """Ask that crops of one clique are closer to each other than to any others.
+
+    The contrastive loss with several positives. Each pair of a clique is told
+    apart from all crops of other cliques; the other pairs of the same clique
+    stay out of its denominator, so that they do not push each other away.
+
+    Parameters
+    ----------
+    embeddings : float tensor, shape (B, D)
+        Unit vectors.
+    cliques : int64 tensor, shape (B,)
+        Which clique each is of.
+    temperature : float
+        By which cosines are divided.
+
+    Returns
+    -------
+    float tensor, shape ()
+        Mean over all ordered pairs of a clique.
+
+    References
+    ----------
+    .. [1] Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
+    .. [2] Yeh et al., "Decoupled contrastive learning", ECCV 2022.
+    """
+    logits = embeddings @ embeddings.T / temperature  # (B, B)
+    is_same = cliques[:, None] == cliques[None]
+    others = torch.logsumexp(logits.masked_fill(is_same, -torch.inf), 1, keepdim=True)
+    is_pair = is_same & ~torch.eye(len(cliques), dtype=torch.bool, device=cliques.device)
+    return (torch.logaddexp(logits, others) - logits)[is_pair].mean()
+
+
+def agreement(embeddings: Tensor, cliques: Tensor) -> Tensor:
+    """Measure how often the nearest crop is of the same clique.
+
+    Parameters
+    ----------
+    embeddings : float tensor, shape (B, D)
+        Unit vectors.
+    cliques : int64 tensor, shape (B,)
+        Which clique each is of.
+
+    Returns
+    -------
+    float tensor, shape ()
+        In 0..1.
+    """
+    cosines = (embeddings @ embeddings.T).fill_diagonal_(-torch.inf)
+    return (cliques[cosines.argmax(1)] == cliques).float().mean()

@@ -1,0 +1,126 @@
+"""A checkpoint of the cover encoder → weights to ship, or a graph for other runtimes.
+
+Letters: S segments, F frequency bins, T frames, D embedding.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from pemr.config import to_json
+from pemr.errors import CheckpointError
+from pemr.model.checkpoint import load
+from pemr.model.cover import CoverModel, build_model
+
+OPSET = 18
+
+
+def load_model(checkpoint: Path) -> CoverModel:
+    """Load a fine-tuned cover encoder with its head.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Folder that `pemr finetune` wrote.
+
+    Returns
+    -------
+    CoverModel
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or holds something else.
+    """
+    stored = load(checkpoint)
+    try:
+        model = build_model(stored.config)
+        model.load_state_dict(stored.weights)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(checkpoint, "holds no fine-tuned cover encoder") from error
+    return model.eval()
+
+
+def export_weights(checkpoint: Path, folder: Path, name: str = "cover") -> Path:
+    """Write weights in half precision beside a JSON that describes them.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Folder that `pemr finetune` wrote.
+    folder : Path
+        Where `<name>.safetensors` and `<name>.json` go.
+    name : str
+        Of the files.
+
+    Returns
+    -------
+    Path
+        The weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or the files cannot be written.
+    """
+    model = load_model(checkpoint)
+    stored = load(checkpoint)
+    content = save(
+        {
+            key: (value.half() if value.is_floating_point() else value).contiguous()
+            for key, value in model.state_dict().items()
+        }
+    )
+    card = {
+        "config": to_json(stored.config),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "provenance": {"step": stored.step, "data": stored.data, **stored.provenance},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.safetensors").write_bytes(content)
+        (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(folder, f"cannot be written ({error})") from error
+    return folder / f"{name}.safetensors"
+
+
+def export_onnx(model: CoverModel, shape: tuple[int, int], path: Path) -> None:
+    """Write a model as ONNX: `segments` (S, F, T) in dB to `embeddings` (S, D).
+
+    Parameters
+    ----------
+    model : CoverModel
+        In evaluation mode, on the CPU.
+    shape : tuple of int
+        F and T of a segment; S stays open.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    CheckpointError
+        If the packages of `pemr-covers[onnx]` are not there, or the file cannot
+        be written.
+    """
+    example = torch.zeros(2, *shape)
+    try:
+        torch.onnx.export(
+            model,
+            (example,),
+            str(path),
+            input_names=["segments"],
+            output_names=["embeddings"],
+            dynamic_shapes=({0: torch.export.Dim("S")},),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+    except ImportError as error:
+        raise CheckpointError(path, "ONNX needs the packages of pemr-covers[onnx]") from error
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be written ({error})") from error

@@ -1,0 +1,204 @@
+"""Semitone spectrogram → one unit vector that says which work is played.
+
+A transposition moves a semitone spectrogram up or down. The encoder folds it to
+twelve pitch classes, keeping octaves apart as channels; every layer after that
+treats the pitch classes as a circle and is equivariant to a turn of it; pooling
+over the whole circle then makes the feature invariant. So transposition need not
+be learnt, but for what crosses an octave's edge.
+
+Letters: B batch, C channels, F frequency bins (84), T frames, D embedding.
+"""
+
+from typing import Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pemr.config import Config, CoverConfig
+
+N_PITCH_CLASSES: Final = 12
+RANGE_DB: Final = 70.0  # below the loudest cell of a segment, nothing is heard
+
+_N_OCTAVES = 7
+_NEIGHBOURHOOD = 13  # semitones over which a level is compared with its surroundings
+_POWER_FLOOR = 1e-6  # keeps the gradient of the root finite
+
+
+def contrast(spectrogram: Tensor) -> Tensor:
+    """Make a segment independent of level, equalisation and dynamic range.
+
+    Two pictures: how each cell stands out of the smoothed average spectrum of
+    its segment, and how it stands out of its neighbours in its own frame.
+
+    Parameters
+    ----------
+    spectrogram : float tensor, shape (B, F, T)
+        In dB.
+
+    Returns
+    -------
+    float tensor, shape (B, 2, F, T)
+        Each picture with unit standard deviation.
+    """
+    loudest = spectrogram.amax((1, 2), keepdim=True)
+    heard = torch.maximum(spectrogram, loudest - RANGE_DB)
+    over_average = heard - _smooth(heard.mean(2, keepdim=True))
+    over_average = over_average - over_average.mean((1, 2), keepdim=True)
+    over_neighbours = heard - _smooth(heard)
+    pictures = torch.stack([over_average, over_neighbours], 1)
+    return pictures / (pictures.std((2, 3), keepdim=True) + 1e-3)
+
+
+def _smooth(spectrogram: Tensor) -> Tensor:
+    """Average over neighbouring bins, (B, F, T) to the same."""
+    pooled = functional.avg_pool1d(
+        spectrogram.transpose(1, 2),
+        _NEIGHBOURHOOD,
+        stride=1,
+        padding=_NEIGHBOURHOOD // 2,
+        count_include_pad=False,
+    )
+    return pooled.transpose(1, 2)
+
+
+class CircleBlock(nn.Module):
+    """Look around the circle of pitch classes, then along time.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Channels; where they agree, the input is added to the output.
+    n_taps : int
+        Frames looked at; odd.
+    dilation : int
+        Frames between the taps.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, n_taps: int = 5, dilation: int = 1) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(n_inputs, n_outputs, (N_PITCH_CLASSES, 1), bias=False)
+        self.along = nn.Conv2d(
+            n_outputs,
+            n_outputs,
+            (1, n_taps),
+            padding=(0, dilation * (n_taps // 2)),
+            dilation=(1, dilation),
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(n_outputs)
+        self.is_residual = n_inputs == n_outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, 12, T) to (B, n_outputs, 12, T)."""
+        circle = torch.cat([x, x[:, :, : N_PITCH_CLASSES - 1]], 2)  # (B, C, 23, T)
+        y = self.norm(self.along(self.around(circle)))  # (B, n_outputs, 12, T)
+        return functional.relu(x + y if self.is_residual else y)
+
+
+class CoverEncoder(nn.Module):
+    """Segments of any length to features that do not depend on key.
+
+    Parameters
+    ----------
+    config : CoverConfig
+        Its sizes.
+    """
+
+    def __init__(self, config: CoverConfig) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(2, config.n_stem, 5, stride=(1, 2), padding=2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(config.n_stem)
+        self.early = CircleBlock(config.n_stem * _N_OCTAVES, config.n_narrow, n_taps=3)
+        self.late = nn.Sequential(
+            CircleBlock(config.n_narrow, config.n_wide),
+            *(CircleBlock(config.n_wide, config.n_wide, dilation=d) for d in config.dilations),
+        )
+        self.last = nn.Conv2d(config.n_wide, config.dim, 1)
+        self.dim = config.dim
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Encode segments.
+
+        Parameters
+        ----------
+        spectrogram : float tensor, shape (B, F, T)
+            84 semitones in dB, 5 frames a second.
+
+        Returns
+        -------
+        float tensor, shape (B, dim)
+            Root mean square over pitch classes and time.
+        """
+        x = contrast(spectrogram).contiguous(memory_format=torch.channels_last)
+        x = functional.relu(self.stem_norm(self.stem(x)))  # (B, C, 84, T / 2)
+        n_batch, n_channels, _, n_frames = x.shape
+        folded = x.reshape(n_batch, n_channels * _N_OCTAVES, N_PITCH_CLASSES, n_frames)
+        y = self.early(folded.contiguous(memory_format=torch.channels_last))
+        y = functional.avg_pool2d(y, (1, 2))  # (B, C, 12, T / 4)
+        y = functional.relu(self.last(self.late(y))).float()
+        return (y.square().mean((2, 3)) + _POWER_FLOOR).sqrt()
+
+
+class CoverHead(nn.Module):
+    """Features to unit vectors.
+
+    Parameters
+    ----------
+    dim : int
+        Of the features.
+    n_dims : int
+        D of the embedding.
+    """
+
+    def __init__(self, dim: int, n_dims: int) -> None:
+        super().__init__()
+        self.feature_norm = nn.BatchNorm1d(dim)
+        self.project = nn.Linear(dim, n_dims, bias=False)
+        self.embedding_norm = nn.BatchNorm1d(n_dims, affine=False)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Map (B, dim) to unit vectors (B, D), in full precision wherever that is."""
+        if torch.is_autocast_enabled(feature.device.type):
+            with torch.autocast(feature.device.type, enabled=False):
+                return self._embedded(feature.float())
+        return self._embedded(feature)
+
+    def _embedded(self, feature: Tensor) -> Tensor:
+        projected = self.embedding_norm(self.project(self.feature_norm(feature)))
+        return functional.normalize(projected, dim=1)
+
+
+class CoverModel(nn.Module):
+    """An encoder and its head.
+
+    Parameters
+    ----------
+    encoder : Module
+        Maps (B, F, T) to (B, dim) and has an attribute `dim`.
+    n_dims : int
+        D of the embedding.
+    """
+
+    def __init__(self, encoder: nn.Module, n_dims: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.n_dims = n_dims
+        self.head = CoverHead(cast(int, encoder.dim), n_dims)
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Embed segments, (B, F, T) in dB to unit vectors (B, D)."""
+        return cast(Tensor, self.head(self.encoder(spectrogram)))
+
+
+def build_model(config: Config) -> CoverModel:
+    """Build what a config with a cover encoder describes, with fresh weights.
+
+    Raises
+    ------
+    ValueError
+        If the config's encoder is of another kind.
+    """
+    if not isinstance(config.encoder, CoverConfig):
+        raise ValueError(f"preset {config.preset!r} has no cover encoder")  # noqa: TRY004 (a value)
+    return CoverModel(CoverEncoder(config.encoder), config.encoder.n_dims)

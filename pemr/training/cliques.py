@@ -1,0 +1,358 @@
+"""Cliques of performances → batches of crops that show the same music.
+
+A corpus says which beat of its score sounds when, so that crops of performances
+of one score are taken from the same stretch of it. Without that, crops are taken
+anywhere.
+
+Letters: B batch, F frequency bins, T frames.
+"""
+
+import csv
+import hashlib
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pemr.config import Config, SemitoneConfig
+from pemr.embed import Embedder
+from pemr.errors import TrainingError
+from pemr.signal.frontend import FRAME_RATE, N_BINS, unpack
+from pemr.signal.segments import Cutter
+from pemr.training.data import Recording, prepare_files
+from pemr.training.machine import Machine
+
+log = logging.getLogger(__name__)
+
+MIN_CLIQUES = 4
+_TUNE = frozenset({"tune", "solo"})  # passages that show the work itself
+_BEATS_OFF = 1.5  # beats that a crop's middle may be from where it should be
+_SILENCE_DB = -80.0  # a frame without anything louder is not heard
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One recording of a work.
+
+    Parameters
+    ----------
+    recording : Recording
+        Its compact spectrogram.
+    clique : str
+        The work.
+    source : str
+        The score whose beats it knows, or empty.
+    beats : float32 array, shape (T,)
+        Beat of the score in each frame, NaN where it is silent; empty when
+        nothing is known.
+    """
+
+    recording: Recording
+    clique: str
+    source: str = ""
+    beats: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops and which clique each is of.
+
+    Parameters
+    ----------
+    crops : float32 tensor, shape (B, F, T)
+        In dB.
+    cliques : int64 tensor, shape (B,)
+    paths : tuple of Path
+        What was cropped.
+    """
+
+    crops: Tensor
+    cliques: Tensor
+    paths: tuple[Path, ...]
+
+
+def read_manifest(manifest: Path) -> list[Performance]:
+    """Read the performances of a corpus.
+
+    Parameters
+    ----------
+    manifest : Path
+        `manifest.jsonl` of a corpus with compact spectrograms.
+
+    Returns
+    -------
+    list of Performance
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read, or a line of it is of another kind.
+    """
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+        return [_performance(json.loads(line), manifest.parent) for line in lines if line]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{manifest} is no manifest of a corpus ({error!r})") from error
+
+
+def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Performance]:
+    """Read a user's own cliques, and decode what they name.
+
+    Parameters
+    ----------
+    source : Path
+        CSV with the columns `path` and `clique`; paths are relative to it.
+    cache : Path
+        Folder for the spectrograms.
+    n_workers : int
+        Files decoded at once.
+
+    Returns
+    -------
+    list of Performance
+        Files that cannot be used are left out, with a warning each.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read or lacks a column.
+    """
+    try:
+        with source.open(encoding="utf-8", newline="") as file:
+            rows = [(source.parent / row["path"], row["clique"]) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{source} is no list of cliques ({error!r}); it needs the columns path and clique"
+        raise TrainingError(reason) from error
+    prepared = prepare_files([path for path, _ in rows], SemitoneConfig(), cache, n_workers)
+    performances = []
+    for recording, (_, clique) in zip(prepared, rows, strict=True):
+        if isinstance(recording, Recording):
+            performances.append(Performance(recording, clique))
+        else:
+            log.warning("%s is left out: %s", recording.path, recording.reason)
+    return performances
+
+
+def _performance(row: dict[str, Any], folder: Path) -> Performance:
+    path = folder / row["spectrogram"]
+    stored = np.load(path, mmap_mode="r")
+    if stored.dtype != np.uint8 or stored.ndim != 2 or len(stored) != N_BINS:
+        raise TrainingError(f"{path} is not a compact spectrogram; make the corpus anew")
+    recording = Recording(path, path, stored.shape[1])
+    return Performance(recording, row["work"], row.get("source", ""), _beats(row, recording.length))
+
+
+def _beats(row: dict[str, Any], n_frames: int) -> NDArray[np.float32]:
+    """Find the beat of the score that each frame of a performance shows."""
+    if not row.get("passages") or not row.get("time_map"):
+        return np.zeros(0, np.float32)
+    time_map = np.array(row["time_map"], float)
+    times = (np.arange(n_frames) + 0.5) / FRAME_RATE
+    played = np.interp(times, time_map[:, 1], time_map[:, 0])
+    beats = np.full(n_frames, np.nan, np.float32)
+    for passage in row["passages"]:
+        if passage.get("kind", "tune") in _TUNE:
+            inside = (times >= passage["start_s"]) & (times < passage["end_s"])
+            start = np.interp(passage["start_s"], time_map[:, 1], time_map[:, 0])
+            beats[inside] = played[inside] - start + passage["start_beat"]
+    return beats
+
+
+def usable(performances: Iterable[Performance]) -> dict[str, list[Performance]]:
+    """Group performances by clique, and leave out cliques of one.
+
+    Parameters
+    ----------
+    performances : iterable of Performance
+
+    Returns
+    -------
+    dict of str to list of Performance
+        In order of the cliques' names.
+
+    Raises
+    ------
+    TrainingError
+        If too few cliques remain to learn from.
+    """
+    cliques: dict[str, list[Performance]] = defaultdict(list)
+    for performance in performances:
+        cliques[performance.clique].append(performance)
+    alone = [name for name, members in cliques.items() if len(members) < 2]
+    if alone:
+        log.warning("%d cliques of one performance are left out, %s first", len(alone), alone[0])
+    kept = {name: cliques[name] for name in sorted(cliques) if len(cliques[name]) > 1}
+    if len(kept) < MIN_CLIQUES:
+        raise TrainingError(
+            f"{len(kept)} cliques have two performances or more; at least {MIN_CLIQUES} are needed"
+        )
+    return kept
+
+
+class CliqueBatches:
+    """The batch of each step, as a function of the step.
+
+    Parameters
+    ----------
+    cliques : dict of str to list of Performance
+        From `usable`.
+    config : Config
+        The run.
+    machine : Machine
+        Which share of a batch this process takes.
+    """
+
+    def __init__(
+        self, cliques: dict[str, list[Performance]], config: Config, machine: Machine
+    ) -> None:
+        self._cliques = list(cliques.values())
+        self._config = config
+        self._machine = machine
+        self._n_frames = config.front_end.shape[1]
+
+    def __call__(self, step: int) -> Batch:
+        """Cut the crops of a step; not yet disguised.
+
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        Batch
+            `n_crops` of each clique that falls to this process.
+        """
+        recipe = self._config.finetune
+        rng = np.random.default_rng((recipe.seed, step))
+        n_chosen = min(recipe.n_cliques, len(self._cliques))
+        chosen = rng.permutation(len(self._cliques))[:n_chosen]
+        share = chosen[: n_chosen // self._machine.world * self._machine.world]
+        crops, labels, paths = [], [], []
+        for clique in share[self._machine.rank :: self._machine.world].tolist():
+            own = np.random.default_rng((recipe.seed, step, clique))
+            members = self._members(self._cliques[clique], step < recipe.easy, own)
+            for crop in self._crops(members, step, own):
+                crops.append(crop)
+                labels.append(clique)
+            paths += [member.recording.path for member in members]
+        return Batch(torch.from_numpy(np.stack(crops)), torch.tensor(labels), tuple(paths))
+
+    def _members(
+        self, clique: Sequence[Performance], is_easy: bool, rng: Generator
+    ) -> list[Performance]:
+        """Choose what to crop: of one score where it can be, with one twice while it is easy."""
+        n_crops = self._config.finetune.n_crops
+        first = clique[int(rng.integers(len(clique)))]
+        others = [p for p in clique if p is not first]
+        related = [p for p in others if len(first.beats) and p.source == first.source]
+        pool = related or others
+        chosen = [first] * (2 if is_easy else 1)
+        while len(chosen) < n_crops:
+            chosen += [pool[i] for i in rng.permutation(len(pool))]
+        return chosen[:n_crops]
+
+    def _crops(
+        self, members: Sequence[Performance], step: int, rng: Generator
+    ) -> list[NDArray[np.float32]]:
+        beat = float("nan")
+        crops = []
+        strength = strength_of(step, self._config)
+        for member in members:
+            crop, middle = self._crop(member, beat, strength, rng)
+            beat = middle if np.isnan(beat) and member.source == members[0].source else beat
+            crops.append(crop)
+        return crops
+
+    def _crop(
+        self, member: Performance, beat: float, strength: float, rng: Generator
+    ) -> tuple[NDArray[np.float32], float]:
+        """Cut one crop around a beat, or anywhere, and stretch it; give its middle beat too."""
+        config = self._config.disguise
+        stored = np.load(member.recording.cached, mmap_mode="r")
+        n_stored = stored.shape[1]
+        length = self._n_frames * np.exp(rng.uniform(-1, 1) * np.log(config.max_stretch))
+        jitter = rng.normal(0, config.jitter_s * FRAME_RATE * (0.3 + 0.7 * strength))
+        start = rng.uniform(0, max(1.0, n_stored - length))
+        if not np.isnan(beat) and len(member.beats):
+            off = np.abs(np.nan_to_num(member.beats - beat, nan=np.inf))
+            middle = rng.choice(np.flatnonzero(off < off.min() + _BEATS_OFF))
+            start = np.clip(
+                middle - length / 2 + jitter, -length / 4, max(n_stored - 0.75 * length, 0)
+            )
+        places = start + np.linspace(0, length - 1, self._n_frames)
+        frames = np.clip(np.rint(places), 0, n_stored - 1).astype(int)
+        crop = stored[:, frames]
+        crop[:, (places < 0) | (places > n_stored - 1)] = 0
+        here = member.beats[frames] if len(member.beats) else np.zeros(0, np.float32)
+        known = here[~np.isnan(here)]
+        return unpack(crop), float(np.median(known)) if len(known) else float("nan")
+
+
+def strength_of(step: int, config: Config) -> float:
+    """Give the strength of the disguise at a step: it grows while the task is easy."""
+    return min(1.0, step / config.finetune.easy) if config.finetune.easy else 1.0
+
+
+def fingerprint(cliques: dict[str, list[Performance]]) -> str:
+    """Give a hash of what is trained on, to notice when it changes.
+
+    Parameters
+    ----------
+    cliques : dict of str to list of Performance
+        From `usable`.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits of cliques, names and lengths.
+    """
+    told = "\n".join(
+        f"{name} {member.recording.path.name} {member.recording.length}"
+        for name, members in cliques.items()
+        for member in members
+    )
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def sizes(cliques: dict[str, list[Performance]]) -> str:
+    """Say how many cliques there are of which sizes, largest first."""
+    counts = Counter(len(members) for members in cliques.values())
+    return ", ".join(f"{n} of {size}" for size, n in sorted(counts.items(), reverse=True))
+
+
+def embedded(embedder: Embedder, performances: Sequence[Performance]) -> list[NDArray[np.float32]]:
+    """Embed performances from their spectrograms, as they would be from their sound.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        One that reads semitone spectrograms.
+    performances : sequence of Performance
+
+    Returns
+    -------
+    list of float32 array, shape (S, D)
+        Unit vectors of each performance's segments.
+    """
+    cut = []
+    for performance in performances:
+        spectrogram = unpack(np.load(performance.recording.cached))
+        cutter = Cutter(embedder.segment_length, embedder.hop_length)
+        is_sounding = spectrogram.max(axis=0) > _SILENCE_DB
+        parts = [cutter.push(spectrogram, is_sounding)[0], cutter.finish()[0]]
+        none = np.zeros((0, N_BINS, embedder.segment_length), np.float32)
+        cut.append(np.concatenate([none, *(part for part in parts if len(part))]))
+    ends = np.cumsum([len(segments) for segments in cut])
+    return np.split(embedder.embed(np.concatenate(cut)), ends[:-1])

@@ -1,0 +1,354 @@
+"""Training on cliques, resumable, validated as it goes.
+
+As in pretraining, every random draw is a function of (seed, step, item); the
+state is weights, optimiser, steps taken, and the scores so far. The checkpoint
+of the best score lies in the folder `best` below the run's own.
+
+Letters: B batch, F frequency bins, T frames, S segments, D embedding.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from pemr.config import Config
+from pemr.embed import Embedder, cover_embedder
+from pemr.errors import CheckpointError, TrainingError
+from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
+from pemr.model.cover import CoverModel, build_model
+from pemr.model.loss import agreement, clique_loss
+from pemr.signal.disguise import disguise
+from pemr.training.cliques import Batch, CliqueBatches, Performance, fingerprint, strength_of
+from pemr.training.data import ahead
+from pemr.training.machine import (
+    Machine,
+    gathered,
+    joined,
+    parallel,
+    postponed_interrupt,
+    seed_of,
+)
+
+BEST = "best"
+SCORES = "scores.jsonl"
+
+_SAVE_EVERY_S = 300.0
+_N_NAMED = 5  # files named when a loss is not finite
+_LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
+_MAX_GRADIENT = 5.0  # norm
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of training came to."""
+
+    step: int  # steps taken so far
+    n_steps: int
+    loss: float
+    agreement: float  # share of crops whose nearest crop is of their clique
+    waited_s: float  # for data
+    took_s: float  # waiting included
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a validation found."""
+
+    step: int
+    score: float
+    is_best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is trained, from what, and how it is judged.
+
+    Parameters
+    ----------
+    cliques : dict of str to list of Performance
+        From `pemr.training.cliques.usable`.
+    config : Config
+        The recipe.
+    out : Path
+        Folder of the checkpoint. A finished run does nothing.
+    score : callable, optional
+        Gives the score of an embedder, higher is better; without it the last
+        weights count as the best.
+    init : Path, optional
+        Checkpoint to start from: a pretraining's, or an earlier fine-tuning's.
+    """
+
+    cliques: dict[str, list[Performance]]
+    config: Config
+    out: Path
+    score: Callable[[Embedder], float] | None = None
+    init: Path | None = None
+
+
+def finetune(
+    run: Run, machine: Machine, save_every_s: float = _SAVE_EVERY_S
+) -> Iterator[Step | Scored]:
+    """Train, from the checkpoint where there is one.
+
+    Parameters
+    ----------
+    run : Run
+        What is trained.
+    machine : Machine
+        Where to run.
+    save_every_s : float
+        Least time between two checkpoints, in seconds.
+
+    Yields
+    ------
+    Step or Scored
+        After each step, and after each validation.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite, or the device's memory is too small.
+    CheckpointError
+        If a checkpoint is of another run, damaged, or cannot be written.
+    KeyboardInterrupt
+        After the checkpoint was written, when asked to stop.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(joined(machine))
+        asked_to_stop = stack.enter_context(postponed_interrupt())
+        trainer = Trainer(run, machine)
+        saved_at = time.perf_counter()
+        batches = ahead(
+            CliqueBatches(run.cliques, run.config, machine),
+            range(trainer.step, trainer.last_step),
+            machine.n_workers,
+        )
+        stack.callback(batches.close)
+        began = time.perf_counter()
+        for batch, waited_s in batches:
+            loss, agreeing = trainer.take(batch)
+            now = time.perf_counter()
+            yield Step(
+                trainer.step, run.config.finetune.n_steps, loss, agreeing, waited_s, now - began
+            )
+            scored = trainer.validate()
+            if scored is not None:
+                yield scored
+            is_stopping = asked_to_stop.is_set()
+            is_over = is_stopping or trainer.is_done
+            if scored is not None or is_over or now - saved_at >= save_every_s:
+                trainer.save()
+                saved_at = now
+            if is_stopping:
+                raise KeyboardInterrupt
+            if is_over:
+                return
+            began = time.perf_counter()
+
+
+class Trainer:
+    """The state of a run, and how it moves on by one step.
+
+    Parameters
+    ----------
+    run : Run
+        What is trained.
+    machine : Machine
+        Where to run, within `joined`.
+    """
+
+    def __init__(self, run: Run, machine: Machine) -> None:
+        self._run = run
+        self._machine = machine
+        self._recipe = run.config.finetune
+        self._data = fingerprint(run.cliques)
+        torch.manual_seed(self._recipe.seed)
+        self._model = build_model(run.config).to(machine.device)
+        self._optimiser = torch.optim.AdamW(
+            self._model.parameters(),
+            lr=self._recipe.learning_rate,
+            weight_decay=self._recipe.weight_decay,
+            betas=(0.9, 0.98),
+        )
+        self.step = self._resume()
+        self._scores = _read_scores(run.out, self.step)
+        self._wrapped = parallel(self._model, machine)
+
+    @property
+    def last_step(self) -> int:
+        """Where the run ends: here, if it has ended already."""
+        return self.step if self.is_done else self._recipe.n_steps
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps are taken, or the score has not risen for too long."""
+        scores = list(self._scores.values())
+        n_stale = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+        return self.step >= self._recipe.n_steps or n_stale >= self._recipe.patience
+
+    def take(self, batch: Batch) -> tuple[float, float]:
+        """Take one step.
+
+        Parameters
+        ----------
+        batch : Batch
+            From `CliqueBatches`.
+
+        Returns
+        -------
+        tuple of float
+            Loss and agreement.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is not finite, or memory runs out.
+        """
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self._run.config)
+        self._wrapped.train()
+        try:
+            loss, agreeing = self._loss(batch)
+            if not torch.isfinite(loss):
+                raise TrainingError(self._not_finite(batch))
+            self._optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(_out_of_memory(self._recipe.n_cliques)) from error
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT)
+        self._optimiser.step()
+        self.step += 1
+        return loss.item(), agreeing.item()
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        device = self._machine.device
+        generator = Generator(device).manual_seed(
+            seed_of(self._recipe.seed, self.step, self._machine.rank)
+        )
+        strength = strength_of(self.step, self._run.config)
+        crops = disguise(batch.crops.to(device), self._run.config.disguise, strength, generator)
+        with self._machine.autocast():
+            embeddings = self._wrapped(crops)
+        embeddings = gathered(embeddings, self._machine)
+        cliques = gathered(batch.cliques.to(device), self._machine)
+        loss = clique_loss(embeddings, cliques, self._recipe.temperature)
+        return loss, agreement(embeddings.detach(), cliques)
+
+    def validate(self) -> Scored | None:
+        """Score the weights where a validation is due, and keep them when they are the best."""
+        is_due = self.step % self._recipe.score_every == 0 or self.step == self._recipe.n_steps
+        if not is_due or not self._machine.is_first:
+            return None
+        score = float(self.step)
+        if self._run.score is not None:
+            score = self._run.score(cover_embedder(self._model.eval(), self._machine.device))
+        is_best = score > max(self._scores.values(), default=-math.inf)
+        self._scores[self.step] = score
+        if is_best:
+            self.save(self._run.out / BEST)
+        return Scored(self.step, score, is_best)
+
+    def save(self, folder: Path | None = None) -> None:
+        """Write the checkpoint and the scores, from the first process alone."""
+        if not self._machine.is_first:
+            return
+        save(
+            folder or self._run.out,
+            Checkpoint(
+                config=self._run.config,
+                step=self.step,
+                weights=self._model.state_dict(),
+                optimiser=self._optimiser.state_dict() if folder is None else {},
+                randomness={"seed": self._recipe.seed, "step": self.step},
+                data=self._data,
+            ),
+        )
+        rows = (json.dumps({"step": step, "score": s}) for step, s in self._scores.items())
+        (self._run.out / SCORES).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+
+    def _resume(self) -> int:
+        """Take the state of the run's checkpoint, else the weights it starts from."""
+        out, config = self._run.out, self._run.config
+        if not is_checkpoint(out):
+            if self._run.init is not None:
+                _initialise(self._model, self._run.init, config)
+            return 0
+        stored = load(out, preset=config.preset, with_optimiser=True)
+        if stored.config != config:
+            raise CheckpointError(out, "is of a run with other settings; choose another folder")
+        if stored.data != self._data:
+            raise CheckpointError(out, "was trained on other recordings; choose another folder")
+        self._model.load_state_dict(stored.weights)
+        self._optimiser.load_state_dict(dict(stored.optimiser))
+        return stored.step
+
+    def _not_finite(self, batch: Batch) -> str:
+        names = ", ".join(str(path) for path in batch.paths[:_N_NAMED])
+        kept = "the last checkpoint is from before" if is_checkpoint(self._run.out) else "none kept"
+        return (
+            f"the loss of step {self.step + 1} is not finite, on {names} and others; {kept}; "
+            "look at these files, or lower the learning rate"
+        )
+
+
+def learning_rate(step: int, config: Config) -> float:
+    """Give the learning rate of a step: a short rise, then half a cosine.
+
+    Parameters
+    ----------
+    step : int
+        Steps taken so far.
+    config : Config
+        Its `finetune` has the bounds.
+
+    Returns
+    -------
+    float
+    """
+    recipe = config.finetune
+    rise = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up else 1.0
+    fall = (1 + math.cos(math.pi * step / recipe.n_steps)) / 2
+    return recipe.learning_rate * rise * (_LAST_RATE + (1 - _LAST_RATE) * fall)
+
+
+def _initialise(model: CoverModel, init: Path, config: Config) -> None:
+    """Take the encoder of a pretraining, or encoder and head of a fine-tuning."""
+    stored = load(init)
+    if stored.config.encoder != config.encoder:
+        raise CheckpointError(init, f"holds another encoder than preset {config.preset!r} has")
+    parts = {"encoder": model.encoder, "head": model.head}
+    for name, part in parts.items():
+        start = f"{name}."
+        weights = {
+            k.removeprefix(start): v for k, v in stored.weights.items() if k.startswith(start)
+        }
+        if weights:
+            part.load_state_dict(weights)
+        elif name == "encoder":
+            raise CheckpointError(init, "holds no encoder")
+
+
+def _read_scores(out: Path, step: int) -> dict[int, float]:
+    """Read the scores up to a step; what a killed run wrote later will be found again."""
+    path = out / SCORES
+    if not step or not path.is_file():
+        return {}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {row["step"]: row["score"] for row in rows if row["step"] <= step}
+
+
+def _out_of_memory(n_cliques: int) -> str:
+    free, total = torch.cuda.mem_get_info()
+    used = torch.cuda.max_memory_reserved()
+    fits = max(2, int(n_cliques * 0.8 * min(1.0, (free + used) / total) * 0.75))
+    return (
+        f"{n_cliques} cliques in a batch do not fit into the GPU's {total / 2**30:.0f} GiB; "
+        f"about {fits} may: use --batch-size {fits}"
+    )

@@ -1,0 +1,86 @@
+"""The weights that come with the package: half precision, read without a network.
+
+Each name has two files: `<name>.safetensors`, and `<name>.json` with the config
+they belong to and where they come from. README.md is their card.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from pemr.config import Config, CoverConfig, from_json
+
+if TYPE_CHECKING:
+    from pemr.model.cover import CoverModel
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of weights without loading them.
+
+    Parameters
+    ----------
+    config : Config
+        Of the training that made them.
+    hash : str
+        SHA-256 of the file, 64 hexadecimal digits.
+    provenance : dict
+        Step, data fingerprint, commit, date, versions.
+    """
+
+    config: Config
+    hash: str
+    provenance: dict[str, Any]
+
+    @property
+    def n_dims(self) -> int:
+        """Length D of an embedding."""
+        encoder = self.config.encoder
+        return encoder.n_dims if isinstance(encoder, CoverConfig) else 0
+
+
+@cache
+def describe(name: str) -> Card:
+    """Read what is known of the shipped weights of a name.
+
+    Parameters
+    ----------
+    name : str
+        For example `cover`.
+
+    Returns
+    -------
+    Card
+    """
+    stored = json.loads((resources.files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
+    return Card(from_json(stored["config"]), stored["sha256"], stored["provenance"])
+
+
+def load_model(name: str) -> "CoverModel":
+    """Load the model of a name onto the CPU, ready to embed.
+
+    Parameters
+    ----------
+    name : str
+        For example `cover`.
+
+    Returns
+    -------
+    CoverModel
+        In evaluation mode and full precision.
+    """
+    from safetensors.torch import load
+
+    from pemr.model.cover import build_model
+
+    stored = load((resources.files(__name__) / f"{name}.safetensors").read_bytes())
+    model = build_model(describe(name).config)
+    model.load_state_dict(
+        {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in stored.items()
+        }
+    )
+    return model.eval()

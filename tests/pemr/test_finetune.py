@@ -1,0 +1,259 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pemr.config import CoverConfig
+from pemr.errors import CheckpointError, TrainingError
+from pemr.model.checkpoint import load
+from pemr.model.loss import agreement, clique_loss
+from pemr.presets import cover, paper
+from pemr.training.cliques import (
+    CliqueBatches,
+    embedded,
+    read_cliques,
+    read_manifest,
+    sizes,
+    strength_of,
+    usable,
+)
+from pemr.training.finetune import BEST, Run, Scored, Step, finetune, learning_rate
+from pemr.training.machine import Machine
+
+MACHINE = Machine(n_workers=1)
+
+
+def small(**changes):
+    config = cover()
+    encoder = CoverConfig(n_stem=4, n_narrow=8, n_wide=8, dilations=(1,), dim=16, n_dims=8)
+    recipe = dict(n_steps=6, n_cliques=4, n_crops=3, score_every=3, easy=2, warm_up=2)
+    return replace(config, encoder=encoder, finetune=replace(config.finetune, **recipe | changes))
+
+
+def tune(rng, n_notes=40):
+    return rng.integers(30, 60, n_notes)
+
+
+def spectrogram(pitches, semitones=0, frames_a_note=5):
+    """A melody as bars in a quiet room."""
+    shown = np.full((84, len(pitches) * frames_a_note), 60, np.uint8)
+    for place, pitch in enumerate(pitches):
+        shown[pitch + semitones, place * frames_a_note : (place + 1) * frames_a_note] = 200
+    return shown
+
+
+def corpus(folder, rng, n_works=5, n_performances=2):
+    lines = []
+    for work in range(n_works):
+        pitches = tune(rng)
+        for index in range(n_performances):
+            name = f"w{work}-{index}.npy"
+            np.save(folder / name, spectrogram(pitches, semitones=3 * index))
+            passage = {"kind": "tune", "start_s": 0, "end_s": 40, "start_beat": 0, "end_beat": 40}
+            row = {"performance": name, "work": f"w{work}", "spectrogram": name, "source": "s"}
+            row |= {"time_map": [[0, 0], [40, 40]], "passages": [passage | {"transposition": 0}]}
+            lines.append(json.dumps(row))
+    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
+    return folder / "manifest.jsonl"
+
+
+@pytest.fixture
+def cliques(tmp_path, rng):
+    (tmp_path / "corpus").mkdir()
+    return usable(read_manifest(corpus(tmp_path / "corpus", rng)))
+
+
+def test_the_clique_loss_equals_a_slow_sum_over_pairs(rng):
+    vectors = torch.nn.functional.normalize(torch.tensor(rng.normal(size=(7, 5))), dim=1)
+    cliques = torch.tensor([0, 0, 1, 1, 1, 2, 2])
+    terms = []
+    for i in range(7):
+        for j in range(7):
+            if i != j and cliques[i] == cliques[j]:
+                pair = float(vectors[i] @ vectors[j]) / 0.1
+                others = [
+                    float(vectors[i] @ vectors[k]) / 0.1
+                    for k in range(7)
+                    if cliques[k] != cliques[i]
+                ]
+                terms.append(-np.log(np.exp(pair) / (np.exp(pair) + np.exp(others).sum())))
+    assert clique_loss(vectors, cliques, 0.1).item() == pytest.approx(np.mean(terms))
+
+
+def test_agreement_is_the_share_whose_nearest_is_of_its_clique():
+    vectors = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.95, 0.05]])
+    assert agreement(vectors, torch.tensor([0, 0, 1, 1])).item() == pytest.approx(0.25)
+
+
+def test_crops_of_a_clique_show_the_same_beats(cliques):
+    config = small(easy=0, n_crops=2)
+    still = replace(config.disguise, max_stretch=1.0, jitter_s=0.0)
+    batch = CliqueBatches(cliques, replace(config, disguise=still), MACHINE)(0)
+    assert batch.crops.shape == (8, 84, 100)
+    for one, other in zip(batch.crops[::2].numpy(), batch.crops[1::2].numpy(), strict=True):
+        agreeing = max(
+            np.mean(one[:-3] == np.roll(other, (-shift, late), (0, 1))[:-3])
+            for shift in (-3, 0, 3)
+            for late in range(-15, 16)
+        )
+        assert agreeing > 0.97
+
+
+def test_a_batch_depends_on_its_step_alone(cliques):
+    one, again = (CliqueBatches(cliques, small(), MACHINE)(4) for _ in range(2))
+    assert torch.equal(one.crops, again.crops)
+    assert not torch.equal(one.crops, CliqueBatches(cliques, small(), MACHINE)(5).crops)
+
+
+def test_processes_share_a_batch_without_overlap(cliques):
+    shares = [
+        CliqueBatches(cliques, small(), Machine(n_workers=1, rank=rank, world=2))(0)
+        for rank in range(2)
+    ]
+    first, second = (set(share.cliques.tolist()) for share in shares)
+    assert len(first) == len(second) == 2
+    assert not first & second
+
+
+def test_a_run_killed_and_started_again_ends_where_it_would_have(cliques, tmp_path):
+    def run(name):
+        return Run(cliques=cliques, config=small(), out=tmp_path / name)
+
+    whole = list(finetune(run("whole"), MACHINE, save_every_s=0))
+    stopped = finetune(run("stopped"), MACHINE, save_every_s=0)
+    for event in stopped:
+        if event.step == 4:
+            break
+    stopped.close()
+    rest = list(finetune(run("stopped"), MACHINE))
+    losses = {e.step: e.loss for e in whole if isinstance(e, Step)}
+    for event in rest:
+        if isinstance(event, Step):
+            assert event.loss == pytest.approx(losses[event.step], rel=1e-4)
+    expected, found = (load(tmp_path / name).weights for name in ("whole", "stopped"))
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_the_best_score_is_kept_and_a_stale_one_ends_the_run(cliques, tmp_path):
+    scores = iter([0.5, 0.9, 0.3, 0.2, 0.1])
+    config = small(n_steps=50, score_every=2, patience=2)
+    run = Run(cliques=cliques, config=config, out=tmp_path / "c", score=lambda _: next(scores))
+    events = list(finetune(run, MACHINE))
+    scored = [event for event in events if isinstance(event, Scored)]
+    assert [event.score for event in scored] == [0.5, 0.9, 0.3, 0.2]
+    assert [event.is_best for event in scored] == [True, True, False, False]
+    assert load(tmp_path / "c" / BEST).step == 4
+    assert not list(finetune(run, MACHINE))
+
+
+def test_it_learns_to_tell_a_few_works_apart(cliques, tmp_path):
+    config = small(n_steps=40, learning_rate=1e-2, score_every=40, n_cliques=5, easy=0)
+    plain = replace(config.disguise, mix=0.0, mask=0.0, max_noise_db=0.0, max_eq_db=0.0)
+    run = Run(cliques=cliques, config=replace(config, disguise=plain), out=tmp_path / "c")
+    losses = [event.loss for event in finetune(run, MACHINE) if isinstance(event, Step)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+
+
+def test_fine_tuning_starts_from_the_weights_it_is_given(cliques, tmp_path):
+    config = small()
+    list(finetune(Run(cliques=cliques, config=config, out=tmp_path / "first"), MACHINE))
+    slow = replace(config, finetune=replace(config.finetune, n_steps=1, learning_rate=1e-9))
+    init = tmp_path / "first"
+    list(finetune(Run(cliques=cliques, config=slow, out=tmp_path / "second", init=init), MACHINE))
+    before, after = (load(tmp_path / name).weights for name in ("first", "second"))
+    torch.testing.assert_close(after["encoder.last.weight"], before["encoder.last.weight"])
+
+
+def test_weights_of_another_encoder_are_refused(cliques, tmp_path):
+    list(finetune(Run(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+    run = Run(cliques=cliques, config=cover(), out=tmp_path / "d", init=tmp_path / "c")
+    with pytest.raises(CheckpointError, match="another encoder"):
+        next(finetune(run, MACHINE))
+
+
+def test_another_recipe_does_not_resume(cliques, tmp_path):
+    list(finetune(Run(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+    run = Run(cliques=cliques, config=small(seed=1), out=tmp_path / "c")
+    with pytest.raises(CheckpointError, match="other settings"):
+        next(finetune(run, MACHINE))
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_the_files(cliques, tmp_path, monkeypatch):
+    monkeypatch.setattr("pemr.training.finetune.clique_loss", lambda e, *_: e.sum() * float("nan"))
+    with pytest.raises(TrainingError, match=r"step 1 is not finite, on .*w\d-\d.npy"):
+        list(finetune(Run(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+
+
+def test_a_preset_without_cover_encoder_is_refused(cliques, tmp_path):
+    with pytest.raises(ValueError, match="no cover encoder"):
+        next(finetune(Run(cliques=cliques, config=paper(), out=tmp_path / "c"), MACHINE))
+
+
+def test_too_few_cliques_are_refused_and_cliques_of_one_left_out(tmp_path, rng, caplog):
+    performances = read_manifest(corpus(tmp_path, rng, n_works=5))
+    assert len(usable(performances[:-1])) == 4
+    assert "1 cliques of one" in caplog.text
+    with pytest.raises(TrainingError, match="3 cliques have two performances"):
+        usable(performances[:6])
+
+
+def test_sizes_of_cliques_are_counted(cliques):
+    assert sizes(cliques) == "5 of 2"
+
+
+def test_a_damaged_manifest_is_one_sentence(tmp_path):
+    (tmp_path / "m.jsonl").write_text("{\n")
+    with pytest.raises(TrainingError, match="no manifest of a corpus"):
+        read_manifest(tmp_path / "m.jsonl")
+
+
+def test_features_of_another_front_end_are_refused(tmp_path, rng):
+    manifest = corpus(tmp_path, rng)
+    np.save(tmp_path / "w0-0.npy", np.zeros((128, 50), np.float32))
+    with pytest.raises(TrainingError, match="not a compact spectrogram"):
+        read_manifest(manifest)
+
+
+def test_a_users_own_cliques_are_read_from_a_table(tmp_path, rng, caplog):
+    corpus(tmp_path, rng)
+    rows = [f"w{work}-{index}.npy,{work}" for work in range(4) for index in range(2)]
+    (tmp_path / "c.csv").write_text("\n".join(["path,clique", *rows, "absent.mp3,4"]) + "\n")
+    found = read_cliques(tmp_path / "c.csv", tmp_path / "cache", 1)
+    assert [performance.clique for performance in found] == list("00112233")
+    assert "absent.mp3 is left out" in caplog.text
+
+
+def test_a_table_without_its_columns_is_refused(tmp_path):
+    (tmp_path / "c.csv").write_text("file,work\na,b\n")
+    with pytest.raises(TrainingError, match="columns path and clique"):
+        read_cliques(tmp_path / "c.csv", tmp_path / "cache", 1)
+
+
+def test_performances_are_embedded_by_segments(cliques, tmp_path):
+    seen = []
+    config = small(n_steps=1, score_every=1)
+
+    def score(embedder):
+        members = [member for clique in cliques.values() for member in clique]
+        seen.extend(embedded(embedder, members))
+        return 0.0
+
+    list(finetune(Run(cliques=cliques, config=config, out=tmp_path / "c", score=score), MACHINE))
+    assert [vectors.shape for vectors in seen] == [(3, 8)] * 10
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate(seen), axis=1), 1, rtol=1e-5)
+
+
+def test_learning_rate_rises_then_falls():
+    config = small(n_steps=100, warm_up=10, learning_rate=1.0)
+    rates = [learning_rate(step, config) for step in range(100)]
+    assert np.argmax(rates) == 9
+    assert rates[-1] < 0.05
+    assert (np.diff(rates[9:]) < 0).all()
+
+
+def test_the_disguise_grows_while_the_task_is_easy():
+    config = small(easy=10)
+    assert [strength_of(step, config) for step in (0, 5, 10, 99)] == [0.0, 0.5, 1.0, 1.0]
