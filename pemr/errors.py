@@ -7,6 +7,7 @@
     │   ├── UnreadableAudioError
     │   └── NoAudioStreamError
     ├── UnknownEmbedderError
+    ├── UnknownPresetError
     ├── UnfitEmbedderError
     ├── CheckpointError
     ├── TrainingError
@@ -77,6 +78,26 @@ class UnknownEmbedderError(PemrError):
 
 class UnfitEmbedderError(PemrError):
     """The embedder reads something else than what there is; the message says what would do."""
+
+
+class UnknownPresetError(PemrError):
+    """No preset goes by this name.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : tuple of str
+        What there is.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"no preset is called {self.name!r}; there are: {', '.join(self.known)}"
 
 
 class CheckpointError(PemrError):

@@ -9,6 +9,7 @@ Letters: B batch, L audio samples, F frequency bins, T frames.
 """
 
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -275,7 +276,7 @@ def _cached(path: Path, front_end: FrontEnd, cache: Path) -> Path:
 
 
 def _write(cached: Path, content: NDArray[np.generic]) -> None:
-    partial = cached.with_suffix(".partial")
+    partial = cached.with_suffix(f".{os.getpid()}")  # processes that train together share a cache
     try:
         with partial.open("wb") as stream:
             np.save(stream, content)

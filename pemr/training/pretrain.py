@@ -6,7 +6,7 @@ started again, it ends where it would have ended.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,10 @@ class Step:
     prediction: float
     waited_s: float  # for data
     took_s: float  # waiting included
+
+    def __str__(self) -> str:
+        parts = f"{self.positive:.2f} + {self.negative:.2f} λ + {self.prediction:.3f} β"
+        return f"loss {self.total:.3f} = {parts}"
 
 
 def pretrain(
@@ -183,6 +187,33 @@ def logged(steps: Iterator[Step], folder: Path) -> Iterator[Step]:
                 writer.add_scalar(f"loss/{name}", getattr(step, name), step.step)
             writer.add_scalar("steps per second", 1 / step.took_s, step.step)
             yield step
+
+
+def run_row(steps: Sequence[Step]) -> dict[str, float | int]:
+    """Sum up a run, or the part of it that was run just now.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        From `pretrain`.
+
+    Returns
+    -------
+    dict
+        Steps taken in all, the mean loss of the last tenth of these steps, the
+        speed, and the share of time that the model waited for data. Empty when
+        there was nothing to do.
+    """
+    if not steps:
+        return {}
+    took_s = sum(step.took_s for step in steps)
+    last = steps[-max(1, len(steps) // 10) :]
+    return {
+        "steps": steps[-1].step,
+        "loss": sum(step.total for step in last) / len(last),
+        "steps per second": len(steps) / took_s,
+        "share of time waiting for data": sum(step.waited_s for step in steps) / took_s,
+    }
 
 
 def _losses(

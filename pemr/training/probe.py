@@ -7,8 +7,9 @@ Letters: N clips, S pieces of a clip, C labels, B batch, D feature, F bins, T fr
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pemr.config import Config
-from pemr.errors import TrainingError
+from pemr.errors import CheckpointError, TrainingError
+from pemr.model.checkpoint import load
+from pemr.model.encoder import build_encoder
 from pemr.signal.crops import crop_length, pieces
 from pemr.training.data import Recording
 from pemr.training.machine import Machine, seed_of
@@ -25,7 +28,7 @@ from pemr.training.scores import accuracy, macro_average_precision, macro_roc_au
 from pemr.training.tagging import Clip, LabelledSet
 
 _BATCH_SIZE = 64
-_MAX_EPOCHS = 300
+MAX_EPOCHS = 300
 _HEAD_RATE = 3e-3
 _ENCODER_RATE = 3e-4  # paper.md §10
 _WEIGHT_DECAY = 1e-6
@@ -47,7 +50,7 @@ class ProbeOptions:
     fine_tune: bool = False
     label_share: float = 1.0  # of the training clips
     seed: int = 42
-    max_epochs: int = _MAX_EPOCHS
+    max_epochs: int = MAX_EPOCHS
 
     def __post_init__(self) -> None:
         if not 0.0 < self.label_share <= 1.0:
@@ -61,6 +64,9 @@ class Epoch:
     epoch: int
     train_loss: float
     valid_loss: float
+
+    def __str__(self) -> str:
+        return f"loss {self.train_loss:.4f}, on validation clips {self.valid_loss:.4f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,11 +140,46 @@ class _Spectrograms:
         return pieces(stored[..., start : start + length], self._config.front_end)[0]
 
 
+def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, Config]:
+    """Load the encoder of a checkpoint of pretraining, and nothing else of it.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Folder that pretraining wrote.
+
+    Returns
+    -------
+    encoder : Module
+        On the CPU.
+    config : Config
+        What it was pretrained with.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or holds no encoder of its config.
+    """
+    stored = load(checkpoint)
+    encoder = build_encoder(stored.config)
+    prefix = "encoder."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in stored.weights.items()
+        if name.startswith(prefix)
+    }
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(checkpoint, "holds no encoder of its own config") from error
+    return encoder, stored.config
+
+
 def probe(
     encoder: nn.Module,
     config: Config,
     labelled: LabelledSet,
-    recordings: dict[Clip, Recording],
+    recordings: Sequence[Recording],
     machine: Machine,
     options: ProbeOptions,
 ) -> Iterator[Epoch | ProbeReport]:
@@ -152,7 +193,7 @@ def probe(
         What the encoder was pretrained with.
     labelled : LabelledSet
         Clips and labels.
-    recordings : dict of Clip to Recording
+    recordings : sequence of Recording
         Clips whose audio decodes; the others are counted as corrupt.
     machine : Machine
         Where to compute.
@@ -172,14 +213,15 @@ def probe(
         If a part of the set has no clip left.
     """
     torch.manual_seed(options.seed)
+    by_path = {recording.path: recording for recording in recordings}
     train, valid, test = (
-        _part(clips, recordings) for clips in (labelled.train, labelled.valid, labelled.test)
+        _part(clips, by_path) for clips in (labelled.train, labelled.valid, labelled.test)
     )
     for name, part in (("train", train), ("valid", valid), ("test", test)):
         if not part.clips:
             raise TrainingError(f"no clip of the {name} part of {labelled.name} can be used")
     n_usable = sum(len(part.clips) for part in (train, valid, test))
-    n_corrupt = len({*labelled.train, *labelled.valid, *labelled.test}) - n_usable
+    n_corrupt = len(labelled.paths) - n_usable
     train = _share(train, options)
     encoder = copy.deepcopy(encoder).to(machine.device)
     settle_norms(encoder, train.recordings, config, machine)
@@ -238,9 +280,9 @@ def settle_norms(
         norm.momentum = momentum
 
 
-def _part(clips: Sequence[Clip], recordings: dict[Clip, Recording]) -> Part:
-    usable = tuple(clip for clip in clips if clip in recordings)
-    return Part(usable, tuple(recordings[clip] for clip in usable))
+def _part(clips: Sequence[Clip], recordings: Mapping[Path, Recording]) -> Part:
+    usable = tuple(clip for clip in clips if clip.path in recordings)
+    return Part(usable, tuple(recordings[clip.path] for clip in usable))
 
 
 def _share(part: Part, options: ProbeOptions) -> Part:

@@ -57,6 +57,11 @@ class LabelledSet:
     test: tuple[Clip, ...]
     n_missing: int  # clips of the lists whose audio is absent or empty
 
+    @property
+    def paths(self) -> list[Path]:
+        """Audio of all clips whose file is there."""
+        return [clip.path for clip in (*self.train, *self.valid, *self.test)]
+
     def targets(self, clips: Iterable[Clip]) -> NDArray[np.float32]:
         """Give the labels of clips as zeros and ones.
 
@@ -144,6 +149,30 @@ def gtzan(root: Path) -> LabelledSet:
 SETS: MappingProxyType[str, Callable[[Path], LabelledSet]] = MappingProxyType(
     {"magnatagatune": magnatagatune, "gtzan": gtzan}
 )
+
+
+def labelled_set(name: str, root: Path) -> LabelledSet:
+    """Read a data set by its name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `SETS`.
+    root : Path
+        Where it lies.
+
+    Returns
+    -------
+    LabelledSet
+
+    Raises
+    ------
+    TrainingError
+        If no data set is called so, or it is not there.
+    """
+    if name not in SETS:
+        raise TrainingError(f"no data set is called {name!r}; there are: {', '.join(SETS)}")
+    return SETS[name](root)
 
 
 def _frozen(

@@ -110,11 +110,10 @@ class Classes:
 
     def __init__(self, work: Path) -> None:
         self.unlabelled, _ = class_recordings(work / "unlabelled", 512, seed=11)
-        recordings, labels = class_recordings(work / "labelled", 640, seed=1)
-        clips = [Clip(r.path, (label,)) for r, label in zip(recordings, labels, strict=True)]
+        self.recordings, labels = class_recordings(work / "labelled", 640, seed=1)
+        clips = [Clip(r.path, (label,)) for r, label in zip(self.recordings, labels, strict=True)]
         parts = tuple(clips[:320]), tuple(clips[320:400]), tuple(clips[400:])
         self.labelled = LabelledSet("classes", "genres", tuple("abcdefgh"), *parts, 0)
-        self.recordings = dict(zip(clips, recordings, strict=True))
 
     def config(self) -> Config:
         """Give the tiny preset."""
