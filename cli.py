@@ -492,6 +492,53 @@ def benchmark_run(
     _show_report(report, chosen.root, out, as_json=as_json)
 
 
+@benchmark.command("excerpts")
+def benchmark_excerpts(
+    name: BenchmarkName,
+    root: BenchmarkRoot,
+    subset: Subset = None,
+    convention: Convention = None,
+    embedder: EmbedderName = None,
+    device: Device = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the rows as JSON to this file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure excerpts of 5 to 90 s: the best match of two, and a random one against whole tracks.
+
+    Example: pemr benchmark excerpts covers80 --root covers80
+    """
+    from indexer import Catalog, carry_out
+    from pemr import load_embedder
+    from retrieval import (
+        cache_folder,
+        command_line,
+        embedding_plan,
+        excerpt_row,
+        excerpt_scorers,
+        load_benchmark,
+        trace,
+        write_rows,
+    )
+
+    chosen = load_benchmark(name, root, subset, convention)
+    encoder = load_embedder(embedder, device)
+    options = {"--subset": chosen.subset, "--convention": chosen.convention, "--embedder": embedder}
+    run = trace(command_line(f"pemr benchmark excerpts {name} --root", root, options), encoder.name)
+    folder = cache_folder(chosen, encoder.name)
+    with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
+        planned = embedding_plan(cache, chosen)
+        _follow(carry_out(cache, encoder, planned), planned.n_files)
+        rows = [
+            excerpt_row(tau_s, scorer.protocol, _rank(chosen, scorer, run))
+            for tau_s, scorer in excerpt_scorers(cache, encoder, chosen)
+        ]
+    if out is not None:
+        write_rows(rows, run, out)
+    _print_rows(rows, as_json=as_json)
+
+
 @benchmark.command("list")
 def benchmark_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List the data sets that can be measured on, with their licences and sources.

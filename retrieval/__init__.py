@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from retrieval.compare import changed_rows, compare, difference_rows
     from retrieval.errors import RetrievalError
     from retrieval.evaluate import Scorer, evaluate, prepare, rank, report_on
+    from retrieval.excerpts import excerpt_row, excerpt_scorers
     from retrieval.page import write_report
     from retrieval.provenance import command_line, trace
     from retrieval.query import read_query
-    from retrieval.report import Report, Run, count_rows, final_line, metric_rows, read_report
+    from retrieval.report import (
+        Report,
+        Run,
+        count_rows,
+        final_line,
+        metric_rows,
+        read_report,
+        write_rows,
+    )
     from retrieval.scorers import catalog_scorer
     from retrieval.search import N_ALIGNED, copies, search, stored_query
 
@@ -58,6 +67,8 @@ __all__ = [
     "difference_rows",
     "embedding_plan",
     "evaluate",
+    "excerpt_row",
+    "excerpt_scorers",
     "feature_scorer",
     "final_line",
     "load_benchmark",
@@ -74,6 +85,7 @@ __all__ = [
     "stored_query",
     "trace",
     "write_report",
+    "write_rows",
 ]
 
 _HOMES = {
@@ -87,10 +99,11 @@ _HOMES = {
     "compare": "changed_rows compare difference_rows",
     "errors": "RetrievalError",
     "evaluate": "Scorer evaluate prepare rank report_on",
+    "excerpts": "excerpt_row excerpt_scorers",
     "page": "write_report",
     "provenance": "command_line trace",
     "query": "read_query",
-    "report": "Report Run count_rows final_line metric_rows read_report",
+    "report": "Report Run count_rows final_line metric_rows read_report write_rows",
     "scorers": "catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
 }

@@ -194,6 +194,12 @@ def write_json(report: Report, path: Path) -> None:
     path.write_text(f'{head[:-2]},\n "queries": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
 
 
+def write_rows(rows: Sequence[Mapping[str, str]], run: Run, path: Path) -> None:
+    """Write a table as JSON with where it comes from, as a file of docs/results."""
+    written = {"run": asdict(run), "rows": list(rows)}
+    path.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
 def read_report(path: Path) -> Report:
     """Read a report that was written as JSON.
 

@@ -247,6 +247,17 @@ def test_benchmark_compare_says_what_changed(labelled):
     assert "0 of 4 queries changed" in outcome.stdout
 
 
+def test_benchmark_excerpts_measures_every_length(labelled):
+    out = labelled.parent / "excerpts.json"
+    outcome = run(
+        "benchmark", "excerpts", "table", "--root", labelled, "--embedder", "ftm2d", "--out", out
+    )
+    assert outcome.exit_code == 0, outcome.output
+    rows = json.loads(out.read_text())["rows"]
+    assert {row["tau (s)"] for row in rows} == {"5", "10", "20", "30", "40", "60", "90"}
+    assert {row["protocol"] for row in rows} == {"best-match", "random-segment"}
+
+
 def test_benchmark_missing_lists_what_is_absent(labelled):
     outcome = run("benchmark", "missing", "table", "--root", labelled, "--json")
     assert [row["name"] for row in json.loads(outcome.stdout)] == ["gone.wav"]

@@ -52,8 +52,10 @@ def embedding_plan(catalog: Catalog, benchmark: Benchmark) -> Plan:
     Raises
     ------
     BenchmarkError
-        If none of its audio is there.
+        If it ships no audio, or none of its audio is there.
     """
+    if not benchmark.card.has_audio:
+        raise BenchmarkError(f"{benchmark.card.name} ships features, and this needs audio")
     wanted = {performance.path for performance in benchmark.present}
     if not wanted:
         raise BenchmarkError(
