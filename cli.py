@@ -365,19 +365,17 @@ def label(
 
 
 def _measure(
-    benchmark: "Benchmark", embedder: str | None, device: str | None, n_aligned: int, command: str
+    benchmark: "Benchmark", encoder: "Embedder", n_aligned: int, command: str, *, fresh: bool
 ) -> "Report":
     """Embed what a benchmark names into its cache, and rank all of it."""
     from indexer import Catalog, carry_out
-    from pemr import load_embedder
     from retrieval import cache_folder, catalog_scorer, embedding_plan, feature_scorer, trace
 
-    encoder = load_embedder(embedder, device)
     run = trace(command, encoder.name, n_aligned)
     if not benchmark.card.has_audio:
         scorer = feature_scorer(benchmark, encoder.embed_chroma, encoder.name, n_aligned)
         return _rank(benchmark, scorer, run)
-    folder = cache_folder(benchmark, encoder.name)
+    folder = cache_folder(benchmark, encoder.name, fresh=fresh)
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
         planned = embedding_plan(cache, benchmark)
         _follow(carry_out(cache, encoder, planned), planned.n_files)
@@ -417,6 +415,9 @@ def _show_report(report: "Report", root: Path, out: Path | None, *, as_json: boo
 ReportFolder = Annotated[
     Path | None, typer.Option("--out", help="Write the report as JSON, Markdown and a web page.")
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Embed anew, as after a change of the code that embeds.")
+]
 Align = Annotated[bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")]
 
 
@@ -426,6 +427,7 @@ def evaluate(
     embedder: EmbedderName = None,
     align: Align = True,
     device: Device = None,
+    fresh: Fresh = False,
     out: ReportFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -433,13 +435,15 @@ def evaluate(
 
     Example: pemr evaluate ~/covers --out report
     """
+    from pemr import load_embedder
     from retrieval import N_ALIGNED, command_line, load_benchmark
 
     command = command_line(
         "pemr evaluate", folder, {"--embedder": embedder, "--no-align": not align}
     )
     benchmark = load_benchmark("folder", folder)
-    report = _measure(benchmark, embedder, device, N_ALIGNED if align else 0, command)
+    encoder = load_embedder(embedder, device)
+    report = _measure(benchmark, encoder, N_ALIGNED if align else 0, command, fresh=fresh)
     _show_report(report, benchmark.root, out, as_json=as_json)
 
 
@@ -467,6 +471,7 @@ def benchmark_run(
         typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
     ] = None,
     device: Device = None,
+    fresh: Fresh = False,
     out: ReportFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -476,6 +481,7 @@ def benchmark_run(
 
     Example: pemr benchmark run covers80 --root covers80 --convention 160 --out report
     """
+    from pemr import load_embedder
     from retrieval import N_ALIGNED, command_line, load_benchmark, read_embeddings, trace
 
     chosen = load_benchmark(name, root, subset, convention)
@@ -488,7 +494,8 @@ def benchmark_run(
     else:
         options |= {"--embedder": embedder, "--no-align": not align}
         command = command_line(start, root, options)
-        report = _measure(chosen, embedder, device, N_ALIGNED if align else 0, command)
+        encoder = load_embedder(embedder, device)
+        report = _measure(chosen, encoder, N_ALIGNED if align else 0, command, fresh=fresh)
     _show_report(report, chosen.root, out, as_json=as_json)
 
 
@@ -500,6 +507,7 @@ def benchmark_excerpts(
     convention: Convention = None,
     embedder: EmbedderName = None,
     device: Device = None,
+    fresh: Fresh = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write the rows as JSON to this file.")
     ] = None,
@@ -526,7 +534,7 @@ def benchmark_excerpts(
     encoder = load_embedder(embedder, device)
     options = {"--subset": chosen.subset, "--convention": chosen.convention, "--embedder": embedder}
     run = trace(command_line(f"pemr benchmark excerpts {name} --root", root, options), encoder.name)
-    folder = cache_folder(chosen, encoder.name)
+    folder = cache_folder(chosen, encoder.name, fresh=fresh)
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
         planned = embedding_plan(cache, chosen)
         _follow(carry_out(cache, encoder, planned), planned.n_files)
@@ -751,6 +759,87 @@ def corpus_demo(
     for _ in tqdm(written, total=N_FILES, unit=" files", disable=True if _quiet else None):
         pass
     typer.echo(f"{N_FILES} recordings in {folder}", err=True)
+
+
+@corpus.command("build")
+def corpus_build(
+    scores: Annotated[Path, typer.Option("--scores", help="Folder of score archives.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the corpus.")],
+    split: Annotated[str, typer.Option("--split", help="train, dev, test or human.")] = "train",
+    works: Annotated[int, typer.Option("--works", min=1, help="Works to take.")] = 120,
+    performances: Annotated[
+        int, typer.Option("--performances", min=1, help="Performances of each.")
+    ] = 4,
+    noise: Annotated[
+        int, typer.Option("--noise", min=0, help="Further works with one performance each.")
+    ] = 0,
+    difficulty: Annotated[
+        str, typer.Option("--difficulty", help="standard or brutal.")
+    ] = "standard",
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, another corpus.")] = 0,
+    soundfont: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--soundfont",
+            help="General MIDI SoundFont; may be repeated. [default: "
+            "those in the usual places, or else the built-in synthesiser]",
+        ),
+    ] = None,
+    audio: Annotated[
+        bool, typer.Option("--audio", help="Write FLAC beside the spectrograms.")
+    ] = False,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Where parsed scores are kept. [default: OUT/..]")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 2,
+) -> None:
+    """Turn scores into recordings of covers, with a manifest of what was done to each.
+
+    Stop it at any time; the same command goes on.
+
+    Example: pemr corpus build --scores scores --out corpora/dev --split dev --noise 120
+    """
+    from tqdm import tqdm
+
+    from pemr.corpus.build import Order, build, choose_fonts
+    from pemr.corpus.works import works as sort_into_works
+
+    order = Order(
+        split=split, n_works=works, n_performances=performances, n_noise=noise, seed=seed,
+        difficulty=difficulty, fonts=choose_fonts(soundfont), has_audio=audio,
+    )  # fmt: skip
+    if not order.fonts:
+        typer.echo("no SoundFont: the built-in synthesiser plays; --soundfont names one", err=True)
+    found = sort_into_works(scores, cache or out.parent, jobs)
+    made = build(found, order, out, jobs)
+    for _ in tqdm(made, total=order.n_total, unit=" files", disable=True if _quiet else None):
+        pass
+    typer.echo(f"{order.n_total} performances in {out}", err=True)
+
+
+@corpus.command("play")
+def corpus_play(
+    folder: Annotated[Path, typer.Argument(help="A corpus.")],
+    work: Annotated[str, typer.Argument(help="Name of a work, or the start of one.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the FLAC files.")],
+    scores: Annotated[Path, typer.Option("--scores", help="Folder of score archives.")],
+    soundfont: Annotated[
+        list[Path] | None, typer.Option("--soundfont", help="As the corpus was made with.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Where parsed scores are kept. [default: above]")
+    ] = None,
+) -> None:
+    """Write the performances of one work of a corpus as FLAC, to listen to.
+
+    Example: pemr corpus play corpora/dev pop909-012 --scores scores --out listen
+    """
+    from pemr.corpus.build import play
+    from pemr.corpus.works import works as sort_into_works
+
+    found = sort_into_works(scores, cache or folder.parent)
+    for path in play(found, folder, work, out, soundfont):
+        typer.echo(path)
 
 
 if __name__ == "__main__":

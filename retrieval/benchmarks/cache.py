@@ -3,7 +3,9 @@
 import hashlib
 import os
 import re
+import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -13,7 +15,7 @@ from retrieval.benchmarks.base import Benchmark
 from retrieval.errors import BenchmarkError
 
 
-def cache_folder(benchmark: Benchmark, embedder_name: str) -> Path:
+def cache_folder(benchmark: Benchmark, embedder_name: str, *, fresh: bool = False) -> Path:
     """Name the folder of the catalog for a data set and an embedder.
 
     Parameters
@@ -22,6 +24,8 @@ def cache_folder(benchmark: Benchmark, embedder_name: str) -> Path:
         Its name and root decide.
     embedder_name : str
         With the hash of its weights, so that new weights never meet old embeddings.
+    fresh : bool, optional
+        Whether to delete what is there, as is needed after a change of the code that embeds.
 
     Returns
     -------
@@ -31,7 +35,11 @@ def cache_folder(benchmark: Benchmark, embedder_name: str) -> Path:
     above = Path(os.environ.get("PEMR_CACHE") or user_cache_path("pemr", appauthor=False))
     root = hashlib.sha256(os.fsencode(benchmark.root)).hexdigest()[:12]
     embedder = re.sub(r"[^\w.@-]", "_", embedder_name)
-    return above / "benchmarks" / f"{benchmark.card.name}-{root}-{embedder}"
+    name = f"{benchmark.card.name}-{root}-{embedder}-{version('pemr-covers')}"
+    folder = above / "benchmarks" / name
+    if fresh and folder.is_dir():
+        shutil.rmtree(folder)
+    return folder
 
 
 def embedding_plan(catalog: Catalog, benchmark: Benchmark) -> Plan:

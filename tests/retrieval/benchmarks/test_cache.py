@@ -30,6 +30,14 @@ def test_cache_lies_outside_the_data_and_differs_by_embedder_and_root(benchmark,
     assert folder != cache_folder(replace(benchmark, root=benchmark.root.parent), "cover@1a2b3c4d")
 
 
+def test_fresh_cache_is_empty_and_touches_no_other(benchmark, monkeypatch, tmp_path):
+    monkeypatch.setenv("PEMR_CACHE", str(tmp_path / "cache"))
+    for name in ("ftm2d", "other"):
+        cache_folder(benchmark, name).mkdir(parents=True)
+    assert not cache_folder(benchmark, "ftm2d", fresh=True).exists()
+    assert cache_folder(benchmark, "other").exists()
+
+
 def test_only_what_the_benchmark_names_is_embedded(benchmark, catalog, fake_embedder):
     part = replace(benchmark, performances=benchmark.performances[:4])
     events = list(carry_out(catalog, fake_embedder, embedding_plan(catalog, part)))
