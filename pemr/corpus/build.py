@@ -9,51 +9,33 @@ line per performance) and the compact spectrograms, with or without FLAC.
 import json
 import logging
 import os
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 import torch
 
 from pemr.corpus.arrange import Performance, arrange
-from pemr.corpus.effects import Parameters, apply_chain, draw_chain
-from pemr.corpus.recipe import DIFFICULTIES, Recipe, draw
-from pemr.corpus.render import BuiltIn, Engine, render, write_flac
+from pemr.corpus.effects import apply_chain, draw_chain
+from pemr.corpus.recipe import DIFFICULTIES, draw
+from pemr.corpus.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
 from pemr.corpus.scores import Score
-from pemr.corpus.soundfont import SoundFont, is_held_out
+from pemr.corpus.soundfont import SoundFont, find_fonts, is_held_out
 from pemr.corpus.synth import Waveform
 from pemr.corpus.voice import voice_names
+from pemr.corpus.works import Split, Work
 from pemr.errors import CorpusError
 from pemr.signal.frontend import Cqt, decibels, pack, semitone_frames
 
 log = logging.getLogger(__name__)
 
-Split = Literal["train", "dev", "test", "human"]
-
 MANIFEST_VERSION: Final = 1
 BUILT_IN_SHARE: Final = 0.1  # of performances without a SoundFont
-
-
-@dataclass(frozen=True)
-class Work:
-    """One composition with its human settings.
-
-    Parameters
-    ----------
-    name : str
-        Unique, fit for a folder.
-    scores : tuple of Score
-        At least one.
-    """
-
-    name: str
-    scores: tuple[Score, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +56,14 @@ class Order:
         Paths of SoundFonts; without any the built-in synthesiser plays.
     has_audio : bool
         Whether FLAC is written beside the spectrograms.
+
+    Raises
+    ------
+    CorpusError
+        If the split or the difficulty is unknown.
     """
 
-    split: Split
+    split: str
     n_works: int
     n_performances: int
     n_noise: int = 0
@@ -84,6 +71,14 @@ class Order:
     seed: int = 0
     fonts: tuple[str, ...] = ()
     has_audio: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("split", self.split, get_args(Split)),
+            ("difficulty", self.difficulty, DIFFICULTIES),
+        ):
+            if value not in known:
+                raise CorpusError(f"no {name} is called {value!r}; there are: {', '.join(known)}")
 
     @property
     def n_total(self) -> int:
@@ -107,15 +102,29 @@ class Job:
         return f"{self.work.name}/{self.index}"
 
 
-def slug(source: str) -> str:
-    """Turn a source into a name for files.
+def choose_fonts(fonts: Sequence[Path] | None) -> tuple[str, ...]:
+    """Check the SoundFonts named by the user, or find some.
 
-    Examples
-    --------
-    >>> slug("folk/airdsAirs/book1.12")
-    'folk-airdsairs-book1-12'
+    Parameters
+    ----------
+    fonts : sequence of Path or None
+        None for those in the usual places.
+
+    Returns
+    -------
+    tuple of str
+        Paths for an `Order`.
+
+    Raises
+    ------
+    CorpusError
+        If one is missing.
     """
-    return re.sub("[^a-z0-9]+", "-", source.lower()).strip("-")
+    for font in fonts or ():
+        if not font.is_file():
+            raise CorpusError(f"{font}: no such SoundFont; Debian has some: fluid-soundfont-gm")
+    found = find_fonts() if fonts is None else fonts
+    return tuple(str(font.resolve()) for font in found)
 
 
 def build(works: Sequence[Work], order: Order, folder: Path, n_jobs: int = 1) -> Iterator[str]:
@@ -124,7 +133,7 @@ def build(works: Sequence[Work], order: Order, folder: Path, n_jobs: int = 1) ->
     Parameters
     ----------
     works : sequence of Work
-        Those of the split; which are taken depends on the seed alone.
+        Which of the split's are taken depends on the seed alone.
     order : Order
     folder : Path
         Made where it is absent.
@@ -155,6 +164,53 @@ def build(works: Sequence[Work], order: Order, folder: Path, n_jobs: int = 1) ->
         raise CorpusError(f"{folder}: cannot write the corpus here: {error.strerror}") from error
 
 
+def play(
+    works: Sequence[Work], folder: Path, name: str, out: Path, fonts: Sequence[Path] | None
+) -> Iterator[Path]:
+    """Make the performances of one work of a corpus again, as FLAC.
+
+    Parameters
+    ----------
+    works : sequence of Work
+        As for `build`.
+    folder : Path
+        The corpus.
+    name : str
+        Start of the work's name.
+    out : Path
+        Made where it is absent.
+    fonts : sequence of Path or None
+        Those that the corpus was made with; None for those in the usual places.
+
+    Yields
+    ------
+    Path
+        Each file as it is written.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such corpus or work, or its SoundFonts are not given.
+    """
+    try:
+        head = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{folder}: no corpus here; `pemr corpus build` makes one") from error
+    given = {Path(font).stem: font for font in choose_fonts(fonts)}
+    if missing := [font for font in head["fonts"] if font not in given]:
+        raise CorpusError(f"made with SoundFonts not given here: {', '.join(missing)}")
+    del head["version"]
+    order = Order(**head | {"fonts": tuple(given[font] for font in head["fonts"])})
+    jobs = [job for job in _jobs(works, order, folder) if job.work.name.startswith(name)]
+    if not jobs:
+        raise CorpusError(f"{folder}: no work {name!r} in this corpus")
+    out.mkdir(parents=True, exist_ok=True)
+    for job in jobs:
+        path = out / f"{job.work.name}-{job.index}.flac"
+        write_flac(path, _take(job).waveform, {"title": job.work.scores[0].title})
+        yield path
+
+
 def _rows(jobs: Sequence[Job], n_jobs: int) -> Iterator[str]:
     if n_jobs == 1:
         yield from map(_perform, jobs)
@@ -167,9 +223,10 @@ def _rows(jobs: Sequence[Job], n_jobs: int) -> Iterator[str]:
 
 def _jobs(works: Sequence[Work], order: Order, folder: Path) -> list[Job]:
     needed = order.n_works + order.n_noise
-    if len(works) < needed:
-        raise CorpusError(f"split {order.split} has {len(works)} works, {needed} were asked for")
-    chosen = sorted(works, key=lambda work: _hash(order.seed, work.name))
+    own = [work for work in works if work.split == order.split]
+    chosen = sorted(own, key=lambda work: _hash(order.seed, work.name))
+    if len(own) < needed:
+        raise CorpusError(f"split {order.split} has {len(own)} works, {needed} were asked for")
     spare: Sequence[Work | None] = chosen[needed:] or [None]
     jobs = []
     for place, work in enumerate(chosen[:needed]):
@@ -223,8 +280,16 @@ def _cqt() -> Cqt:
     return Cqt()
 
 
-def _perform(job: Job) -> str:
-    """Make one performance, write its files and return its line of the manifest."""
+class _Take(NamedTuple):
+    """A performance as it was recorded, and what led to it."""
+
+    score: Score
+    recipe: dict[str, Any]
+    performance: Performance
+    waveform: Waveform
+
+
+def _take(job: Job) -> _Take:
     order = job.order
     rng = np.random.default_rng([order.seed, _hash(job.work.name), job.index])
     difficulty = DIFFICULTIES[order.difficulty]
@@ -235,17 +300,24 @@ def _perform(job: Job) -> str:
     chain = draw_chain(rng, difficulty.rough_chain, held_out=held_out)
     performance = arrange(score, recipe, job.other)
     waveform = apply_chain(render(performance, _engine(font)), chain, rng)
+    facts = {**asdict(recipe), "engine": Path(font).stem or BuiltIn.name, "chain": chain}
+    return _Take(score, facts, performance, waveform)
+
+
+def _perform(job: Job) -> str:
+    """Make one performance, write its files and return its line of the manifest."""
+    take = _take(job)
     row: dict[str, Any] = {
         "performance": job.name,
         "work": job.work.name,
-        "split": order.split,
-        "source": score.source,
-        **_written(job, waveform),
-        "duration_s": round(len(waveform) / 16000, 3),
-        "seed": order.seed,
-        "recipe": _recipe_row(recipe, font, chain),
-        "time_map": np.round(performance.time_map[::4], 3).tolist(),
-        "passages": _passage_rows(performance),
+        "split": job.order.split,
+        "source": take.score.source,
+        **_written(job, take.waveform),
+        "duration_s": len(take.waveform) / SAMPLE_RATE,
+        "seed": job.order.seed,
+        "recipe": take.recipe,
+        "time_map": take.performance.time_map[::4].tolist(),
+        "passages": _passage_rows(take.performance),
     }
     return json.dumps(_rounded(row), separators=(",", ":"))
 
@@ -280,10 +352,6 @@ def _written(job: Job, waveform: Waveform) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_flac(path, waveform, {"title": job.work.scores[0].title, "artist": job.name})
     return files
-
-
-def _recipe_row(recipe: Recipe, font: str, chain: list[tuple[str, Parameters]]) -> dict[str, Any]:
-    return {**recipe.to_dict(), "engine": Path(font).stem or BuiltIn.name, "chain": chain}
 
 
 def _passage_rows(performance: Performance) -> list[dict[str, Any]]:

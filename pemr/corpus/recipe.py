@@ -4,8 +4,7 @@ A recipe is plain data and goes into the manifest as it is, so that errors of
 an encoder can be studied by what was changed.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -135,10 +134,6 @@ class Recipe:
     drift_cents: float
     jitter_s: float
     seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for the manifest."""
-        return asdict(self)
 
 
 def chance(rng: Generator, probability: float) -> bool:

@@ -321,20 +321,7 @@ HELD_OUT_REHARMONISERS = ("borrowed", "tritones", "planing")
 
 
 def harmonise_thirds(notes: Sequence[Note], score: Score, n_steps: int) -> list[Note]:
-    """Lead a second voice in parallel along the scale.
-
-    Parameters
-    ----------
-    notes : sequence of Note
-    score : Score
-        Gives the key.
-    n_steps : int
-        Steps of the scale, -2 for a third below.
-
-    Returns
-    -------
-    list of Note
-    """
+    """Lead a second voice in parallel along the scale: two steps below are a third."""
     return [note._replace(pitch=step(score, note.pitch, n_steps)) for note in notes]
 
 
