@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from retrieval.evaluate import Scorer, evaluate, prepare, rank, report_on
     from retrieval.excerpts import excerpt_row, excerpt_scorers
     from retrieval.page import write_report
-    from retrieval.provenance import command_line, trace
+    from retrieval.provenance import command_line, system_row, trace
     from retrieval.query import read_query
     from retrieval.report import (
         Report,
@@ -83,6 +83,7 @@ __all__ = [
     "report_on",
     "search",
     "stored_query",
+    "system_row",
     "trace",
     "write_report",
     "write_rows",
@@ -101,7 +102,7 @@ _HOMES = {
     "evaluate": "Scorer evaluate prepare rank report_on",
     "excerpts": "excerpt_row excerpt_scorers",
     "page": "write_report",
-    "provenance": "command_line trace",
+    "provenance": "command_line system_row trace",
     "query": "read_query",
     "report": "Report Run count_rows final_line metric_rows read_report write_rows",
     "scorers": "catalog_scorer",

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from retrieval.report import Run
 
-_LIBRARIES = ("pemr-covers", "numpy", "torch", "faiss-gpu", "faiss-cpu", "numba")
+_LIBRARIES = (
+    "pemr-covers",
+    "numpy",
+    "torch",
+    "torchaudio",
+    "faiss-gpu",
+    "faiss-cpu",
+    "numba",
+    "av",
+)
 
 
 def trace(command: str, embedder: str, n_aligned: int = 0) -> Run:
@@ -93,6 +102,16 @@ def hardware() -> str:
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     n_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return f"{n_cores} CPU core{'s' if n_cores > 1 else ''}, {platform.machine()}"
+
+
+def system_row() -> dict[str, str]:
+    """Describe the installation as one row: Python, system, cores and library versions."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "hardware": hardware(),
+        **_versions(),
+    }
 
 
 def _versions() -> dict[str, str]:
