@@ -274,7 +274,7 @@ def _voices(text: str) -> list[str]:
         marked = re.match(r"\[V: *(\w+) *\] *(.*)", line)
         if marked:
             # x is a rest that is not printed; music21 knows z alone.
-            bodies.setdefault(marked[1], []).append(re.sub(r"\bx(?=[\d/ |])", "z", marked[2]))
+            bodies.setdefault(marked[1], []).append(re.sub(r"(?<![a-z])x(?![a-z])", "z", marked[2]))
     if not bodies:
         return ["\n".join(line for line in lines if line)]
     header = [line for line in lines if re.match(r"[XTMLQK]:", line)]
@@ -285,7 +285,8 @@ def _abc_part(text: str) -> _Part:
     """Read the tokens of a tune; music21's streams would take ten times as long."""
     from music21.abcFormat import ABCFile
 
-    tokens: Any = ABCFile().readstr(text).tokens
+    # Version 2.1 lets accidentals hold for the bar, as all these books mean them.
+    tokens: Any = ABCFile(abcVersion=(2, 1, 0)).readstr(text).tokens
     metre, keys, bpm = (4, 4), list[tuple[int, Mode]](), None
     for token in tokens:
         if token.src[:2] == "M:" and token.getTimeSignatureParameters():
@@ -337,7 +338,7 @@ def _abc_bars(tokens: Iterable[Any]) -> tuple[list[_Bar], list[_Signs]]:
             if pitch is not None:
                 notes.append((length, token.quarterLength, pitch, is_tied))
             length += token.quarterLength
-            is_tied = token.tie == "start"
+            is_tied = token.tie in {"start", "continue"}
     if length > 0:
         bars.append(_Bar(length, notes, []))
         signs.append(_Signs(starts, ends=False, ending=ending))

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Reading = tuple[str, Callable[[], Score]]
 """Name of a score, and what reads it."""
 
-READING_VERSION = 3  # goes up when the same archives would be read differently
+READING_VERSION = 4  # goes up when the same archives would be read differently
 
 
 class File(NamedTuple):
@@ -58,13 +58,21 @@ def read_scores(directory: Path, n_jobs: int = 1) -> Iterator[Score | Skipped]:
     CorpusError
         If none of the archives is there, or one is not a zip file.
     """
+    for archive in _found(directory):
+        yield from _read_archive(directory, archive, n_jobs)
+
+
+def _found(directory: Path) -> list[str]:
     found = [name for name in ARCHIVES if _is_there(directory, name)]
     if not found:
         names = ", ".join(f"{name}.zip" for name in ARCHIVES)
         raise CorpusError(f"{directory}: no scores here; there should be any of {names}")
-    readings = (
-        reading for archive in found for reading in ARCHIVES[archive](_files(directory, archive))
-    )
+    return found
+
+
+def _read_archive(directory: Path, archive: str, n_jobs: int) -> Iterator[Score | Skipped]:
+    log.info("reading %s", archive)
+    readings = ARCHIVES[archive](_files(directory, archive))
     if n_jobs == 1:
         yield from map(_attempt, readings)
         return
@@ -100,8 +108,8 @@ def cached_scores(
     directory : Path
         As for `read_scores`.
     cache_dir : Path
-        Made when absent; gets ``scores-<hash>.jsonl.gz`` and
-        ``skipped-<hash>.json``.
+        Made when absent; gets a file of scores and one of what was skipped
+        for each archive.
     n_jobs : int, default=1
         Processes that parse when there is no cache yet.
 
@@ -110,28 +118,34 @@ def cached_scores(
     CorpusError
         If there are no archives, or the cache cannot be written.
     """
-    key = fingerprint(directory)
-    scores_path, skipped_path = (
-        cache_dir / f"scores-{key}.jsonl.gz",
-        cache_dir / f"skipped-{key}.json",
-    )
-    if scores_path.is_file() and skipped_path.is_file():
-        skipped = [Skipped(*row) for row in json.loads(skipped_path.read_text(encoding="utf-8"))]
-        return list(load_scores(scores_path)), skipped
-    found = list(read_scores(directory, n_jobs))
-    scores = [item for item in found if isinstance(item, Score)]
-    skipped = [item for item in found if isinstance(item, Skipped)]
+    scores: list[Score] = []
+    skipped: list[Skipped] = []
+    for archive in _found(directory):
+        cached = cache_dir / f"{archive}-{_fingerprint(directory, archive)}.jsonl.gz"
+        if not cached.is_file():
+            _keep(cached, _read_archive(directory, archive, n_jobs))
+        scores += load_scores(cached)
+        rows = json.loads(_skipped_path(cached).read_text(encoding="utf-8"))
+        skipped += [Skipped(*row) for row in rows]
+    return scores, skipped
+
+
+def _keep(path: Path, items: Iterable[Score | Skipped]) -> None:
+    """Write what was read, the scores last and at once, for their file says that all is there."""
+    found = list(items)
+    skipped = [[item.source, item.reason] for item in found if isinstance(item, Skipped)]
+    unfinished = path.with_suffix(".partial")
     try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        rows = [[item.source, item.reason] for item in skipped]
-        skipped_path.write_text(json.dumps(rows, indent=0), encoding="utf-8")
-        partial_path = scores_path.with_suffix(".partial")
-        write_scores(partial_path, scores)
-        partial_path.replace(scores_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _skipped_path(path).write_text(json.dumps(skipped, indent=0), encoding="utf-8")
+        write_scores(unfinished, [item for item in found if isinstance(item, Score)])
+        unfinished.replace(path)
     except OSError as error:
-        raise CorpusError(f"{cache_dir}: cannot keep the scores here: {error.strerror}") from error
-    # As the cache gives them, so that the first run and the second make the same corpus.
-    return list(load_scores(scores_path)), skipped
+        raise CorpusError(f"{path.parent}: cannot keep scores here: {error.strerror}") from error
+
+
+def _skipped_path(path: Path) -> Path:
+    return path.with_name(path.name.replace(".jsonl.gz", ".skipped.json"))
 
 
 def fingerprint(directory: Path) -> str:
@@ -142,13 +156,19 @@ def fingerprint(directory: Path) -> str:
     directory : Path
         As for `read_scores`.
     """
-    facts: list[object] = [READING_VERSION]
-    for name in ARCHIVES:
-        folder, packed = directory / name, directory / f"{name}.zip"
-        if folder.is_dir():
-            facts.append([name, sorted((str(p), p.stat().st_size) for p in folder.rglob("*"))])
-        elif packed.is_file():
-            facts.append([name, packed.stat().st_size])
+    return _hash([_fingerprint(directory, archive) for archive in _found(directory)])
+
+
+def _fingerprint(directory: Path, archive: str) -> str:
+    folder, packed = directory / archive, directory / f"{archive}.zip"
+    if folder.is_dir():
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        sizes = [[str(path.relative_to(directory)), path.stat().st_size] for path in files]
+        return _hash([READING_VERSION, archive, sizes])
+    return _hash([READING_VERSION, archive, packed.stat().st_size])
+
+
+def _hash(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
