@@ -30,7 +30,7 @@ from pemr.training.tagging import Clip, LabelledSet
 _BATCH_SIZE = 64
 MAX_EPOCHS = 300
 _HEAD_RATE = 3e-3
-_ENCODER_RATE = 3e-4  # paper.md §10
+_ENCODER_RATE = 3e-4  # paper.md §11
 _WEIGHT_DECAY = 1e-6
 _PLATEAU, _PATIENCE = 5, 10  # epochs without gain until the rate drops, and until the end
 
@@ -251,7 +251,7 @@ def probe(
 def settle_norms(
     encoder: nn.Module, recordings: Sequence[Recording], config: Config, machine: Machine
 ) -> None:
-    """Measure the statistics of batch normalisation anew, on unmasked sound (paper.md §9).
+    """Measure the statistics of batch normalisation anew, on unmasked sound (paper.md §10).
 
     Parameters
     ----------

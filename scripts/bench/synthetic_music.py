@@ -2,8 +2,8 @@
 
 Classes differ in how notes sound and follow each other, never in which notes they are: attack
 (struck or bowed), partials (all or odd ones), and rhythm (even or dotted). Pitch, tempo, spectral
-tilt, echo and noise vary within a class. A work is a melody over chords; its covers differ in key,
-tempo, sound and noise.
+tilt, echo and noise vary within a class. A work is a melody over chords; its covers differ in
+tempo, sound, noise and where they start, and share their key, since log-mel knows no transposition.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pemr.signal.frontend import pack, semitone_spectrogram
 from pemr.training.data import Recording
 
 Waveform = NDArray[np.float64]
@@ -63,7 +62,7 @@ def _note(time: Waveform, hz: float, sound: Sound, sample_rate: int) -> Waveform
 
 
 def class_recordings(
-    folder: Path, n_recordings: int, seed: int, sample_rate: int = 4_000, duration_s: float = 7.0
+    folder: Path, n_recordings: int, seed: int, sample_rate: int, duration_s: float = 7.0
 ) -> tuple[list[Recording], list[int]]:
     """Write recordings of eight classes in turn; give them and their classes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,29 +81,31 @@ def class_recordings(
                 hz = 80 * 2 ** (rng.integers(0, 20) / 12)
                 notes.append(((beat + part) * beat_s, length * beat_s, hz))
         waveform = play(notes, sound, duration_s, sample_rate, rng)
-        file = folder / f"{index}.npy"
-        np.save(file, np.clip(32767 * waveform, -32767, 32767).astype(np.int16))
-        recordings.append(Recording(file, file, len(waveform)))
+        recordings.append(_written(folder / f"{index}.npy", waveform))
     return recordings, [index % 8 for index in range(n_recordings)]
 
 
 def cover_recordings(
-    folder: Path, n_works: int, n_performances: int, seed: int, duration_s: float = 24.0
+    folder: Path, n_works: int, n_performances: int, seed: int, sample_rate: int
 ) -> tuple[list[Recording], list[int]]:
-    """Write covers as compact spectrograms; give them and their works."""
+    """Write covers, all in their work's key; give them and their works."""
     folder.mkdir(parents=True, exist_ok=True)
     recordings, works = [], []
     for work in range(n_works):
-        degrees, roots = _work(np.random.default_rng((seed, work)))
+        rng = np.random.default_rng((seed, work))
+        degrees, roots = _work(rng)
+        key_hz = 110 * 2 ** (rng.integers(-6, 6) / 12)
         for performance in range(n_performances):
             rng = np.random.default_rng((seed, work, performance))
-            waveform = _performance(degrees, roots, duration_s, rng)
-            file = folder / f"{work}-{performance}.npy"
-            compact = pack(semitone_spectrogram(waveform.astype(np.float32)))
-            np.save(file, compact)
-            recordings.append(Recording(file, file, compact.shape[1]))
+            waveform = _performance(degrees, roots, key_hz, sample_rate, rng)
+            recordings.append(_written(folder / f"{work}-{performance}.npy", waveform))
             works.append(work)
     return recordings, works
+
+
+def _written(file: Path, waveform: Waveform) -> Recording:
+    np.save(file, np.clip(32767 * waveform, -32767, 32767).astype(np.int16))
+    return Recording(file, file, len(waveform))
 
 
 def _work(rng: np.random.Generator) -> tuple[list[int], list[int]]:
@@ -118,20 +119,18 @@ def _work(rng: np.random.Generator) -> tuple[list[int], list[int]]:
 
 
 def _performance(
-    degrees: list[int], roots: list[int], duration_s: float, rng: np.random.Generator
+    degrees: list[int], roots: list[int], key_hz: float, sample_rate: int, rng: np.random.Generator
 ) -> Waveform:
     sound = Sound(
         bool(rng.random() < 0.5), bool(rng.random() < 0.5), bool(rng.random() < 0.5),
         rng.uniform(-10, -3), rng.uniform(0, 0.5), rng.uniform(-25, -5),
     )  # fmt: skip
-    key_hz = 220 * 2 ** (rng.integers(-6, 6) / 12)
-    beat_s = rng.uniform(0.4, 0.7)
+    beat_s = rng.uniform(0.3, 0.55)
     first = int(rng.integers(0, 8)) * 4
-    notes = []
+    duration_s, notes = 12.0, []
     for beat in range(int(duration_s / beat_s)):
         at = (first + beat) % len(degrees)
-        melody_hz = key_hz * 2 ** (degrees[at] / 12 + 1)
-        notes.append((beat * beat_s, beat_s, melody_hz))
+        notes.append((beat * beat_s, beat_s, key_hz * 2 ** (degrees[at] / 12 + 1)))
         for third in (0, 4, 7) if rng.random() < 0.8 else (0,):
             notes.append((beat * beat_s, beat_s, key_hz * 2 ** ((roots[at // 4] + third) / 12)))
-    return play(notes, sound, duration_s, 16_000, rng)
+    return play(notes, sound, duration_s, sample_rate, rng)

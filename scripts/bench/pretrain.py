@@ -1,0 +1,112 @@
+#!/usr/bin/env python
+"""Measure pretraining: steps a second, the share of time waiting for data, the whole recipe's time.
+
+    scripts/bench/pretrain.py [--preset paper] [--steps 12] [--device cpu] [--workers 2] [--out STEM]
+
+Recordings of noise in a temporary cache stand for music: what is timed does not depend on what
+sounds. The first two steps are not counted. With --out, STEM.md and STEM.json are written.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pemr.config import Config, SemitoneConfig
+from pemr.presets import named
+from pemr.training.data import Recording
+from pemr.training.machine import Machine, find_machine
+from pemr.training.pretrain import pretrain
+
+N_WARM_UP = 2
+
+
+def main() -> None:
+    """Time some steps, print the figures, write them when asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--device")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--float32", action="store_true", help="no mixed precision")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    config, machine = named(asked.preset), find_machine(asked.device, asked.workers)
+    machine = replace(machine, is_mixed=machine.is_mixed and not asked.float32)
+    facts = {**provenance(machine), "preset": asked.preset, **timed(config, machine, asked.steps)}
+    table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    table = f"| what | value |\n|---|---|\n{table}\n"
+    print(table)
+    if asked.out:
+        asked.out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+        asked.out.with_suffix(".md").write_text(f"# Speed of pretraining\n\n{table}")
+
+
+def timed(config: Config, machine: Machine, n_steps: int) -> dict[str, object]:
+    """Train for some steps; give speed, waiting, and what the whole recipe would take."""
+    whole = config.pretrain.n_steps
+    config = replace(config, pretrain=replace(config.pretrain, n_steps=N_WARM_UP + n_steps))
+    with tempfile.TemporaryDirectory() as folder:
+        recordings = noise(Path(folder), config)
+        steps = list(pretrain(recordings, config, Path(folder) / "out", machine))[N_WARM_UP:]
+    took_s = float(np.median([step.took_s for step in steps]))
+    waited = sum(step.waited_s for step in steps) / sum(step.took_s for step in steps)
+    return {
+        "batch size": config.pretrain.batch_size,
+        "steps timed": n_steps,
+        "seconds a step (median)": round(took_s, 4),
+        "steps a second": round(1 / took_s, 3),
+        "share of time waiting for data": round(waited, 4),
+        "steps of the whole recipe": whole,
+        "hours of the whole recipe": round(whole * took_s / 3600, 1),
+    }
+
+
+def noise(folder: Path, config: Config) -> list[Recording]:
+    """Write half a minute of noise for each recording of two batches."""
+    rng = np.random.default_rng(0)
+    recordings = []
+    for index in range(2 * config.pretrain.batch_size):
+        if isinstance(config.front_end, SemitoneConfig):
+            content = rng.integers(0, 255, (84, 300)).astype(np.uint8)
+        else:
+            length = 29 * config.front_end.sample_rate
+            content = rng.integers(-9000, 9000, length).astype(np.int16)
+        file = folder / f"{index}.npy"
+        np.save(file, content)
+        recordings.append(Recording(file, file, content.shape[-1]))
+    return recordings
+
+
+def provenance(machine: Machine) -> dict[str, object]:
+    """Say what was run on what."""
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    is_gpu = machine.device.startswith("cuda")
+    where = torch.cuda.get_device_name() if is_gpu else platform.processor() or platform.machine()
+    return {
+        "command": f"scripts/bench/pretrain.py {shlex.join(sys.argv[1:])}",
+        "commit": commit,
+        "date": datetime.now(UTC).date().isoformat(),
+        "hardware": where,
+        "cores": os.cpu_count(),
+        "load of the machine before": round(os.getloadavg()[0], 1),
+        "threads of torch": torch.get_num_threads(),
+        "precision": "bfloat16 where safe" if machine.is_mixed else "float32",
+        "torch": version("torch"),
+    }
+
+
+if __name__ == "__main__":
+    main()
