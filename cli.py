@@ -399,11 +399,13 @@ def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
 
 def _show_report(report: "Report", root: Path, out: Path | None, *, as_json: bool) -> None:
     """Print the figures and what they rest on, and write the files."""
-    from retrieval import count_rows, final_line, metric_rows, write_report
+    from retrieval import count_rows, final_line, heading, metric_rows, write_report
 
     if out is not None:
         for path in write_report(report, out, root):
             typer.echo(f"wrote {path}", err=True)
+    if not as_json:
+        typer.echo(heading(report))
     _print_rows(metric_rows(report), as_json=as_json)
     if not as_json:
         typer.echo()

@@ -231,6 +231,21 @@ def _report_from(read: Mapping[str, Any]) -> Report:
     )
 
 
+def worst_rows(report: Report, n_rows: int = N_WORST) -> list[dict[str, str]]:
+    """One row for each query that went worst, with its best wrong answer."""
+    return [
+        {
+            "query": row.query,
+            "AP": f"{row.average_precision:.3f}",
+            "first rank": f"{row.first_rank:g}",
+            "best relevant": row.best_relevant or "-",
+            "best wrong answer": row.best_other or "-",
+        }
+        for row in worst(report.queries, n_rows)
+        if row.average_precision < 1
+    ]
+
+
 def heading(report: Report) -> str:
     """Name what was measured: data set, choice, system."""
     choice = " ".join(part for part in (report.subset, report.convention) if part)
@@ -262,6 +277,9 @@ def markdown(report: Report) -> str:
         table(count_rows(report)),
         "Rules: " + "; ".join(RULES) + ".",
     ]
+    failures = worst_rows(report)
+    if failures:
+        parts += ["The queries that went worst:", table(failures)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,7 +1,9 @@
 """A whole evaluation, from labelled performances and scores to a report."""
 
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -46,35 +48,46 @@ def matrix(names, scores):
     return MatrixScorer(names=names, scores=np.array(scores, float))
 
 
+def slow_precision(hits):
+    found = [sum(hits[: k + 1]) / (k + 1) for k in range(len(hits)) if hits[k]]
+    return sum(found) / len(found)
+
+
 def slow_map(works, scores, is_query, is_candidate):
-    """MAP from the definition, one strict order for each query."""
+    """MAP from the definition, averaged over all orders of tied candidates."""
     precisions = []
     for q in range(len(works)):
         pool = [c for c in range(len(works)) if c != q and is_candidate[c]]
-        pool.sort(key=lambda c: -scores[q][c])
-        hits = [works[c] == works[q] for c in pool]
-        if is_query[q] and any(hits):
-            found = [sum(hits[: k + 1]) / (k + 1) for k in range(len(hits)) if hits[k]]
-            precisions.append(sum(found) / len(found))
+        if not is_query[q] or not any(works[c] == works[q] for c in pool):
+            continue
+        levels = sorted({scores[q][c] for c in pool}, reverse=True)
+        tied = [[works[c] == works[q] for c in pool if scores[q][c] == level] for level in levels]
+        orders = product(*(permutations(group) for group in tied))
+        values = [slow_precision([hit for group in order for hit in group]) for order in orders]
+        precisions.append(sum(values) / len(values))
     return sum(precisions) / len(precisions), len(precisions)
 
 
-def test_map_equals_a_slow_loop_with_noise_singletons_and_one_way_sets():
+def test_map_equals_a_slow_loop_with_noise_singletons_duplicates_and_one_way_sets(monkeypatch):
+    monkeypatch.setattr(MODULE, "summarise", partial(MODULE.summarise, n_replicates=2))
     rng = np.random.default_rng(0)
-    for _ in range(15):
-        n = int(rng.integers(4, 40))
+    for _ in range(250):
+        n = int(rng.integers(4, 30))
         works = rng.integers(0, max(2, n // 2), n)
         works[:2] = 0
         is_query, is_candidate = rng.random(n) < 0.8, rng.random(n) < 0.8
         is_query[0], is_candidate[1] = True, True
         scores = rng.standard_normal((n, n))
+        for original, duplicate in rng.permutation(n)[:4].reshape(2, 2):
+            scores[:, duplicate] = scores[:, original]
+        names = [f"p{i}" for i in range(n)]
         benchmark = benchmark_of(
             *(
-                (f"p{i}", str(works[i]), {"is_query": q, "is_candidate": c})
-                for i, (q, c) in enumerate(zip(is_query, is_candidate, strict=True))
+                (name, str(work), {"is_query": q, "is_candidate": c})
+                for name, work, q, c in zip(names, works, is_query, is_candidate, strict=True)
             )
         )
-        report = evaluate(benchmark, matrix([f"p{i}" for i in range(n)], scores), RUN)
+        report = evaluate(benchmark, matrix(names, scores), RUN)
         expected, n_queries = slow_map(works, scores, is_query, is_candidate)
         assert report.metrics["map"].value == pytest.approx(expected)
         assert report.counts.queries == n_queries

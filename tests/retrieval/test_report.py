@@ -123,6 +123,12 @@ def test_markdown_states_how_to_print_it_again(report):
         assert part in text
 
 
+def test_markdown_lists_the_failures_and_no_perfect_query(report):
+    text = markdown(report)
+    assert "| c | 0.100 | 12.5 | b/♪ ¦ x.mp3 | - |" in text
+    assert "| a | 1.000" not in text
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99}', "\x00"])
 def test_file_that_is_no_report_is_refused(tmp_path, text):
     (tmp_path / "report.json").write_text(text)
