@@ -2,6 +2,7 @@
 
 import json
 import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -245,6 +246,29 @@ def test_benchmark_compare_says_what_changed(labelled):
     outcome = run("benchmark", "compare", out / "first/report.json", out / "second/report.json")
     assert outcome.exit_code == 0, outcome.output
     assert "0 of 4 queries changed" in outcome.stdout
+
+
+def test_benchmark_run_reads_the_chroma_of_da_tacos(tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    from retrieval.benchmarks import datacos
+
+    card = replace(datacos.CARD, expected={"benchmark": (4, 2)})
+    monkeypatch.setattr(datacos, "CARD", card)
+    metadata = {}
+    for work in ("W_1", "W_2"):
+        chords = np.random.default_rng(int(work[2:])).random((30, 12)) ** 4
+        for shift, name in enumerate((f"P_{work[2:]}0", f"P_{work[2:]}1")):
+            metadata.setdefault(work, {})[name] = {"work_id": work, "perf_id": name}
+            path = tmp_path / f"da-tacos_benchmark_subset_hpcp/{work}_hpcp/{name}_hpcp.h5"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with h5py.File(path, "w") as file:
+                file["hpcp"] = np.roll(np.repeat(chords, 120, axis=0), 5 * shift, axis=1)
+    path = tmp_path / "da-tacos_benchmark_subset_metadata.json"
+    path.write_text(json.dumps(metadata))
+    outcome = run("benchmark", "run", "datacos", "--root", tmp_path, "--embedder", "ftm2d")
+    assert outcome.exit_code == 0, outcome.output
+    assert "datacos benchmark hpcp: ftm2d + alignment of the best 100" in outcome.stdout
+    assert outcome.stdout.splitlines()[-1].startswith("MAP 1.000  MR1 1.00")
 
 
 def test_benchmark_excerpts_measures_every_length(labelled):
