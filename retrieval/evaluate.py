@@ -39,8 +39,8 @@ class Scorer(Protocol):
     def block_length(self) -> int:
         """How many queries are best scored together, by memory and by progress shown."""
 
-    def score(self, queries: Ints) -> NDArray[np.floating]:
-        """Score all performances for some queries, (B,) to (B, N); higher is better."""
+    def score(self, queries: Ints, candidates: Ints) -> NDArray[np.floating]:
+        """Score candidates for some queries, (B,) and (K,) to (B, K); higher is better."""
 
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query already scored up to a candidate; None when not aligned."""
@@ -155,7 +155,7 @@ def rank(trial: Trial) -> Iterator[Ranked]:
     """Rank every candidate for every query, some queries at a time, in their order."""
     for start in range(0, len(trial.queries), trial.scorer.block_length):
         queries = trial.queries[start : start + trial.scorer.block_length]
-        scores = np.asarray(trial.scorer.score(queries))[:, trial.candidates]  # (B, K)
+        scores = trial.scorer.score(queries, trial.candidates)  # (B, K)
         relevant = trial.work[queries, None] == trial.work[trial.candidates]
         measured = score_queries(scores, relevant, _columns_of(queries, trial.candidates))
         yield Ranked(measured, _rows(trial, queries, scores, measured))

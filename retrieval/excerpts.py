@@ -71,19 +71,21 @@ class ExcerptScorer:
     duration_s: None = None
     block_length: int = 8
 
-    def score(self, queries: Ints) -> NDArray[np.floating]:
-        """Score all performances for some queries, (B,) to (B, N)."""
-        by_protocol = {"best-match": self._best_match, "random-segment": self._random_segment}
-        return np.stack([by_protocol[self.protocol](int(query)) for query in queries])
+    def score(self, queries: Ints, candidates: Ints) -> NDArray[np.floating]:
+        """Score candidates for some queries, (B,) and (K,) to (B, K)."""
+        if self.protocol == "best-match":
+            return np.stack([self._best_match(int(query))[candidates] for query in queries])
+        tracks = [self.tracks[candidate] for candidate in candidates]
+        return np.stack([track_scores(self._drawn(int(query)), tracks) for query in queries])
 
     def transposition(self, query: int, candidate: int) -> None:
         """Answer None: excerpts are not aligned."""
 
-    def _random_segment(self, query: int) -> NDArray[np.float64]:
+    def _drawn(self, query: int) -> Vectors:
         excerpts = self.excerpts[query]
         rng = np.random.default_rng([self.seed, query])
         first = rng.integers(0, max(1, len(excerpts) - self.n_segments + 1))
-        return track_scores(excerpts[first : first + self.n_segments], self.tracks)
+        return excerpts[first : first + self.n_segments]
 
     def _best_match(self, query: int) -> NDArray[np.float64]:
         asked = self.excerpts[query]

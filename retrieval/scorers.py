@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Track
 from retrieval.benchmarks.base import Benchmark
-from retrieval.search import N_ALIGNED, Scored, align_best, alignment_weight, track_scores
+from retrieval.search import N_ALIGNED, align_best, alignment_weight, track_scores
 
 Ints = NDArray[np.int64]
 
@@ -45,33 +45,34 @@ class SegmentScorer:
     n_aligned: int = N_ALIGNED
     duration_s: NDArray[np.float64] | None = None
     block_length: int = 8
-    _aligned: dict[int, Scored] = field(default_factory=dict, init=False)
+    _aligned: dict[int, dict[int, int]] = field(default_factory=dict, init=False)
 
-    def score(self, queries: Ints) -> NDArray[np.floating]:
-        """Score all performances for some queries, (B,) to (B, N); a query scores itself -inf."""
+    def score(self, queries: Ints, candidates: Ints) -> NDArray[np.floating]:
+        """Score candidates for some queries, (B,) and (K,) to (B, K); -inf for the query itself."""
         self._aligned.clear()
-        return np.stack([self._score_one(int(query)) for query in queries])
+        return np.stack([self._score_one(int(query), candidates) for query in queries])
 
-    def _score_one(self, query: int) -> NDArray[np.float64]:
-        scores = track_scores(self.embeddings[query], self.embeddings)
-        scores[query] = -np.inf  # so that none of the alignments is spent on it
+    def _score_one(self, query: int, candidates: Ints) -> NDArray[np.float64]:
+        scores = track_scores(self.embeddings[query], [self.embeddings[c] for c in candidates])
+        scores[candidates == query] = -np.inf  # so that no alignment is spent on it
         if not self.n_aligned:
             return scores
-        self._aligned[query] = align_best(
+        aligned = align_best(
             self.chromas[query],
             scores,
-            self.chromas.__getitem__,
+            lambda column: self.chromas[candidates[column]],
             n_aligned=self.n_aligned,
             weight=alignment_weight(self.embedder_name),
         )
-        return self._aligned[query].scores
+        found = np.flatnonzero(~np.isnan(aligned.alignment_scores))
+        self._aligned[query] = {
+            int(candidates[column]): int(aligned.transpositions[column]) for column in found
+        }
+        return aligned.scores
 
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query of the last block up to a candidate; None when not aligned."""
-        aligned = self._aligned.get(query)
-        if aligned is None or np.isnan(aligned.alignment_scores[candidate]):
-            return None
-        return int(aligned.transpositions[candidate])
+        return self._aligned.get(query, {}).get(candidate)
 
 
 def catalog_scorer(
@@ -132,10 +133,10 @@ class VectorScorer:
     duration_s: NDArray[np.float64] | None = None
     block_length: int = 256
 
-    def score(self, queries: Ints) -> NDArray[np.floating]:
-        """Score all performances for some queries, (B,) to (B, N)."""
+    def score(self, queries: Ints, candidates: Ints) -> NDArray[np.floating]:
+        """Score candidates for some queries, (B,) and (K,) to (B, K)."""
         unit = self.embeddings / np.linalg.norm(self.embeddings, axis=1, keepdims=True)
-        scores: NDArray[np.floating] = unit[queries] @ unit.T
+        scores: NDArray[np.floating] = unit[queries] @ unit[candidates].T
         return scores
 
     def transposition(self, query: int, candidate: int) -> None:
@@ -163,9 +164,9 @@ class MatrixScorer:
     duration_s: NDArray[np.float64] | None = None
     block_length: int = 256
 
-    def score(self, queries: Ints) -> NDArray[np.floating]:
-        """Score all performances for some queries, (B,) to (B, N)."""
-        return self.scores[queries]
+    def score(self, queries: Ints, candidates: Ints) -> NDArray[np.floating]:
+        """Score candidates for some queries, (B,) and (K,) to (B, K)."""
+        return self.scores[np.ix_(queries, candidates)]
 
     def transposition(self, query: int, candidate: int) -> None:
         """Answer None: a matrix knows no transposition."""

@@ -53,7 +53,9 @@ def slow_best_match(query, candidate, n_segments):
 def test_best_match_is_the_best_pair_of_excerpts(n_segments):
     for seed in range(5):
         parts = recordings(seed)
-        scores = scorer_of(parts, n_segments, "best-match").score(np.arange(len(parts)))
+        scores = scorer_of(parts, n_segments, "best-match").score(
+            np.arange(len(parts)), np.arange(len(parts))
+        )
         for q, query in enumerate(parts):
             expected = [slow_best_match(query, candidate, n_segments) for candidate in parts]
             np.testing.assert_allclose(scores[q], expected, atol=1e-5)
@@ -61,7 +63,9 @@ def test_best_match_is_the_best_pair_of_excerpts(n_segments):
 
 def test_random_segment_asks_whole_recordings_with_one_excerpt():
     parts = recordings(1)
-    scores = scorer_of(parts, 2, "random-segment").score(np.arange(len(parts)))
+    scores = scorer_of(parts, 2, "random-segment").score(
+        np.arange(len(parts)), np.arange(len(parts))
+    )
     for q, query in enumerate(parts):
         asked = [track_scores(excerpt, parts) for excerpt in excerpts(query, 2)]
         assert any(np.allclose(scores[q], one) for one in asked)
@@ -69,8 +73,11 @@ def test_random_segment_asks_whole_recordings_with_one_excerpt():
 
 def test_draw_depends_on_the_seed_alone():
     parts = recordings(2, lengths=(30, 30))
-    first, again = (scorer_of(parts, 1, "random-segment").score(np.array([0, 1])) for _ in "ab")
-    other = scorer_of(parts, 1, "random-segment", seed=1).score(np.array([0, 1]))
+    first, again = (
+        scorer_of(parts, 1, "random-segment").score(np.array([0, 1]), np.array([0, 1]))
+        for _ in "ab"
+    )
+    other = scorer_of(parts, 1, "random-segment", seed=1).score(np.array([0, 1]), np.array([0, 1]))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 

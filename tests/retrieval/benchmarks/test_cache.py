@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from indexer import Added, Unchanged, carry_out
@@ -88,6 +89,14 @@ def test_alignment_is_part_of_the_score_and_tells_the_transposition(
     known = [row.transposition for row in report.queries]
     assert any(t is not None for t in known)
     assert all(t is None or -5 <= t <= 6 for t in known)
+
+
+def test_alignments_are_spent_on_candidates_alone(benchmark, catalog, fake_embedder):
+    list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
+    scorer = catalog_scorer(catalog, benchmark, n_aligned=3)
+    scorer.score(np.array([0]), np.array([0, 2, 4, 5]))
+    known = {c for c in range(6) if scorer.transposition(0, c) is not None}
+    assert known == {2, 4, 5}
 
 
 def test_benchmark_without_any_audio_here_is_refused(benchmark, catalog):

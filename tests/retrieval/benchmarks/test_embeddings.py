@@ -29,19 +29,21 @@ def test_embeddings_are_compared_by_cosine(tmp_path, ending):
     scorer = read_embeddings(write(tmp_path, ending, ids=np.array(NAMES), embeddings=VECTORS))
     assert list(scorer.names) == NAMES
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
-    np.testing.assert_allclose(scorer.score(np.array([0, 2])), (unit @ unit.T)[[0, 2]], atol=1e-6)
+    np.testing.assert_allclose(
+        scorer.score(np.array([0, 2]), np.arange(3)), (unit @ unit.T)[[0, 2]], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("ending", [".npz", ".h5"])
 def test_distances_are_turned_over(tmp_path, ending):
     distances = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0]])
     scorer = read_embeddings(write(tmp_path, ending, ids=np.array(NAMES), distances=distances))
-    assert scorer.score(np.array([1])).tolist() == [[-1, 0, -3]]
+    assert scorer.score(np.array([1]), np.array([0, 2])).tolist() == [[-1, -3]]
 
 
 def test_scores_are_taken_as_they_are(tmp_path):
     path = write(tmp_path, ".npz", ids=np.array(NAMES), scores=np.eye(3))
-    assert read_embeddings(path).score(np.array([2])).tolist() == [[0, 0, 1]]
+    assert read_embeddings(path).score(np.array([2]), np.arange(3)).tolist() == [[0, 0, 1]]
 
 
 def test_numbers_may_be_ids(tmp_path):
