@@ -218,20 +218,25 @@ def _notes(track: Iterable[mido.Message]) -> dict[int, list[Note]]:
     return notes
 
 
-def _in_beats(notes: Iterable[Note], beat_s: NDArray[np.float64]) -> list[Note]:
+def _in_beats(notes: Sequence[Note], beat_s: NDArray[np.float64]) -> list[Note]:
     """Count seconds in beats and round them to the grid."""
-    found = []
-    for note in notes:
-        start, end = (round(_beat(time, beat_s) * GRID) / GRID for time in (note.start, note.end))
-        found.append(Note(start, end - start, note.pitch))
-    return found
+    starts, ends = (
+        np.round(_beats(times, beat_s) * GRID) / GRID
+        for times in ([note.start for note in notes], [note.end for note in notes])
+    )
+    return [
+        Note(float(start), float(end - start), note.pitch)
+        for note, start, end in zip(notes, starts, ends, strict=True)
+    ]
 
 
-def _beat(time_s: float, beat_s: NDArray[np.float64]) -> float:
-    """Say which beat a time falls on; before and after the list, beats go on at its edges' pace."""
-    index = int(np.clip(np.searchsorted(beat_s, time_s, side="right") - 1, 0, len(beat_s) - 2))
-    gap = beat_s[index + 1] - beat_s[index]
-    return float(index + (time_s - beat_s[index]) / gap)
+def _beats(times_s: Sequence[float], beat_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Say which beats times fall on; before and after the list, beats keep its edges' pace."""
+    times = np.asarray(times_s, float)
+    index = np.clip(np.searchsorted(beat_s, times, side="right") - 1, 0, len(beat_s) - 2)
+    gaps = beat_s[index + 1] - beat_s[index]
+    beats: NDArray[np.float64] = index + (times - beat_s[index]) / gaps
+    return beats
 
 
 def _shifted(notes: Iterable[Note], by: float) -> tuple[Note, ...]:
@@ -254,8 +259,8 @@ def _pop909_chords(text: str, beat_s: NDArray[np.float64], origin: float) -> tup
         start_s, end_s, name = line.split()
         if name == "N":
             continue
-        times = (_beat(float(time), beat_s) - origin for time in (start_s, end_s))
-        start, end = (max(0.0, round(time * 2) / 2) for time in times)
+        times = _beats([float(start_s), float(end_s)], beat_s) - origin
+        start, end = (max(0.0, round(float(time) * 2) / 2) for time in times)
         root_name, _, rest = name.partition(":")
         quality, _, degree = rest.partition("/")
         root = pitch_class(root_name)
