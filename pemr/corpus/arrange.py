@@ -258,7 +258,7 @@ def _time_map(
     n = int(np.ceil(n_beats)) + 1
     wander = np.convolve(rng.standard_normal(n + 8), np.hanning(9) / 1.8, mode="valid")[:n]
     slow_down = np.ones(n)
-    slow_down[-4:] += np.linspace(0.05, 5 * rubato, min(4, n))
+    slow_down[-4:] += np.linspace(0, 6 * rubato, min(4, n))
     seconds = 60 / tempo_bpm * (1 + rubato * wander).clip(0.5, 2.0) * slow_down
     starts = LEAD_IN_S + np.concatenate([[0.0], np.cumsum(seconds[:-1])])
     return np.stack([np.arange(n, dtype=np.float64), starts], axis=1)

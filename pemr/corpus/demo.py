@@ -92,7 +92,7 @@ TUNES: tuple[Tune, ...] = (
     Tune("When the Saints Go Marching In", (4, 4), "C", 140, 3,
          "C4 E4 F4 G4:4 r C4 E4 F4 G4:4 r C4 E4 F4 G4:2 E4:2 C4:2 E4:2 D4:4 r E4 E4 D4 C4:3 C4 "
          "E4:2 G4:2 G4 F4:3 r:2 E4 F4 G4:2 E4:2 C4:2 D4:2 C4:4",
-         "C C C C C C G G C C F F C G C C"),
+         "C C C C C C G G C C F F C G C"),
     Tune("Jingle Bells", (4, 4), "C", 150, 0,
          "E4 E4 E4:2 E4 E4 E4:2 E4 G4 C4:1.5 D4:.5 E4:4 F4 F4 F4:1.5 F4:.5 F4 E4 E4 E4:.5 E4:.5 "
          "E4 D4 D4 E4 D4:2 G4:2 E4 E4 E4:2 E4 E4 E4:2 E4 G4 C4:1.5 D4:.5 E4:4 F4 F4 F4:1.5 F4:.5 "

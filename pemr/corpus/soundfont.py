@@ -36,6 +36,7 @@ _DRUM_CHANNEL = 9
 _N_CHANNELS = 16
 _POLYPHONY = 96
 _GAIN = 0.3
+_BLOCK = 64  # samples that FluidSynth renders at once: events start with one
 _MONO = np.array([0.5, 0.5], dtype=np.float32)
 
 
@@ -89,6 +90,7 @@ def _library() -> Any:  # noqa: ANN401 - a C library has no type
         "delete_fluid_settings": (None, (pointer,)),
         "fluid_synth_sfload": (integer, (pointer, text, integer)),
         "fluid_synth_system_reset": (integer, (pointer,)),
+        "fluid_synth_all_sounds_off": (integer, (pointer, integer)),
         "fluid_synth_program_change": (integer, (pointer, integer, integer)),
         "fluid_synth_pitch_bend": (integer, (pointer, integer, integer)),
         "fluid_synth_cc": (integer, (pointer, integer, integer, integer)),
@@ -137,6 +139,7 @@ class SoundFont:
     def play(self, tracks: Sequence[Track], length: int) -> Waveform:
         """Play tracks together; see `Engine.play`."""
         fluid = _library()
+        fluid.fluid_synth_all_sounds_off(self._synth, -1)
         fluid.fluid_synth_system_reset(self._synth)
         channels = _channels(tracks)
         for track, channel in zip(tracks, channels, strict=True):
@@ -144,19 +147,20 @@ class SoundFont:
             volume = round(100 * 10 ** (track.gain_db / 40))  # MIDI's law: 40 dB a decade
             fluid.fluid_synth_cc(self._synth, channel, 7, min(127, volume))
         actions = sorted(a for t, c in zip(tracks, channels, strict=True) for a in _actions(t, c))
-        stereo = np.zeros((length, 2), dtype=np.float32)
+        stereo = np.zeros((length + -length % _BLOCK, 2), dtype=np.float32)
+        self._write(np.zeros((_BLOCK, 2), dtype=np.float32))  # the end of what was played before
         at = 0
         for action in actions:
             if action.sample > at:
                 self._write(stereo[at : action.sample])
-                at = min(action.sample, length)
+                at = action.sample
             if action.is_on:
                 fluid.fluid_synth_pitch_bend(self._synth, action.channel, action.bend)
                 fluid.fluid_synth_noteon(self._synth, action.channel, action.key, action.velocity)
             else:
                 fluid.fluid_synth_noteoff(self._synth, action.channel, action.key)
         self._write(stereo[at:])
-        return np.asarray(stereo @ _MONO, dtype=np.float32)
+        return np.asarray(stereo[:length] @ _MONO, dtype=np.float32)
 
     def _write(self, stereo: Waveform) -> None:
         if not len(stereo):
@@ -176,16 +180,18 @@ def _channels(tracks: Sequence[Track]) -> list[int]:
     return channels
 
 
+def _sample(time_s: float) -> int:
+    return round(time_s * SAMPLE_RATE / _BLOCK) * _BLOCK
+
+
 def _actions(track: Track, channel: int) -> list[_Action]:
-    rate = SAMPLE_RATE
     actions = []
     for event in track.events:
         key = round(event.pitch)
         if not 0 <= key < 128:
             continue
-        start, end = event.start_s * rate, (event.start_s + event.duration_s) * rate
-        # a note ends just before another on the same key may start
+        start, end = _sample(event.start_s), _sample(event.start_s + event.duration_s)
         bend = 8192 + round((event.pitch - key) * 4096)  # two semitones either way
-        actions.append(_Action(int(start), True, channel, key, event.velocity, bend))
-        actions.append(_Action(max(int(start) + 1, int(end) - 32), False, channel, key, 0, bend))
+        actions.append(_Action(start, True, channel, key, event.velocity, bend))
+        actions.append(_Action(max(start + _BLOCK, end - _BLOCK), False, channel, key, 0, bend))
     return actions
