@@ -140,6 +140,7 @@ class SoundFont:
         """Play tracks together; see `Engine.play`."""
         fluid = _library()
         fluid.fluid_synth_all_sounds_off(self._synth, -1)
+        self._write(np.zeros((_BLOCK, 2), dtype=np.float32))  # or the reset would undo it
         fluid.fluid_synth_system_reset(self._synth)
         channels = _channels(tracks)
         for track, channel in zip(tracks, channels, strict=True):
@@ -148,7 +149,6 @@ class SoundFont:
             fluid.fluid_synth_cc(self._synth, channel, 7, min(127, volume))
         actions = sorted(a for t, c in zip(tracks, channels, strict=True) for a in _actions(t, c))
         stereo = np.zeros((length + -length % _BLOCK, 2), dtype=np.float32)
-        self._write(np.zeros((_BLOCK, 2), dtype=np.float32))  # the end of what was played before
         at = 0
         for action in actions:
             if action.sample > at:
