@@ -32,6 +32,7 @@ class MaskedStretch:
     is_crucial: NDArray[np.bool_]  # (T,)
     start_s: float
     end_s: float
+    n_crops: int
 
 
 def masked_stretch(path: Path, checkpoint: Path, start_s: float = 0.0) -> MaskedStretch:
@@ -79,6 +80,7 @@ def masked_stretch(path: Path, checkpoint: Path, start_s: float = 0.0) -> Masked
         is_crucial=is_crucial.flatten().numpy(),
         start_s=start_s,
         end_s=start_s + len(cut) * crops.crop_length(front_end) / rate,
+        n_crops=len(cut),
     )
 
 
@@ -149,19 +151,20 @@ def _draw_view(
 def _draw_importance(axes: "Axes", stretch: MaskedStretch) -> None:
     edges = np.linspace(stretch.start_s, stretch.end_s, len(stretch.importance) + 1)
     axes.stairs(stretch.importance, edges, color="black", linewidth=0.8)
-    axes.fill_between(
-        edges[:-1],
-        0,
+    axes.bar(
+        edges[:-1][~stretch.is_crucial],
         1,
-        where=~stretch.is_crucial,
-        step="post",
+        width=edges[1] - edges[0],
+        align="edge",
         transform=axes.get_xaxis_transform(),
         color="tab:orange",
         alpha=0.4,
         linewidth=0,
         label="inessential",
     )
+    for edge_s in np.linspace(stretch.start_s, stretch.end_s, stretch.n_crops + 1)[1:-1]:
+        axes.axvline(edge_s, color="0.3", linestyle=":", linewidth=0.8)
     axes.axhline(1.0, color="0.5", linewidth=0.5)
     axes.set_ylabel("importance")
-    axes.set_title("attention to each frame over the mean", loc="left", fontsize="medium")
-    axes.legend(loc="upper right", fontsize="small")
+    axes.set_title("attention to each frame over its crop's mean", loc="left", fontsize="medium")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize="small")

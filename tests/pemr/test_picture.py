@@ -31,6 +31,7 @@ def test_a_stretch_is_what_the_model_reads(song, checkpoint):
     cut = pieces(decoded(song, tiny().front_end), tiny().front_end)
     assert len(cut) == 2
     np.testing.assert_array_equal(stretch.spectrogram[:, :65], cut[0].numpy())
+    assert stretch.n_crops == 2
     assert stretch.end_s == pytest.approx(2 * 8192 / 4000)
 
 
