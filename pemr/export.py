@@ -5,6 +5,7 @@ Letters: S segments, F frequency bins, T frames, D embedding.
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -89,37 +90,38 @@ def export_weights(checkpoint: Path, folder: Path, name: str = "cover") -> Path:
     return folder / f"{name}.safetensors"
 
 
-def export_onnx(model: CoverModel, shape: tuple[int, int], path: Path) -> None:
+def export_onnx(checkpoint: Path, path: Path) -> None:
     """Write a model as ONNX: `segments` (S, F, T) in dB to `embeddings` (S, D).
 
     Parameters
     ----------
-    model : CoverModel
-        In evaluation mode, on the CPU.
-    shape : tuple of int
-        F and T of a segment; S stays open.
+    checkpoint : Path
+        Folder that `pemr finetune` wrote.
     path : Path
-        The file.
+        The file. S stays open; F and T are those of the checkpoint's front end.
 
     Raises
     ------
     CheckpointError
-        If the packages of `pemr-covers[onnx]` are not there, or the file cannot
-        be written.
+        If the checkpoint is damaged, the packages of `pemr-covers[onnx]` are
+        not there, or the file cannot be written.
     """
-    example = torch.zeros(2, *shape)
+    model = load_model(checkpoint)
+    example = torch.zeros(2, *load(checkpoint).config.front_end.shape)
     try:
-        torch.onnx.export(
-            model,
-            (example,),
-            str(path),
-            input_names=["segments"],
-            output_names=["embeddings"],
-            dynamic_shapes=({0: torch.export.Dim("S")},),
-            opset_version=OPSET,
-            external_data=False,
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own insides
+            torch.onnx.export(
+                model,
+                (example,),
+                str(path),
+                input_names=["segments"],
+                output_names=["embeddings"],
+                dynamic_shapes=({0: torch.export.Dim("S")},),
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
     except ImportError as error:
         raise CheckpointError(path, "ONNX needs the packages of pemr-covers[onnx]") from error
     except OSError as error:

@@ -98,3 +98,31 @@ def named(name: str, batch_size: int | None = None, seed: int | None = None) -> 
         seed=config.pretrain.seed if seed is None else seed,
     )
     return replace(config, pretrain=recipe)
+
+
+def for_finetuning(name: str, n_cliques: int | None = None, seed: int | None = None) -> Config:
+    """Give a preset by its name for training on cliques, with what may differ by machine.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PRESETS`.
+    n_cliques, seed : int, optional
+        In place of the preset's own.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    UnknownPresetError
+        If no preset is called so.
+    """
+    config = named(name)
+    recipe = replace(
+        config.finetune,
+        n_cliques=config.finetune.n_cliques if n_cliques is None else n_cliques,
+        seed=config.finetune.seed if seed is None else seed,
+    )
+    return replace(config, finetune=recipe)

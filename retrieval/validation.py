@@ -44,7 +44,7 @@ def validation_map(embeddings: Sequence[NDArray[np.float32]], works: Sequence[st
     )
     if not len(queries):
         raise BenchmarkError("no work has two performances to validate with")
-    scores = np.stack([track_scores(embeddings[query], embeddings) for query in queries])
+    scores = np.stack([track_scores(embeddings[query], embeddings) for query in queries.tolist()])
     relevant = names[queries][:, None] == names[None]
     relevant[np.arange(len(queries)), queries] = False
     return float(score_queries(scores, relevant, queries).average_precision.mean())

@@ -82,6 +82,16 @@ class Batch:
     paths: tuple[Path, ...]
 
 
+def read_performances(source: Path, cache: Path, n_workers: int) -> list[Performance]:
+    """Read the manifest of a corpus, or a user's own cliques where it is a `.csv`.
+
+    Parameters and errors : as for `read_manifest` and `read_cliques`.
+    """
+    if source.suffix.lower() == ".csv":
+        return read_cliques(source, cache, n_workers)
+    return read_manifest(source)
+
+
 def read_manifest(manifest: Path) -> list[Performance]:
     """Read the performances of a corpus.
 

@@ -56,6 +56,9 @@ class Step:
     waited_s: float  # for data
     took_s: float  # waiting included
 
+    def __str__(self) -> str:
+        return f"loss {self.loss:.3f}, nearest is right {self.agreement:.0%}"
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -64,6 +67,9 @@ class Scored:
     step: int
     score: float
     is_best: bool
+
+    def __str__(self) -> str:
+        return f"score {self.score:.4f}{', the best so far' if self.is_best else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +322,31 @@ def learning_rate(step: int, config: Config) -> float:
     rise = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up else 1.0
     fall = (1 + math.cos(math.pi * step / recipe.n_steps)) / 2
     return recipe.learning_rate * rise * (_LAST_RATE + (1 - _LAST_RATE) * fall)
+
+
+def run_row(told: list[Step | Scored]) -> dict[str, float | int | None]:
+    """Sum up a run, or the part of it that this process took.
+
+    Parameters
+    ----------
+    told : list of Step or Scored
+        From `finetune`.
+
+    Returns
+    -------
+    dict
+        Steps, their speed and share of waiting, and the best score.
+    """
+    steps = [event for event in told if isinstance(event, Step)]
+    scores = [event.score for event in told if isinstance(event, Scored)]
+    took_s = sum(step.took_s for step in steps)
+    return {
+        "steps": steps[-1].step if steps else 0,
+        "steps per second": len(steps) / took_s if took_s else None,
+        "waiting for data": sum(step.waited_s for step in steps) / took_s if took_s else None,
+        "loss": steps[-1].loss if steps else None,
+        "best score": max(scores, default=None),
+    }
 
 
 def _initialise(model: CoverModel, init: Path, config: Config) -> None:

@@ -28,7 +28,8 @@ MACHINE = Machine(n_workers=1)
 def small(**changes):
     config = cover()
     encoder = CoverConfig(n_stem=4, n_narrow=8, n_wide=8, dilations=(1,), dim=16, n_dims=8)
-    recipe = dict(n_steps=6, n_cliques=4, n_crops=3, score_every=3, easy=2, warm_up=2)
+    recipe = {"n_steps": 6, "n_cliques": 4, "n_crops": 3, "score_every": 3, "easy": 2}
+    recipe["warm_up"] = 2
     return replace(config, encoder=encoder, finetune=replace(config.finetune, **recipe | changes))
 
 

@@ -1,0 +1,81 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pemr import weights
+from pemr.config import CoverConfig
+from pemr.errors import CheckpointError
+from pemr.export import export_onnx, export_weights, load_model
+from pemr.model.checkpoint import Checkpoint, save
+from pemr.model.cover import build_model
+from pemr.model.encoder import build_encoder
+from pemr.presets import cover, tiny
+
+SMALL = CoverConfig(n_stem=4, n_narrow=8, n_wide=12, dilations=(1, 2), dim=16, n_dims=8)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    config = replace(cover(), encoder=SMALL)
+    model = build_model(config)
+    with torch.no_grad():  # batch statistics as after some training
+        for _ in range(20):
+            model(torch.randn(8, 84, 100) * 10 - 50)
+    save(tmp_path / "c", Checkpoint(config=config, step=7, weights=model.state_dict(), data="d"))
+    return tmp_path / "c"
+
+
+@pytest.fixture
+def segments(rng):
+    return rng.normal(-50, 10, (5, 84, 100)).astype(np.float32)
+
+
+@pytest.mark.slow
+def test_onnx_gives_the_same_answers_for_any_number_of_segments(checkpoint, segments, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    export_onnx(checkpoint, tmp_path / "cover.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "cover.onnx")
+    for n_segments in (1, 2, 5):
+        (found,) = session.run(None, {"segments": segments[:n_segments]})
+        with torch.no_grad():
+            expected = load_model(checkpoint)(torch.from_numpy(segments[:n_segments])).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_half_precision_changes_embeddings_little(checkpoint, segments, tmp_path, monkeypatch):
+    path = export_weights(checkpoint, tmp_path / "weights")
+    assert path.stat().st_size < 60_000
+    monkeypatch.setattr("pemr.weights.resources.files", lambda _: tmp_path / "weights")
+    weights.describe.cache_clear()
+    with torch.no_grad():
+        expected = load_model(checkpoint)(torch.from_numpy(segments))
+        found = weights.load_model("cover")(torch.from_numpy(segments))
+    weights.describe.cache_clear()
+    assert (expected * found).sum(1).min() > 0.9999
+
+
+def test_exported_weights_say_where_they_come_from(checkpoint, tmp_path):
+    export_weights(checkpoint, tmp_path / "weights")
+    card = json.loads((tmp_path / "weights" / "cover.json").read_text())
+    assert card["provenance"]["step"] == 7
+    assert card["provenance"]["data"] == "d"
+    assert len(card["sha256"]) == 64
+
+
+def test_a_pretrained_checkpoint_has_no_head_to_export(tmp_path):
+    config = tiny()
+    encoder = build_encoder(config)
+    save(tmp_path / "p", Checkpoint(config=config, step=1, weights=encoder.state_dict()))
+    with pytest.raises(CheckpointError, match="no fine-tuned cover encoder"):
+        load_model(tmp_path / "p")
+
+
+def test_an_unwritable_folder_is_one_sentence(checkpoint, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        export_weights(checkpoint, tmp_path / "file")
