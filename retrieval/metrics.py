@@ -343,6 +343,11 @@ class QueryScores:
     def __len__(self) -> int:
         return len(self.n_relevant)
 
+    def take(self, order: Ints) -> "QueryScores":
+        """Put the queries in another order, or pick some."""
+        names = [field.name for field in fields(QueryScores)]
+        return QueryScores(**{name: getattr(self, name)[order] for name in names})
+
     @staticmethod
     def join(parts: "list[QueryScores]") -> "QueryScores":
         """Put the queries of several blocks one after the other."""

@@ -5,6 +5,7 @@ Letters: N performances, B queries of one block, S segments, D embedding, T fram
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,9 +136,13 @@ class VectorScorer:
 
     def score(self, queries: Ints, candidates: Ints) -> NDArray[np.floating]:
         """Score candidates for some queries, (B,) and (K,) to (B, K)."""
-        unit = self.embeddings / np.linalg.norm(self.embeddings, axis=1, keepdims=True)
-        scores: NDArray[np.floating] = unit[queries] @ unit[candidates].T
+        scores: NDArray[np.floating] = self._unit[queries] @ self._unit[candidates].T
         return scores
+
+    @cached_property
+    def _unit(self) -> NDArray[np.float32]:
+        norms = np.linalg.norm(self.embeddings, axis=1, keepdims=True)
+        return np.asarray(self.embeddings / norms, np.float32)
 
     def transposition(self, query: int, candidate: int) -> None:
         """Answer None: a vector knows no transposition."""

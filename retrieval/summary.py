@@ -153,14 +153,19 @@ class _Figures:
     """The figures of some queries, for any weights; what does not depend on them is done once."""
 
     def __init__(self, scores: QueryScores) -> None:
-        self._scores = scores
+        self._by_rank = np.argsort(scores.first_rank)  # sorting what is sorted costs little
+        self._ranks = scores.first_rank[self._by_rank]
+        self._by_alarm = np.argsort(-scores.best_other)
+        self._alarms = scores.take(self._by_alarm)
         self._values = np.stack([getattr(scores, value) for value in _MEANS.values()])  # (M, Q)
 
     def weighted(self, weights: Ints) -> Floats:
         means = self._values @ weights / weights.sum()
         by_name = dict(zip(_MEANS, means, strict=True))
-        by_name["median_rank1"] = weighted_median(self._scores.first_rank, weights)
-        by_name["recall_fa1"] = recall_at_false_alarm(self._scores, FALSE_ALARM_RATE, weights)
+        by_name["median_rank1"] = weighted_median(self._ranks, weights[self._by_rank])
+        by_name["recall_fa1"] = recall_at_false_alarm(
+            self._alarms, FALSE_ALARM_RATE, weights[self._by_alarm]
+        )
         return np.array([by_name[name] for name in METRICS])
 
 

@@ -1,6 +1,6 @@
 """Time the evaluation of a benchmark of the size of SHS100K-TEST, on random vectors.
 
-10,547 queries are ranked against 10,547 tracks in 1,692 cliques of the genuine sizes' mean, with
+10,547 queries are ranked against 10,547 tracks in 1,692 cliques of nearly equal size, with
 every metric, every query's row and the bootstrapped intervals.
 
     python scripts/bench/map_speed.py
