@@ -684,6 +684,92 @@ def pretrain(
 
 
 @app.command()
+def finetune(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoint.")],
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="manifest.jsonl of a corpus.")
+    ] = None,
+    cliques: Annotated[
+        Path | None, typer.Option("--cliques", help="CSV with the columns path and clique.")
+    ] = None,
+    dev: Annotated[
+        Path | None, typer.Option("--dev", help="Manifest, or CSV of cliques, to validate on.")
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="Checkpoint to start from, pretrained or tuned.")
+    ] = None,
+    preset: Annotated[str, typer.Option("--preset", help="cover, or a variant of it.")] = "cover",
+    cache: Cache = None,
+    device: Device = None,
+    workers: Workers = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=2, help="Cliques a step.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of every random draw.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the cover encoder on cliques: a corpus, or your own labelled recordings.
+
+    Stop it at any time; the same command goes on. Start it with torchrun for several GPUs.
+
+    Example: pemr finetune --cliques mine.csv --init pretrained --preset cover --out tuned
+    """
+    from pemr.presets import for_finetuning
+    from pemr.training.cliques import embedded, read_performances, usable
+    from pemr.training.finetune import Run, run_row
+    from pemr.training.finetune import finetune as train
+    from pemr.training.machine import find_machine
+    from retrieval import validation_map
+
+    config, machine = for_finetuning(preset, batch_size, seed), find_machine(device, workers)
+    cache = cache or out.with_name(f"{out.name}.cache")
+    sources = [source for source in (corpus, cliques) if source is not None]
+    if not sources:
+        raise typer.BadParameter("say what to train on: --corpus MANIFEST or --cliques CSV")
+    performances = [
+        one for source in sources for one in read_performances(source, cache, machine.n_workers)
+    ]
+    judged = read_performances(dev, cache, machine.n_workers) if dev else []
+
+    def score(embedder: "Embedder") -> float:
+        return validation_map(embedded(embedder, judged), [one.clique for one in judged])
+
+    run = Run(
+        cliques=usable(performances),
+        config=config,
+        out=out,
+        score=score if judged else None,
+        init=init,
+    )
+    told = _train(train(run, machine), config.finetune.n_steps, " steps")
+    if machine.is_first:
+        _print_row({**run_row(told), "checkpoint": str(out / "best")}, as_json=as_json)
+
+
+@app.command()
+def export(
+    checkpoint: CheckpointFolder,
+    onnx: Annotated[Path | None, typer.Option("--onnx", help="ONNX file to write.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Folder for half-precision weights.")
+    ] = None,
+) -> None:
+    """Write a fine-tuned encoder for other runtimes, or as weights to ship.
+
+    Example: pemr export --checkpoint tuned/best --onnx cover.onnx
+    """
+    from pemr.export import export_onnx, export_weights
+
+    if onnx is None and weights is None:
+        raise typer.BadParameter("say what to write: --onnx FILE, --weights FOLDER")
+    if onnx is not None:
+        export_onnx(checkpoint, onnx)
+        typer.echo(f"wrote {onnx}", err=True)
+    if weights is not None:
+        typer.echo(f"wrote {export_weights(checkpoint, weights)}", err=True)
+
+
+@app.command()
 def probe(
     dataset: Annotated[str, typer.Argument(help="magnatagatune or gtzan.")],
     root: Annotated[Path, typer.Option("--root", help="Where the data set lies.")],

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from retrieval.scorers import catalog_scorer
     from retrieval.search import N_ALIGNED, copies, search, stored_query
+    from retrieval.validation import validation_map
 
 __all__ = [
     "N_ALIGNED",
@@ -87,6 +88,7 @@ __all__ = [
     "stored_query",
     "system_row",
     "trace",
+    "validation_map",
     "write_report",
     "write_rows",
 ]
@@ -109,6 +111,7 @@ _HOMES = {
     "report": "Report Run count_rows final_line heading metric_rows read_report write_rows",
     "scorers": "catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
+    "validation": "validation_map",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
