@@ -47,6 +47,10 @@ def readme(folder: Path) -> str:
     parts = [INTRODUCTION]
     for path in sorted(folder.glob("*.json")):
         parts += section(path, json.loads(path.read_text(encoding="utf-8")))
+    alone = [p for p in sorted(folder.glob("*.md")) if not p.with_suffix(".json").is_file()]
+    links = [f"- [{path.name}]({path.name})" for path in alone if path.name != "README.md"]
+    if links:
+        parts.append("\n".join(["## Results in words\n", *links]) + "\n")
     return "\n".join(parts)
 
 
@@ -72,19 +76,27 @@ def tables(result: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
     if "metrics" in result and "queries" in result:
         yield [report_row(result)]
         return
-    for value in result.values():
-        if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+    rest = {name: value for name, value in result.items() if name not in (*FACTS, "run")}
+    single = {name: value for name, value in rest.items() if not isinstance(value, Mapping | list)}
+    if single:
+        yield [single]
+    for name, value in rest.items():
+        if isinstance(value, Mapping) and value:
+            rows = all(isinstance(one, Mapping) for one in value.values()) and not is_figure(value)
+            yield [{name: key, **one} for key, one in value.items()] if rows else [value]
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
             yield value
-    if isinstance(result.get("figures"), Mapping):
-        yield [result["figures"]]
+
+
+def is_figure(value: object) -> bool:
+    return isinstance(value, Mapping) and {"value", "low", "high"} <= set(value)
 
 
 def report_row(result: Mapping[str, Any]) -> dict[str, str]:
     run, counts = result["run"], result["counts"]
     row = {"alignment": f"best {run['n_aligned']}" if run["n_aligned"] else "none"}
     for label, name in REPORT_FIGURES.items():
-        figure = result["metrics"][name]
-        row[label] = f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+        row[label] = cell(result["metrics"][name])
     lost = len(result["missing"]) + len(result["unusable"])
     return {**row, "queries": str(counts["queries"]), "missing": str(lost)}
 
@@ -99,6 +111,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, Mapping) and is_figure(value):
+        return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping | list):

@@ -60,3 +60,11 @@ def test_rows_of_any_name_become_a_table_and_odd_cells_stay_in_it(script):
     )
     assert text.startswith("## a b")
     assert "| x | y |\n| --- | --- |\n| 0.3333 |  |\n|  | a\\|b |" in text
+
+
+def test_figures_with_intervals_and_systems_by_name_are_tabulated(script):
+    figure = {"value": 0.5, "low": 0.25, "high": 1.0}
+    result = {"command": "c", "queries": 67, "systems": {"ours": {"map": figure, "ms": 3.25}}}
+    text = "\n".join(script.section(Path("a.json"), result))
+    assert "| queries |\n| --- |\n| 67 |" in text
+    assert "| ours | 0.500 (0.250 to 1.000) | 3.25 |" in text
