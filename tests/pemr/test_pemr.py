@@ -110,7 +110,7 @@ def test_a_weight_of_zero_removes_its_loss(views, weight):
 
 
 def test_a_few_steps_on_one_batch_lower_the_loss(model, views):
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
     totals = []
     for _ in range(8):
         optimiser.zero_grad()
