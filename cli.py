@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from indexer import Event, Tally
     from pemr import Embedder
     from pemr.training.data import Recording, Rejected
-    from retrieval import Benchmark, Report, Run, Scorer
+    from retrieval import Benchmark, Report, Run, Scorer, Stages
 
 Told = TypeVar("Told")
 
@@ -365,21 +365,32 @@ def label(
 
 
 def _measure(
-    benchmark: "Benchmark", encoder: "Embedder", n_aligned: int, command: str, *, fresh: bool
+    benchmark: "Benchmark", encoder: "Embedder", stages: "Stages", command: str, *, fresh: bool
 ) -> "Report":
     """Embed what a benchmark names into its cache, and rank all of it."""
     from indexer import Catalog, carry_out
     from retrieval import cache_folder, catalog_scorer, embedding_plan, feature_scorer, trace
 
-    run = trace(command, encoder.name, n_aligned)
+    run = trace(command, stages.system(encoder.name), stages.n_aligned)
     if not benchmark.card.has_audio:
-        scorer = feature_scorer(benchmark, encoder.embed_chroma, encoder.name, n_aligned)
+        scorer = feature_scorer(benchmark, encoder.embed_chroma, encoder.name, stages)
         return _rank(benchmark, scorer, run)
     folder = cache_folder(benchmark, encoder.name, fresh=fresh)
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
         planned = embedding_plan(cache, benchmark)
         _follow(carry_out(cache, encoder, planned), planned.n_files)
-        return _rank(benchmark, catalog_scorer(cache, benchmark, n_aligned), run)
+        return _rank(benchmark, catalog_scorer(cache, benchmark, stages), run)
+
+
+def _stages(*, align: bool, align_only: bool) -> "Stages":
+    """Say what decides the ranking."""
+    from retrieval import ALIGNMENT_ALONE, BOTH_STAGES, EMBEDDING_ALONE
+
+    if align_only and not align:
+        raise typer.BadParameter("--align-only and --no-align exclude each other")
+    if align_only:
+        return ALIGNMENT_ALONE
+    return BOTH_STAGES if align else EMBEDDING_ALONE
 
 
 def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
@@ -421,6 +432,9 @@ Fresh = Annotated[
     bool, typer.Option("--fresh", help="Embed anew, as after a change of the code that embeds.")
 ]
 Align = Annotated[bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")]
+AlignOnly = Annotated[
+    bool, typer.Option("--align-only", help="Rank by alignment alone; every pair, so slow.")
+]
 
 
 @app.command()
@@ -428,6 +442,7 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(help="A sub-folder for each work.")],
     embedder: EmbedderName = None,
     align: Align = True,
+    align_only: AlignOnly = False,
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
@@ -438,14 +453,14 @@ def evaluate(
     Example: pemr evaluate ~/covers --out report
     """
     from pemr import load_embedder
-    from retrieval import N_ALIGNED, command_line, load_benchmark
+    from retrieval import command_line, load_benchmark
 
-    command = command_line(
-        "pemr evaluate", folder, {"--embedder": embedder, "--no-align": not align}
-    )
+    options = {"--embedder": embedder, "--no-align": not align, "--align-only": align_only}
+    command = command_line("pemr evaluate", folder, options)
     benchmark = load_benchmark("folder", folder)
     encoder = load_embedder(embedder, device)
-    report = _measure(benchmark, encoder, N_ALIGNED if align else 0, command, fresh=fresh)
+    stages = _stages(align=align, align_only=align_only)
+    report = _measure(benchmark, encoder, stages, command, fresh=fresh)
     _show_report(report, benchmark.root, out, as_json=as_json)
 
 
@@ -468,6 +483,7 @@ def benchmark_run(
     convention: Convention = None,
     embedder: EmbedderName = None,
     align: Align = True,
+    align_only: AlignOnly = False,
     embeddings: Annotated[
         Path | None,
         typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
@@ -484,7 +500,7 @@ def benchmark_run(
     Example: pemr benchmark run covers80 --root covers80 --convention 160 --out report
     """
     from pemr import load_embedder
-    from retrieval import N_ALIGNED, command_line, load_benchmark, read_embeddings, trace
+    from retrieval import command_line, load_benchmark, read_embeddings, trace
 
     chosen = load_benchmark(name, root, subset, convention)
     options: dict[str, object] = {"--subset": chosen.subset, "--convention": chosen.convention}
@@ -494,10 +510,11 @@ def benchmark_run(
         run = trace(command_line(start, root, options), embeddings.name)
         report = _rank(chosen, read_embeddings(embeddings), run)
     else:
-        options |= {"--embedder": embedder, "--no-align": not align}
+        options |= {"--embedder": embedder, "--no-align": not align, "--align-only": align_only}
         command = command_line(start, root, options)
         encoder = load_embedder(embedder, device)
-        report = _measure(chosen, encoder, N_ALIGNED if align else 0, command, fresh=fresh)
+        stages = _stages(align=align, align_only=align_only)
+        report = _measure(chosen, encoder, stages, command, fresh=fresh)
     _show_report(report, chosen.root, out, as_json=as_json)
 
 
@@ -862,7 +879,7 @@ def corpus_build(
         int, typer.Option("--noise", min=0, help="Further works with one performance each.")
     ] = 0,
     difficulty: Annotated[
-        str, typer.Option("--difficulty", help="standard or brutal.")
+        str, typer.Option("--difficulty", help="standard, brutal or mixed.")
     ] = "standard",
     seed: Annotated[int, typer.Option("--seed", help="Another seed, another corpus.")] = 0,
     soundfont: Annotated[

@@ -40,11 +40,20 @@ if TYPE_CHECKING:
         read_report,
         write_rows,
     )
-    from retrieval.scorers import catalog_scorer
+    from retrieval.scorers import (
+        ALIGNMENT_ALONE,
+        BOTH_STAGES,
+        EMBEDDING_ALONE,
+        Stages,
+        catalog_scorer,
+    )
     from retrieval.search import N_ALIGNED, copies, search, stored_query
     from retrieval.validation import validation_map
 
 __all__ = [
+    "ALIGNMENT_ALONE",
+    "BOTH_STAGES",
+    "EMBEDDING_ALONE",
     "N_ALIGNED",
     "Benchmark",
     "Candidate",
@@ -54,6 +63,7 @@ __all__ = [
     "Run",
     "Scorer",
     "Span",
+    "Stages",
     "benchmark_names",
     "benchmark_rows",
     "cache_folder",
@@ -109,7 +119,7 @@ _HOMES = {
     "provenance": "command_line system_row trace",
     "query": "read_query",
     "report": "Report Run count_rows final_line heading metric_rows read_report write_rows",
-    "scorers": "catalog_scorer",
+    "scorers": "ALIGNMENT_ALONE BOTH_STAGES EMBEDDING_ALONE Stages catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
     "validation": "validation_map",
 }

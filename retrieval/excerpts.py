@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from indexer import Catalog, Embedder
 from retrieval.benchmarks.base import Benchmark
 from retrieval.report import Report, metric_rows
-from retrieval.scorers import catalog_scorer
+from retrieval.scorers import EMBEDDING_ALONE, catalog_scorer
 from retrieval.search import track_scores
 
 Ints = NDArray[np.int64]
@@ -145,7 +145,7 @@ def excerpt_scorers(
     float, ExcerptScorer
         The length, and the scorer for `evaluate`; both protocols in turn.
     """
-    whole = catalog_scorer(catalog, benchmark, n_aligned=0)
+    whole = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE)
     tracks = {track.path: track for track in catalog.tracks()}
     paths = {p.name: p.path for p in benchmark.present if p.path is not None}
     bounds = [catalog.segments(tracks[paths[name]].id) for name in whole.names]

@@ -13,6 +13,7 @@ from retrieval.errors import BenchmarkError
 from retrieval.summary import METRICS, Figure
 
 SCHEMA = 1
+NO_EMBEDDER = "none"  # the name where alignment alone ranks
 N_WORST = 20  # failures that a report shows with their files
 
 RULES = (
@@ -249,8 +250,10 @@ def worst_rows(report: Report, n_rows: int = N_WORST) -> list[dict[str, str]]:
 def heading(report: Report) -> str:
     """Name what was measured: data set, choice, system."""
     choice = " ".join(part for part in (report.subset, report.convention) if part)
-    aligned = f" + alignment of the best {report.run.n_aligned}" if report.run.n_aligned else ""
-    return f"{report.benchmark}{' ' + choice if choice else ''}: {report.run.embedder}{aligned}"
+    stages = [report.run.embedder] if report.run.embedder != NO_EMBEDDER else []
+    if report.run.n_aligned:
+        stages.append(f"alignment of the best {report.run.n_aligned}" if stages else "alignment")
+    return f"{report.benchmark}{' ' + choice if choice else ''}: {' + '.join(stages)}"
 
 
 def fact_rows(report: Report) -> list[dict[str, str]]:
@@ -260,12 +263,18 @@ def fact_rows(report: Report) -> list[dict[str, str]]:
         "command": run.command,
         "commit": run.commit or "unknown",
         "embedder": f"{run.embedder} (weights {run.weights_hash or 'none'})",
-        "alignment": f"best {run.n_aligned} re-ranked" if run.n_aligned else "none",
+        "alignment": _alignment(run),
         "hardware": run.hardware,
         "date": run.date,
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
     return [{"what": name, "value": value} for name, value in facts.items()]
+
+
+def _alignment(run: Run) -> str:
+    if run.embedder == NO_EMBEDDER:
+        return "every candidate, alone"
+    return f"best {run.n_aligned} re-ranked" if run.n_aligned else "none"
 
 
 def markdown(report: Report) -> str:

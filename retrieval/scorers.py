@@ -12,9 +12,35 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Track
 from retrieval.benchmarks.base import Benchmark
+from retrieval.report import NO_EMBEDDER
 from retrieval.search import N_ALIGNED, align_best, alignment_weight, track_scores
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """What decides the ranking.
+
+    Parameters
+    ----------
+    n_aligned : int, optional
+        How many of the best by embedding are aligned; 0 turns alignment off.
+    align_only : bool, optional
+        Whether embeddings count for nothing and every candidate is aligned.
+    """
+
+    n_aligned: int = N_ALIGNED
+    align_only: bool = False
+
+    def system(self, embedder_name: str) -> str:
+        """Name the embedder as a report does: not at all when it counts for nothing."""
+        return NO_EMBEDDER if self.align_only else embedder_name
+
+
+BOTH_STAGES = Stages()
+EMBEDDING_ALONE = Stages(n_aligned=0)
+ALIGNMENT_ALONE = Stages(align_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +57,8 @@ class SegmentScorer:
         At 5 frames a second; may be empty when nothing is aligned.
     embedder_name : str
         Decides the weight of the alignment.
-    n_aligned : int, optional
-        How many of the best by embedding are aligned; 0 turns alignment off.
+    stages : Stages, optional
+        What decides the ranking.
     duration_s : float array, shape (N,), optional
         Durations in seconds.
     block_length : int, optional
@@ -43,7 +69,7 @@ class SegmentScorer:
     embeddings: Sequence[NDArray[np.float32]]
     chromas: Sequence[NDArray[np.uint8]]
     embedder_name: str
-    n_aligned: int = N_ALIGNED
+    stages: Stages = BOTH_STAGES
     duration_s: NDArray[np.float64] | None = None
     block_length: int = 8
     _aligned: dict[int, dict[int, int]] = field(default_factory=dict, init=False)
@@ -54,15 +80,16 @@ class SegmentScorer:
         return np.stack([self._score_one(int(query), candidates) for query in queries])
 
     def _score_one(self, query: int, candidates: Ints) -> NDArray[np.float64]:
-        scores = track_scores(self.embeddings[query], [self.embeddings[c] for c in candidates])
+        n_aligned = len(candidates) if self.stages.align_only else self.stages.n_aligned
+        scores = self._embedding_scores(query, candidates)
         scores[candidates == query] = -np.inf  # so that no alignment is spent on it
-        if not self.n_aligned:
+        if not n_aligned:
             return scores
         aligned = align_best(
             self.chromas[query],
             scores,
             lambda column: self.chromas[candidates[column]],
-            n_aligned=self.n_aligned,
+            n_aligned=n_aligned,
             weight=alignment_weight(self.embedder_name),
         )
         found = np.flatnonzero(~np.isnan(aligned.alignment_scores))
@@ -71,13 +98,18 @@ class SegmentScorer:
         }
         return aligned.scores
 
+    def _embedding_scores(self, query: int, candidates: Ints) -> NDArray[np.float64]:
+        if self.stages.align_only:
+            return np.zeros(len(candidates))
+        return track_scores(self.embeddings[query], [self.embeddings[c] for c in candidates])
+
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query of the last block up to a candidate; None when not aligned."""
         return self._aligned.get(query, {}).get(candidate)
 
 
 def catalog_scorer(
-    catalog: Catalog, benchmark: Benchmark, n_aligned: int = N_ALIGNED
+    catalog: Catalog, benchmark: Benchmark, stages: Stages = BOTH_STAGES
 ) -> SegmentScorer:
     """Score a benchmark's performances by what a catalog holds of them.
 
@@ -87,8 +119,8 @@ def catalog_scorer(
         Made of the benchmark's audio, and perhaps more.
     benchmark : Benchmark
         Its performances that are silent, or not in the catalog, are left out.
-    n_aligned : int, optional
-        How many of the best by embedding are aligned; 0 turns alignment off.
+    stages : Stages, optional
+        What decides the ranking.
 
     Returns
     -------
@@ -98,9 +130,9 @@ def catalog_scorer(
     return SegmentScorer(
         names=[name for name, _ in found],
         embeddings=[catalog.embeddings(track.id) for _, track in found],
-        chromas=[catalog.chroma(track.id) for _, track in found] if n_aligned else [],
+        chromas=[catalog.chroma(track.id) for _, track in found] if stages.n_aligned else [],
         embedder_name=catalog.embedder_name,
-        n_aligned=n_aligned,
+        stages=stages,
         duration_s=np.array([track.duration_s for _, track in found]),
     )
 

@@ -94,7 +94,8 @@ def is_figure(value: object) -> bool:
 
 def report_row(result: Mapping[str, Any]) -> dict[str, str]:
     run, counts = result["run"], result["counts"]
-    row = {"alignment": f"best {run['n_aligned']}" if run["n_aligned"] else "none"}
+    aligned = f"best {run['n_aligned']}" if run["n_aligned"] else "none"
+    row = {"alignment": "alone" if run["embedder"] == "none" else aligned}
     for label, name in REPORT_FIGURES.items():
         row[label] = cell(result["metrics"][name])
     lost = len(result["missing"]) + len(result["unusable"])

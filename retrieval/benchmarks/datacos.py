@@ -27,7 +27,7 @@ from retrieval.benchmarks.base import (
     require_unique,
 )
 from retrieval.errors import BenchmarkError
-from retrieval.scorers import SegmentScorer
+from retrieval.scorers import SegmentScorer, Stages
 
 CARD = Card(
     name="datacos",
@@ -183,7 +183,7 @@ def feature_scorer(
     benchmark: Benchmark,
     embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     embedder_name: str,
-    n_aligned: int,
+    stages: Stages,
 ) -> SegmentScorer:
     """Score performances by their chroma.
 
@@ -195,8 +195,8 @@ def feature_scorer(
         Chroma (12, T) to unit vectors of segments (S, D); S may be 0 for silence.
     embedder_name : str
         Of `embed`.
-    n_aligned : int
-        How many of the best by embedding are aligned; 0 turns alignment off.
+    stages : Stages
+        What decides the ranking.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def feature_scorer(
         embeddings=[embeddings[name] for name in names],
         chromas=[chromas[name] for name in names],
         embedder_name=embedder_name,
-        n_aligned=n_aligned,
+        stages=stages,
         duration_s=np.array([chromas[name].shape[1] / FRAME_RATE for name in names]),
     )
 

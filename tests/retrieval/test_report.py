@@ -7,6 +7,7 @@ import pytest
 
 from retrieval.errors import BenchmarkError
 from retrieval.report import (
+    NO_EMBEDDER,
     RULES,
     Counts,
     QueryRow,
@@ -114,6 +115,11 @@ def test_worst_queries_come_first(report):
 
 def test_heading_names_the_choice_and_the_alignment(report):
     assert heading(report) == "toy 160: cover@1a2b3c4d + alignment of the best 100"
+
+
+def test_heading_of_alignment_alone_names_no_embedder(report):
+    alone = replace(report, run=replace(report.run, embedder=NO_EMBEDDER))
+    assert heading(alone) == "toy 160: alignment"
 
 
 def test_markdown_states_how_to_print_it_again(report):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from indexer import Added, Unchanged, carry_out
+from retrieval.align import align
 from retrieval.benchmarks.cache import cache_folder, embedding_plan
 from retrieval.benchmarks.folder import load
 from retrieval.benchmarks.table import load as load_table
 from retrieval.errors import BenchmarkError
 from retrieval.evaluate import evaluate
 from retrieval.provenance import trace
-from retrieval.scorers import catalog_scorer
+from retrieval.scorers import ALIGNMENT_ALONE, EMBEDDING_ALONE, Stages, catalog_scorer
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_second_run_embeds_nothing_and_going_back_to_a_part_loses_nothing(
     part = replace(benchmark, performances=benchmark.performances[:4])
     for chosen in (benchmark, part, benchmark):
         events = list(carry_out(catalog, fake_embedder, embedding_plan(catalog, chosen)))
-        scorer = catalog_scorer(catalog, chosen, n_aligned=0)
+        scorer = catalog_scorer(catalog, chosen, EMBEDDING_ALONE)
         assert list(scorer.names) == [p.name for p in chosen.performances]
     assert [type(event) for event in events] == [Unchanged] * 6
     assert embedding_plan(catalog, benchmark).n_unchanged == 6
@@ -64,7 +65,7 @@ def test_table_may_name_files_elsewhere(catalog, fake_embedder, tone, tmp_path):
     table.write_text(f"path,work\n{here.name},w\n{there},w\n")
     benchmark = load_table(table)
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, n_aligned=0)
+    scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE)
     assert list(scorer.names) == ["a.wav", "../else/b.wav"]
 
 
@@ -75,7 +76,7 @@ def test_silent_and_unreadable_files_are_unusable(
     (tmp_path / "music/w0/text.wav").write_text("no sound")
     grown = load(tmp_path / "music")
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, grown)))
-    report = evaluate(grown, catalog_scorer(catalog, grown, n_aligned=0), trace("toy", "fake"))
+    report = evaluate(grown, catalog_scorer(catalog, grown, EMBEDDING_ALONE), trace("toy", "fake"))
     assert report.unusable == ("w0/silence.wav", "w0/text.wav")
     assert report.counts.scored == 6
 
@@ -84,7 +85,7 @@ def test_alignment_is_part_of_the_score_and_tells_the_transposition(
     benchmark, catalog, fake_embedder
 ):
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, n_aligned=2)
+    scorer = catalog_scorer(catalog, benchmark, Stages(n_aligned=2))
     report = evaluate(benchmark, scorer, trace("toy", "fake", 2))
     known = [row.transposition for row in report.queries]
     assert any(t is not None for t in known)
@@ -93,10 +94,23 @@ def test_alignment_is_part_of_the_score_and_tells_the_transposition(
 
 def test_alignments_are_spent_on_candidates_alone(benchmark, catalog, fake_embedder):
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, n_aligned=3)
+    scorer = catalog_scorer(catalog, benchmark, Stages(n_aligned=3))
     scorer.score(np.array([0]), np.array([0, 2, 4, 5]))
     known = {c for c in range(6) if scorer.transposition(0, c) is not None}
     assert known == {2, 4, 5}
+
+
+def test_alignment_alone_aligns_every_candidate_and_nothing_else_counts(
+    benchmark, catalog, fake_embedder
+):
+    list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
+    scorer = catalog_scorer(catalog, benchmark, ALIGNMENT_ALONE)
+    scores = scorer.score(np.array([0]), np.arange(6))[0]
+    assert scores[0] == -np.inf
+    assert all(scorer.transposition(0, c) is not None for c in range(1, 6))
+    alignments = [align(scorer.chromas[0], scorer.chromas[c]).score for c in range(1, 6)]
+    order = np.argsort(alignments, kind="stable")
+    assert (np.diff(scores[1:][order]) >= 0).all()
 
 
 def test_benchmark_without_any_audio_here_is_refused(benchmark, catalog):

@@ -13,6 +13,7 @@ from retrieval.benchmarks.datacos import CARD, feature_scorer, load, read_chroma
 from retrieval.errors import BenchmarkError
 from retrieval.evaluate import evaluate
 from retrieval.provenance import trace
+from retrieval.scorers import EMBEDDING_ALONE, Stages
 
 h5py = pytest.importorskip("h5py")
 
@@ -138,7 +139,7 @@ def test_file_without_the_feature_is_refused(tmp_path):
 
 def test_whole_benchmark_runs_on_features_with_noise_that_never_asks(tree):
     benchmark = load(tree)
-    scorer = feature_scorer(benchmark, mean_chroma, "toy", n_aligned=4)
+    scorer = feature_scorer(benchmark, mean_chroma, "toy", Stages(n_aligned=4))
     report = evaluate(benchmark, scorer, trace("toy", "toy", 4))
     assert (report.counts.queries, report.counts.noise) == (4, 1)
     assert report.metrics["map"].value == 1
@@ -151,7 +152,7 @@ def test_silent_features_are_unusable(tree):
     path.unlink()
     write_h5(path, "P_90", "W_9", "hpcp", np.zeros((5000, 12)))
     benchmark = load(tree)
-    scorer = feature_scorer(benchmark, mean_chroma, "toy", n_aligned=0)
+    scorer = feature_scorer(benchmark, mean_chroma, "toy", EMBEDDING_ALONE)
     report = evaluate(benchmark, scorer, trace("toy", "toy"))
     assert report.unusable == ("P_90",)
 
