@@ -292,6 +292,26 @@ def test_benchmark_list_names_every_data_set_with_its_licence():
     rows = json.loads(run("benchmark", "list", "--json").stdout)
     assert {row["name"] for row in rows} >= {"covers80", "shs100k", "datacos", "discogs_vi"}
     assert all(row["licence"] and row["source"] for row in rows)
+    numbers = {row["name"]: row["performances"] for row in rows}
+    assert (numbers["shs100k"], numbers["discogs_vi"], numbers["folder"]) == (
+        "10547",
+        "not checked",
+        "any",
+    )
+
+
+def test_ranking_by_nothing_is_a_usage_error(labelled):
+    flags = ("--no-align", "--align-only")
+    outcome = run("benchmark", "run", "table", "--root", labelled, "--embedder", "ftm2d", *flags)
+    assert outcome.exit_code == 2
+    assert "exclude each other" in outcome.stderr
+
+
+def test_alignment_alone_is_measured_without_naming_an_embedder(labelled):
+    arguments = ("--root", labelled, "--embedder", "ftm2d", "--align-only")
+    outcome = run("benchmark", "run", "table", *arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.splitlines()[0] == "table: alignment"
 
 
 @pytest.mark.parametrize(
