@@ -22,7 +22,7 @@ import torch
 
 from pemr.corpus.arrange import Performance, arrange
 from pemr.corpus.effects import apply_chain, draw_chain
-from pemr.corpus.recipe import DIFFICULTIES, draw
+from pemr.corpus.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
 from pemr.corpus.scores import Score
 from pemr.corpus.soundfont import SoundFont, find_fonts, is_held_out
@@ -50,7 +50,7 @@ class Order:
         Works, and performances of each.
     n_noise : int
         Further works with one performance each.
-    difficulty : {"standard", "brutal"}
+    difficulty : {"standard", "brutal", "mixed"}
     seed : int
     fonts : tuple of str
         Paths of SoundFonts; without any the built-in synthesiser plays.
@@ -75,7 +75,7 @@ class Order:
     def __post_init__(self) -> None:
         for name, value, known in (
             ("split", self.split, get_args(Split)),
-            ("difficulty", self.difficulty, DIFFICULTIES),
+            ("difficulty", self.difficulty, (*DIFFICULTIES, MIXED)),
         ):
             if value not in known:
                 raise CorpusError(f"no {name} is called {value!r}; there are: {', '.join(known)}")
@@ -292,7 +292,8 @@ class _Take(NamedTuple):
 def _take(job: Job) -> _Take:
     order = job.order
     rng = np.random.default_rng([order.seed, _hash(job.work.name), job.index])
-    difficulty = DIFFICULTIES[order.difficulty]
+    name = order.difficulty
+    difficulty = DIFFICULTIES[str(rng.choice(list(DIFFICULTIES))) if name == MIXED else name]
     score = _setting(job, rng)
     held_out = order.split == "test"
     recipe = draw(score, difficulty, rng, voices=voice_names(held_out=held_out), held_out=held_out)
@@ -300,7 +301,12 @@ def _take(job: Job) -> _Take:
     chain = draw_chain(rng, difficulty.rough_chain, held_out=held_out)
     performance = arrange(score, recipe, job.other)
     waveform = apply_chain(render(performance, _engine(font)), chain, rng)
-    facts = {**asdict(recipe), "engine": Path(font).stem or BuiltIn.name, "chain": chain}
+    facts = {
+        "difficulty": difficulty.name,
+        **asdict(recipe),
+        "engine": Path(font).stem or BuiltIn.name,
+        "chain": chain,
+    }
     return _Take(score, facts, performance, waveform)
 
 

@@ -63,16 +63,17 @@ class Difficulty:
 
 
 STANDARD = Difficulty(
-    name="standard", tempo_spread=0.18, treatment=0.45, reharmonisation=0.35, restructure=0.35,
-    metre=0.08, mode=0.03, solo=0.15, step_up=0.12, medley=0.05, second_line=0.25, loud_band=0.35,
+    name="standard", tempo_spread=0.18, treatment=0.3, reharmonisation=0.35, restructure=0.2,
+    metre=0.06, mode=0.01, solo=0.12, step_up=0.12, medley=0.03, second_line=0.25, loud_band=0.25,
     no_melody=0.0, rough_chain=0.3,
 )  # fmt: skip
 BRUTAL = Difficulty(
-    name="brutal", tempo_spread=0.35, treatment=0.85, reharmonisation=0.8, restructure=0.7,
-    metre=0.25, mode=0.12, solo=0.35, step_up=0.3, medley=0.25, second_line=0.3, loud_band=0.7,
-    no_melody=0.04, rough_chain=0.6,
+    name="brutal", tempo_spread=0.27, treatment=0.6, reharmonisation=0.6, restructure=0.5,
+    metre=0.15, mode=0.05, solo=0.25, step_up=0.25, medley=0.12, second_line=0.3, loud_band=0.5,
+    no_melody=0.02, rough_chain=0.45,
 )  # fmt: skip
 DIFFICULTIES = {d.name: d for d in (STANDARD, BRUTAL)}
+MIXED = "mixed"  # half standard, half brutal: what an encoder is trained on
 
 
 @dataclass(frozen=True, kw_only=True)
