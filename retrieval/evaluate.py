@@ -185,6 +185,7 @@ def report_on(trial: Trial, ranked: Iterable[Ranked], run: Run) -> Report:
     return Report(
         benchmark=benchmark.card.name,
         title=benchmark.card.title,
+        data=benchmark.root.name,
         subset=benchmark.subset,
         convention=benchmark.convention,
         run=run,

@@ -21,6 +21,7 @@ from retrieval.report import (
     heading,
     markdown,
     metric_rows,
+    system,
     worst,
     write_json,
 )
@@ -284,7 +285,7 @@ def _peers(report: Report, published: Sequence[Published]) -> str:
     here = report.counts
     rows = [
         {
-            "system": heading(report).split(": ", 1)[1],
+            "system": system(report),
             "MAP": f"{report.metrics['map'].value:.3f}",
             "MR1": f"{report.metrics['mr1'].value:.2f}",
             "measured on": f"{choice}: {here.queries:,} queries, {here.candidates:,} candidates",

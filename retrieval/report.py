@@ -100,6 +100,7 @@ class Report:
 
     benchmark: str
     title: str
+    data: str  # name of the data set's folder
     subset: str | None
     convention: str | None
     run: Run
@@ -221,7 +222,10 @@ def _report_from(read: Mapping[str, Any]) -> Report:
         raise ValueError(f"schema {read['schema']}, not {SCHEMA}")
     run = {key: value for key, value in read["run"].items() if key != "weights_hash"}
     return Report(
-        **{key: read[key] for key in ("benchmark", "title", "subset", "convention", "files")},
+        **{
+            key: read[key]
+            for key in ("benchmark", "title", "data", "subset", "convention", "files")
+        },
         run=Run(**run),
         counts=Counts(**read["counts"]),
         metrics={name: Figure(**read["metrics"][name]) for name in METRICS},
@@ -248,12 +252,18 @@ def worst_rows(report: Report, n_rows: int = N_WORST) -> list[dict[str, str]]:
 
 
 def heading(report: Report) -> str:
-    """Name what was measured: data set, choice, system."""
-    choice = " ".join(part for part in (report.subset, report.convention) if part)
-    stages = [report.run.embedder] if report.run.embedder != NO_EMBEDDER else []
-    if report.run.n_aligned:
-        stages.append(f"alignment of the best {report.run.n_aligned}" if stages else "alignment")
-    return f"{report.benchmark}{' ' + choice if choice else ''}: {' + '.join(stages)}"
+    """Name what was measured: data set, choice, folder, system."""
+    choice = " ".join(part for part in (report.benchmark, report.subset, report.convention) if part)
+    return f"{choice} ({report.data}): {system(report)}"
+
+
+def system(report: Report) -> str:
+    """Name what ranked: the embedder, alignment, or both."""
+    run = report.run
+    if run.embedder == NO_EMBEDDER:
+        return "alignment"
+    aligned = f" + alignment of the best {run.n_aligned}" if run.n_aligned else ""
+    return f"{run.embedder}{aligned}"
 
 
 def fact_rows(report: Report) -> list[dict[str, str]]:

@@ -267,7 +267,8 @@ def test_benchmark_run_reads_the_chroma_of_da_tacos(tmp_path, monkeypatch):
     path.write_text(json.dumps(metadata))
     outcome = run("benchmark", "run", "datacos", "--root", tmp_path, "--embedder", "ftm2d")
     assert outcome.exit_code == 0, outcome.output
-    assert "datacos benchmark hpcp: ftm2d + alignment of the best 100" in outcome.stdout
+    assert "ftm2d + alignment of the best 100" in outcome.stdout
+    assert outcome.stdout.startswith("datacos benchmark hpcp (")
     assert outcome.stdout.splitlines()[-1].startswith("MAP 1.000  MR1 1.00")
 
 
@@ -311,7 +312,7 @@ def test_alignment_alone_is_measured_without_naming_an_embedder(labelled):
     arguments = ("--root", labelled, "--embedder", "ftm2d", "--align-only")
     outcome = run("benchmark", "run", "table", *arguments)
     assert outcome.exit_code == 0, outcome.output
-    assert outcome.stdout.splitlines()[0] == "table: alignment"
+    assert outcome.stdout.splitlines()[0] == f"table ({labelled.parent.name}): alignment"
 
 
 @pytest.mark.parametrize(

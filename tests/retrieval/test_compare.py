@@ -1,6 +1,7 @@
 """Two reports of one benchmark."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def report(noise, seed=0):
     performances = tuple(
         Performance(name=f"p{i}", work=str(work), path=None) for i, work in enumerate(WORKS)
     )
-    benchmark = Benchmark(card=CARD, root=None, performances=performances)
+    benchmark = Benchmark(card=CARD, root=Path(), performances=performances)
     scorer = MatrixScorer(names=[p.name for p in performances], scores=scores)
     return evaluate(benchmark, scorer, trace("toy", "toy"))
 

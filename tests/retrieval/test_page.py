@@ -37,6 +37,7 @@ def report():
     return Report(
         benchmark="covers80",
         title="Covers80",
+        data="mine",
         subset=None,
         convention="160",
         run=Run(

@@ -47,6 +47,7 @@ def report():
     return Report(
         benchmark="toy",
         title="Toy",
+        data="mine",
         subset=None,
         convention="160",
         run=Run(
@@ -114,12 +115,12 @@ def test_worst_queries_come_first(report):
 
 
 def test_heading_names_the_choice_and_the_alignment(report):
-    assert heading(report) == "toy 160: cover@1a2b3c4d + alignment of the best 100"
+    assert heading(report) == "toy 160 (mine): cover@1a2b3c4d + alignment of the best 100"
 
 
 def test_heading_of_alignment_alone_names_no_embedder(report):
     alone = replace(report, run=replace(report.run, embedder=NO_EMBEDDER))
-    assert heading(alone) == "toy 160: alignment"
+    assert heading(alone) == "toy 160 (mine): alignment"
 
 
 def test_markdown_states_how_to_print_it_again(report):
