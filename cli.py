@@ -570,7 +570,7 @@ def benchmark_excerpts(
 def benchmark_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List the data sets that can be measured on, with their licences and sources.
 
-    Example: pemr benchmark list
+    Example: pemr benchmark list --csv
     """
     from retrieval import benchmark_rows
 
@@ -893,6 +893,9 @@ def corpus_build(
     audio: Annotated[
         bool, typer.Option("--audio", help="Write FLAC beside the spectrograms.")
     ] = False,
+    sketch: Annotated[
+        bool, typer.Option("--sketch", help="Draw spectrograms from the notes, without sound.")
+    ] = False,
     cache: Annotated[
         Path | None, typer.Option("--cache", help="Where parsed scores are kept. [default: OUT/..]")
     ] = None,
@@ -911,9 +914,10 @@ def corpus_build(
 
     order = Order(
         split=split, n_works=works, n_performances=performances, n_noise=noise, seed=seed,
-        difficulty=difficulty, fonts=choose_fonts(soundfont), has_audio=audio,
+        difficulty=difficulty, fonts=() if sketch else choose_fonts(soundfont),
+        has_audio=audio, is_sketched=sketch,
     )  # fmt: skip
-    if not order.fonts:
+    if not order.fonts and not sketch:
         typer.echo("no SoundFont: the built-in synthesiser plays; --soundfont names one", err=True)
     found = sort_into_works(scores, cache or out.parent, jobs)
     made = build(found, order, out, jobs)
