@@ -19,12 +19,14 @@ from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pemr.corpus.arrange import Performance, arrange
 from pemr.corpus.effects import apply_chain, draw_chain
 from pemr.corpus.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
 from pemr.corpus.scores import Score
+from pemr.corpus.sketch import sketch
 from pemr.corpus.soundfont import SoundFont, find_fonts, is_held_out
 from pemr.corpus.synth import Waveform
 from pemr.corpus.voice import voice_names
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 MANIFEST_VERSION: Final = 1
 BUILT_IN_SHARE: Final = 0.1  # of performances without a SoundFont
+
+_SILENCE = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,8 @@ class Order:
         Paths of SoundFonts; without any the built-in synthesiser plays.
     has_audio : bool
         Whether FLAC is written beside the spectrograms.
+    is_sketched : bool
+        Whether spectrograms are drawn straight from the notes, without sound.
 
     Raises
     ------
@@ -71,6 +77,7 @@ class Order:
     seed: int = 0
     fonts: tuple[str, ...] = ()
     has_audio: bool = False
+    is_sketched: bool = False
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -79,6 +86,8 @@ class Order:
         ):
             if value not in known:
                 raise CorpusError(f"no {name} is called {value!r}; there are: {', '.join(known)}")
+        if self.is_sketched and self.has_audio:
+            raise CorpusError("a sketch has no sound to write; leave out the one or the other")
 
     @property
     def n_total(self) -> int:
@@ -201,6 +210,8 @@ def play(
         raise CorpusError(f"made with SoundFonts not given here: {', '.join(missing)}")
     del head["version"]
     order = Order(**head | {"fonts": tuple(given[font] for font in head["fonts"])})
+    if order.is_sketched:
+        raise CorpusError(f"{folder}: was drawn without sound; there is nothing to play")
     jobs = [job for job in _jobs(works, order, folder) if job.work.name.startswith(name)]
     if not jobs:
         raise CorpusError(f"{folder}: no work {name!r} in this corpus")
@@ -245,6 +256,8 @@ def _hash(*parts: object) -> int:
 def _resume(folder: Path, order: Order, jobs: Sequence[Job]) -> int:
     """Count the performances already there, after cutting off what a kill left half written."""
     head = {"version": MANIFEST_VERSION, **asdict(order)}
+    if not order.is_sketched:
+        del head["is_sketched"]  # so that older corpora resume
     head["fonts"] = [Path(font).stem for font in order.fonts]
     text = json.dumps(head, indent=1) + "\n"
     home, manifest = folder / "corpus.json", folder / "manifest.jsonl"
@@ -286,7 +299,8 @@ class _Take(NamedTuple):
     score: Score
     recipe: dict[str, Any]
     performance: Performance
-    waveform: Waveform
+    waveform: Waveform  # empty where it is sketched
+    spectrogram: NDArray[np.uint8]
 
 
 def _take(job: Job) -> _Take:
@@ -300,14 +314,14 @@ def _take(job: Job) -> _Take:
     font = _font(order, rng)
     chain = draw_chain(rng, difficulty.rough_chain, held_out=held_out)
     performance = arrange(score, recipe, job.other)
+    facts = {"difficulty": difficulty.name, **asdict(recipe)}
+    if order.is_sketched:
+        drawn = sketch(performance, rng)
+        return _Take(score, {**facts, "engine": "sketch"}, performance, _SILENCE, drawn)
     waveform = apply_chain(render(performance, _engine(font)), chain, rng)
-    facts = {
-        "difficulty": difficulty.name,
-        **asdict(recipe),
-        "engine": Path(font).stem or BuiltIn.name,
-        "chain": chain,
-    }
-    return _Take(score, facts, performance, waveform)
+    power = next(iter(semitone_frames([waveform], _cqt())))
+    facts |= {"engine": Path(font).stem or BuiltIn.name, "chain": chain}
+    return _Take(score, facts, performance, waveform, pack(decibels(power)))
 
 
 def _perform(job: Job) -> str:
@@ -318,8 +332,8 @@ def _perform(job: Job) -> str:
         "work": job.work.name,
         "split": job.order.split,
         "source": take.score.source,
-        **_written(job, take.waveform),
-        "duration_s": len(take.waveform) / SAMPLE_RATE,
+        **_written(job, take),
+        "duration_s": len(take.waveform) / SAMPLE_RATE or take.performance.duration_s,
         "seed": job.order.seed,
         "recipe": take.recipe,
         "time_map": take.performance.time_map[::4].tolist(),
@@ -346,17 +360,16 @@ def _font(order: Order, rng: np.random.Generator) -> str:
     return usual[int(draws[1] * len(usual))]
 
 
-def _written(job: Job, waveform: Waveform) -> dict[str, str]:
-    power = next(iter(semitone_frames([waveform], _cqt())))
+def _written(job: Job, take: _Take) -> dict[str, str]:
     files = {"spectrogram": f"spectrograms/{job.name}.npy"}
     path = job.folder / files["spectrogram"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, pack(decibels(power)))
+    np.save(path, take.spectrogram)
     if job.order.has_audio:
         files["audio"] = f"audio/{job.name}.flac"
         path = job.folder / files["audio"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_flac(path, waveform, {"title": job.work.scores[0].title, "artist": job.name})
+        write_flac(path, take.waveform, {"title": job.work.scores[0].title, "artist": job.name})
     return files
 
 
