@@ -185,7 +185,7 @@ class FinetuneConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warm_up: int = 50  # steps until the learning rate is reached
-    easy: int = 600  # steps with two crops of one performance among those of a clique
+    easy: int = 300  # steps with two crops of one performance among those of a clique
     temperature: float = 0.1
     score_every: int = 100  # steps between two validations
     patience: int = 8  # validations without a better score before the run ends
