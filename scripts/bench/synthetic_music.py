@@ -6,7 +6,10 @@ tilt, echo and noise vary within a class. A work is a melody over chords; its co
 tempo, sound, noise and where they start, and share their key, since log-mel knows no transposition.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,26 +65,15 @@ def _note(time: Waveform, hz: float, sound: Sound, sample_rate: int) -> Waveform
 
 
 def class_recordings(
-    folder: Path, n_recordings: int, seed: int, sample_rate: int, duration_s: float = 7.0
+    folder: Path, n_recordings: int, seed: int, sample_rate: int
 ) -> tuple[list[Recording], list[int]]:
     """Write recordings of eight classes in turn; give them and their classes."""
     folder.mkdir(parents=True, exist_ok=True)
     recordings = []
     for index in range(n_recordings):
         rng = np.random.default_rng((seed, index))
-        label = index % 8
-        sound = Sound(
-            bool(label & 1), bool(label & 2), bool(label & 4),
-            rng.uniform(-9, -4), rng.uniform(0, 0.4), rng.uniform(-30, -10),
-        )  # fmt: skip
-        beat_s, notes = rng.uniform(0.2, 0.5), []
-        for beat in range(int(duration_s / beat_s)):
-            parts = (0.0, 0.75) if sound.is_dotted else (0.0, 0.5)
-            for part, length in zip(parts, np.diff([*parts, 1.0]), strict=True):
-                hz = 80 * 2 ** (rng.integers(0, 20) / 12)
-                notes.append(((beat + part) * beat_s, length * beat_s, hz))
-        waveform = play(notes, sound, duration_s, sample_rate, rng)
-        recordings.append(_written(folder / f"{index}.npy", waveform))
+        file = folder / f"{seed}-{index}.npy"
+        recordings.append(_kept(file, partial(_of_class, index % 8, sample_rate, rng)))
     return recordings, [index % 8 for index in range(n_recordings)]
 
 
@@ -92,45 +84,72 @@ def cover_recordings(
     folder.mkdir(parents=True, exist_ok=True)
     recordings, works = [], []
     for work in range(n_works):
-        rng = np.random.default_rng((seed, work))
-        degrees, roots = _work(rng)
-        key_hz = 110 * 2 ** (rng.integers(-6, 6) / 12)
+        composition = _work(np.random.default_rng((seed, work)))
         for performance in range(n_performances):
             rng = np.random.default_rng((seed, work, performance))
-            waveform = _performance(degrees, roots, key_hz, sample_rate, rng)
-            recordings.append(_written(folder / f"{work}-{performance}.npy", waveform))
+            file = folder / f"{seed}-{work}-{performance}.npy"
+            recordings.append(_kept(file, partial(_performance, composition, sample_rate, rng)))
             works.append(work)
     return recordings, works
 
 
-def _written(file: Path, waveform: Waveform) -> Recording:
-    np.save(file, np.clip(32767 * waveform, -32767, 32767).astype(np.int16))
-    return Recording(file, file, len(waveform))
+def _kept(file: Path, make: Callable[[], Waveform]) -> Recording:
+    """Write a recording as a training cache holds it, unless it is there already."""
+    if not file.is_file():
+        waveform = make()
+        written = file.with_suffix(f".{os.getpid()}")
+        with written.open("wb") as stream:
+            np.save(stream, np.clip(32767 * waveform, -32767, 32767).astype(np.int16))
+        written.replace(file)
+    return Recording(file, file, len(np.load(file, mmap_mode="r")))
 
 
-def _work(rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """A melody of 32 beats within a major scale, moving mostly by step, and a chord every four."""
+def _of_class(label: int, sample_rate: int, rng: np.random.Generator) -> Waveform:
+    sound = Sound(
+        bool(label & 1), bool(label & 2), bool(label & 4),
+        rng.uniform(-9, -4), rng.uniform(0, 0.4), rng.uniform(-30, -10),
+    )  # fmt: skip
+    duration_s, beat_s, notes = 7.0, rng.uniform(0.2, 0.5), []
+    for beat in range(int(duration_s / beat_s)):
+        parts = (0.0, 0.75) if sound.is_dotted else (0.0, 0.5)
+        for part, length in zip(parts, np.diff([*parts, 1.0]), strict=True):
+            hz = 80 * 2 ** (rng.integers(0, 20) / 12)
+            notes.append(((beat + part) * beat_s, length * beat_s, hz))
+    return play(notes, sound, duration_s, sample_rate, rng)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What the covers of a work share."""
+
+    degrees: list[int]  # of the melody, a beat each, in semitones over the key
+    roots: list[int]  # of the chords, four beats each
+    key_hz: float
+
+
+def _work(rng: np.random.Generator) -> Composition:
+    """Draw 32 beats of melody within a major scale, mostly by step, a chord every four, a key."""
     scale = [0, 2, 4, 5, 7, 9, 11]
     place, degrees = int(rng.integers(0, 7)), []
     for _ in range(32):
         place = int(np.clip(place + rng.choice([-2, -1, -1, 0, 1, 1, 2, 4, -4]), -2, 12))
         degrees.append(12 * (place // 7) + scale[place % 7])
-    return degrees, [int(r) for r in rng.choice([0, 5, 7, 9, 2, 4], 8)]
+    roots = [int(root) for root in rng.choice([0, 5, 7, 9, 2, 4], 8)]
+    return Composition(degrees, roots, 110 * 2 ** (rng.integers(-6, 6) / 12))
 
 
-def _performance(
-    degrees: list[int], roots: list[int], key_hz: float, sample_rate: int, rng: np.random.Generator
-) -> Waveform:
+def _performance(composition: Composition, sample_rate: int, rng: np.random.Generator) -> Waveform:
     sound = Sound(
         bool(rng.random() < 0.5), bool(rng.random() < 0.5), bool(rng.random() < 0.5),
         rng.uniform(-10, -3), rng.uniform(0, 0.5), rng.uniform(-25, -5),
     )  # fmt: skip
-    beat_s = rng.uniform(0.3, 0.55)
+    duration_s, beat_s, notes = 12.0, rng.uniform(0.3, 0.55), []
     first = int(rng.integers(0, 8)) * 4
-    duration_s, notes = 12.0, []
     for beat in range(int(duration_s / beat_s)):
-        at = (first + beat) % len(degrees)
-        notes.append((beat * beat_s, beat_s, key_hz * 2 ** (degrees[at] / 12 + 1)))
-        for third in (0, 4, 7) if rng.random() < 0.8 else (0,):
-            notes.append((beat * beat_s, beat_s, key_hz * 2 ** ((roots[at // 4] + third) / 12)))
+        at = (first + beat) % len(composition.degrees)
+        pitches = [composition.degrees[at] + 12]
+        chord = (0, 4, 7) if rng.random() < 0.8 else (0,)
+        pitches += [composition.roots[at // 4] + third for third in chord]
+        for pitch in pitches:
+            notes.append((beat * beat_s, beat_s, composition.key_hz * 2 ** (pitch / 12)))
     return play(notes, sound, duration_s, sample_rate, rng)
