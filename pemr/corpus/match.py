@@ -19,7 +19,9 @@ from pemr.corpus.scores import Note
 
 RUN_LENGTH = 5  # intervals that must agree for two melodies to be compared
 COMMON_RUN = 200  # a run in more melodies than this says nothing
-MIN_SHARED = 4  # different runs that two melodies must share to be aligned
+# Share of the runs of the poorer that two melodies must have in common to be aligned:
+# of pairs that then are one work, one in a hundred has less.
+MIN_SHARE = 0.13
 N_CANDIDATES = 30  # melodies that each is aligned with at most
 
 Floats = NDArray[np.float32]
@@ -83,7 +85,7 @@ def candidates(lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
                 shared.update(holders[run])
         del shared[index]
         for other, n_shared in shared.most_common(N_CANDIDATES):
-            if n_shared >= MIN_SHARED:
+            if n_shared >= MIN_SHARE * min(len(own), len(runs[other])):
                 seen.add((min(index, other), max(index, other)))
     yield from sorted(seen)
 

@@ -146,12 +146,16 @@ def survey(scores_dir: Path, cache_dir: Path, n_jobs: int = 1) -> Survey:
 
 def is_same(match: Match) -> bool:
     """Tell whether two melodies are surely one composition."""
-    return match.n_notes >= 18 and match.agreement >= 0.8 and match.coverage >= 0.7
+    nearly_all = match.agreement >= 0.8 and match.coverage >= 0.9
+    most = match.agreement >= 0.85 and match.coverage >= 0.7
+    return match.n_notes >= 18 and (nearly_all or most)
 
 
 def is_kin(match: Match) -> bool:
     """Tell whether two melodies may be one composition, or share a part."""
-    return match.n_notes >= 14 and match.agreement >= 0.7 and match.coverage >= 0.4
+    nearly_all = match.agreement >= 0.75 and match.coverage >= 0.75
+    part = match.agreement >= 0.85 and match.coverage >= 0.5
+    return match.n_notes >= 14 and (nearly_all or part)
 
 
 def find_anthems(scores: Sequence[Score]) -> dict[str, str]:

@@ -120,8 +120,8 @@ def test_what_is_the_same_is_also_kin():
     match = Match(agreement=0.9, coverage=0.9, n_notes=40, transposition=3)
     assert is_same(match)
     assert is_kin(match)
-    assert not is_same(match._replace(coverage=0.45))
-    assert is_kin(match._replace(coverage=0.45))
+    assert not is_same(match._replace(coverage=0.55))
+    assert is_kin(match._replace(coverage=0.55))
     assert not is_kin(match._replace(n_notes=5))
 
 
