@@ -1,0 +1,80 @@
+"""The commands of docs/paper.md that rank covers by PEMR's frozen feature, on a stand-in."""
+
+import importlib.util
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from pemr import presets
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(cli.app, ["--quiet", *(str(a) for a in arguments)])
+
+
+def run_script(name, monkeypatch, *arguments):
+    """Run a script of scripts/bench within this process."""
+    file = ROOT / "scripts" / "bench" / name
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(sys, "argv", [name, *(str(a) for a in arguments)])
+    spec.loader.exec_module(module)
+    module.main()
+
+
+@pytest.fixture
+def covers80(tmp_path, tone):
+    """The tree that LabROSA distributes: 80 works, a pair of performances each."""
+    tree = tmp_path / "covers80" / "covers32k"
+    lists = {"list1.list": [], "list2.list": []}
+    for work in range(80):
+        for which, name in enumerate(lists):
+            entry = f"Work_{work}/artist{which}+album+{work:02}"
+            lists[name].append(entry)
+            tone(tree / f"{entry}.mp3", seed=work, duration_s=2.1, sample_rate=4000)
+    for name, entries in lists.items():
+        (tree / name).write_text("\n".join(entries) + "\n")
+    return tmp_path / "covers80"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    tiny = presets.tiny()
+    tiny = replace(tiny, pretrain=replace(tiny.pretrain, n_steps=1, batch_size=4))
+    monkeypatch.setattr(presets, "PRESETS", {**presets.PRESETS, "tiny": lambda: tiny})
+
+
+def test_frozen_features_rank_covers80(covers80, short, tmp_path, monkeypatch):
+    checkpoint, features = tmp_path / "pemr-shs", tmp_path / "covers80.npz"
+    options = ("--preset", "tiny", "--device", "cpu")
+    assert run("pretrain", covers80, *options, "--out", checkpoint).exit_code == 0
+    asked = ("--root", covers80, "--checkpoint", checkpoint, "--out", features)
+    run_script("frozen_features.py", monkeypatch, "covers80", *asked)
+    stored = np.load(features)
+    assert stored["embeddings"].shape == (160, len(stored["embeddings"][0]))
+    outcome = run("benchmark", "run", "covers80", "--root", covers80, "--embeddings", features)
+    assert outcome.exit_code == 0, outcome.output
+    score = float(re.search(r"MAP (0\.\d+|1\.0+)", outcome.stdout)[1])
+    assert score == pytest.approx(1.0)  # both of a pair are the same tone
+
+
+def test_every_command_of_the_paper_s_page_exists():
+    page = (ROOT / "docs" / "paper.md").read_text()
+    for line in re.findall(r"^(pemr .+|scripts/\S+ .+)$", page, flags=re.MULTILINE):
+        if line.startswith("scripts/"):
+            assert (ROOT / line.split()[0]).is_file()
+            continue
+        words = [word for word in line.split()[1:3] if re.fullmatch(r"[a-z]+", word)]
+        command = words[:2] if words[0] in {"benchmark", "corpus"} else words[:1]
+        outcome = CliRunner().invoke(cli.app, [*command, "--help"], env={"COLUMNS": "300"})
+        assert outcome.exit_code == 0, line
+        for option in re.findall(r"--[a-z-]+", line):
+            assert option in outcome.stdout, f"{option} in: {line}"
