@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pemr.signal.frontend import Cqt
     from pemr.signal.segments import Segments
 
-DEFAULT: Final = "ftm2d"
+DEFAULT: Final = "cover"
 
 _COVER_SEGMENT_LENGTH = 100  # frames: 20 s
 
@@ -336,4 +336,7 @@ def _best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-_LOADERS: Final[dict[str, Callable[[str | None], Embedder]]] = {"ftm2d": _load_ftm2d}
+_LOADERS: Final[dict[str, Callable[[str | None], Embedder]]] = {
+    "cover": _load_cover,
+    "ftm2d": _load_ftm2d,
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env python
+"""Measure what key, tempo, excerpts, noise and a poor codec cost an embedder.
+
+    scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--out STEM]
+
+FOLDER has one sub-folder per work. Each query is changed in one way and looks for
+its relatives among the unchanged recordings; the figure is MAP without alignment,
+and its difference from the unchanged queries with a 95 % interval bootstrapped
+over works. Key, tempo, noise and excerpts are changed in the spectrogram
+(transposing moves it by whole bins), the codec in the sound.
+"""
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from pemr import load_embedder
+from pemr.embed import Embedder
+from pemr.errors import AudioError
+from pemr.signal import audio
+from pemr.signal.frontend import FLOOR_DB, semitone_spectrogram
+from pemr.signal.segments import Cutter
+from retrieval import trace, write_rows
+from retrieval.metrics import score_queries
+from retrieval.search import track_scores
+
+Floats = NDArray[np.float32]
+
+SUFFIXES = {".opus", ".mp3", ".ogg", ".flac", ".wav", ".m4a"}
+EXCERPT_LENGTH = 100  # frames: 20 s
+SILENCE_DB = -80.0
+N_REPLICATES = 2000
+
+
+def transposed(spectrogram: Floats, semitones: int) -> Floats:
+    """Move by whole bins, the edge repeated."""
+    bins = np.clip(np.arange(len(spectrogram)) - semitones, 0, len(spectrogram) - 1)
+    return spectrogram[bins]
+
+
+def stretched(spectrogram: Floats, factor: float) -> Floats:
+    """Play faster by a factor."""
+    frames = np.arange(0, spectrogram.shape[1] - 1, factor)
+    return spectrogram[:, np.rint(frames).astype(int)]
+
+
+def excerpt(spectrogram: Floats, rng: Generator) -> Floats:
+    """Take 20 s from anywhere."""
+    start = int(rng.integers(max(1, spectrogram.shape[1] - EXCERPT_LENGTH)))
+    return spectrogram[:, start : start + EXCERPT_LENGTH]
+
+
+def noisy(spectrogram: Floats, rng: Generator) -> Floats:
+    """Add noise, 20 dB below the loudest cell in every bin."""
+    noise = spectrogram.max() - 20 + rng.normal(0, 2, spectrogram.shape)
+    return (10 * np.log10(10 ** (spectrogram / 10) + 10 ** (noise / 10))).astype(np.float32)
+
+
+def through_codec(path: Path) -> Floats:
+    """Encode as MP3 with 32 kbit/s, 16 kHz, mono, and decode again."""
+    waveform = audio.load(path)
+    with tempfile.TemporaryDirectory() as folder:
+        coded = Path(folder) / "coded.mp3"
+        with av.open(str(coded), "w") as container:
+            stream = container.add_stream("libmp3lame", rate=16_000, layout="mono")
+            stream.bit_rate = 32_000
+            samples = np.rint(np.clip(waveform, -1, 1) * 32767).astype(np.int16)[None]
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.sample_rate = 16_000
+            resampled = av.AudioResampler("s16p", "mono", 16_000, frame_size=stream.frame_size)
+            for piece in [*resampled.resample(frame), *resampled.resample(None)]:
+                container.mux(stream.encode(piece))
+            container.mux(stream.encode(None))
+        return semitone_spectrogram(audio.load(coded))
+
+
+def embedded(embedder: Embedder, spectrograms: Iterable[Floats]) -> list[Floats]:
+    """Embed the segments of each spectrogram."""
+    vectors = []
+    for spectrogram in spectrograms:
+        cutter = Cutter(embedder.segment_length, embedder.hop_length)
+        is_heard = spectrogram.max(axis=0) > SILENCE_DB
+        parts = [cutter.push(np.maximum(spectrogram, FLOOR_DB), is_heard)[0], cutter.finish()[0]]
+        segments = [part for part in parts if len(part)]
+        vectors.append(
+            embedder.embed(np.concatenate(segments))
+            if segments
+            else np.zeros((0, embedder.dim), np.float32)
+        )
+    return vectors
+
+
+def precision(
+    queries: NDArray[np.int64], asked: list[Floats], catalog: list[Floats], works: list[str]
+) -> NDArray[np.float64]:
+    """Average precision of each query among the others of the catalog."""
+    names = np.array(works)
+    scores = np.stack([track_scores(query, catalog) for query in asked])
+    relevant = names[queries][:, None] == names[None]
+    relevant[np.arange(len(queries)), queries] = False
+    return score_queries(scores, relevant, queries).average_precision
+
+
+def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.float64]:
+    """Bootstrap the mean over works."""
+    rng = np.random.default_rng(0)
+    sums = {work: [] for work in works}
+    for work, difference in zip(works, differences, strict=True):
+        sums[work].append(difference)
+    totals = np.array([[sum(values), len(values)] for values in sums.values()])
+    drawn = totals[rng.integers(len(totals), size=(N_REPLICATES, len(totals)))].sum(axis=1)
+    return np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+
+
+def main() -> None:
+    """Print a row for each change."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--embedder", default="cover")
+    parser.add_argument("--codec", action="store_true", help="also through a 32 kbit/s MP3")
+    parser.add_argument("--out", type=Path, help="stem of a JSON file")
+    options = parser.parse_args()
+
+    embedder = load_embedder(options.embedder)
+    paths, spectrograms = [], []
+    for path in sorted(p for p in options.folder.glob("*/*") if p.suffix.lower() in SUFFIXES):
+        try:
+            spectrograms.append(semitone_spectrogram(audio.load(path)))
+            paths.append(path)
+        except AudioError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    works = [path.parent.name for path in paths]
+    counts = Counter(works)
+    queries = np.array([i for i, work in enumerate(works) if counts[work] > 1])
+    catalog = embedded(embedder, spectrograms)
+    whole = [spectrograms[i] for i in queries]
+    rng = np.random.default_rng(0)
+    changes = {
+        "none": lambda: whole,
+        **{
+            f"transposed {s:+d}": lambda s=s: [transposed(x, s) for x in whole]
+            for s in range(-6, 7)
+            if s
+        },
+        **{f"tempo x {f}": lambda f=f: [stretched(x, f) for x in whole] for f in (0.7, 1.4)},
+        "noise at 20 dB": lambda: [noisy(x, rng) for x in whole],
+        "excerpt of 20 s": lambda: [excerpt(x, rng) for x in whole],
+    }
+    if options.codec:
+        changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i]) for i in queries]
+    rows, plain = [], None
+    for name, make in changes.items():
+        found = precision(queries, embedded(embedder, make()), catalog, works)
+        plain = found if plain is None else plain
+        low, high = interval(found - plain, [works[i] for i in queries])
+        rows.append(
+            {
+                "change": name,
+                "MAP": f"{found.mean():.4f}",
+                "difference": f"{(found - plain).mean():+.4f}",
+                "95 %": f"{low:+.3f} to {high:+.3f}",
+            }
+        )
+        print("  ".join(rows[-1].values()), flush=True)
+    print(f"{len(queries)} queries, {len(paths)} recordings, {embedder.name}")
+    if options.out:
+        told = [word for word in sys.argv[1:] if word != str(options.folder)]
+        command = shlex.join(["scripts/bench/robustness.py", options.folder.name, *told])
+        write_rows(rows, trace(command, embedder.name), options.out.with_suffix(".json"))
+
+
+if __name__ == "__main__":
+    main()
