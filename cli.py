@@ -809,9 +809,10 @@ def probe(
     """
     from dataclasses import asdict
 
+    from pemr.model.encoder import pretrained_encoder
     from pemr.training.data import prepare_files
     from pemr.training.machine import find_machine
-    from pemr.training.probe import MAX_EPOCHS, ProbeOptions, pretrained_encoder
+    from pemr.training.probe import MAX_EPOCHS, ProbeOptions
     from pemr.training.probe import probe as train
     from pemr.training.tagging import labelled_set
 

@@ -5,11 +5,14 @@ An encoder is a module with an attribute `dim` that maps (B, F, T) to (B, dim).
 Letters: B batch, C channels, F frequency bins, T frames.
 """
 
+from pathlib import Path
 from typing import cast
 
 from torch import Tensor, nn
 
 from pemr.config import Config, CoverConfig, FcnConfig
+from pemr.errors import CheckpointError
+from pemr.model.checkpoint import load
 from pemr.model.cover import CoverEncoder
 
 
@@ -34,6 +37,41 @@ def build_encoder(config: Config) -> nn.Module:
     if isinstance(config.encoder, CoverConfig):
         return CoverEncoder(config.encoder)
     return FcnEncoder(config.front_end.shape, config.encoder)
+
+
+def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, Config]:
+    """Load the encoder of a checkpoint of pretraining, and nothing else of it.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Folder that pretraining wrote.
+
+    Returns
+    -------
+    encoder : Module
+        On the CPU.
+    config : Config
+        What it was pretrained with.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or holds no encoder of its config.
+    """
+    stored = load(checkpoint)
+    encoder = build_encoder(stored.config)
+    prefix = "encoder."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in stored.weights.items()
+        if name.startswith(prefix)
+    }
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(checkpoint, "holds no encoder of its own config") from error
+    return encoder, stored.config
 
 
 class FcnEncoder(nn.Module):

@@ -256,7 +256,10 @@ def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Recording | Rejec
         return Rejected(path, error.reason)
     except (OSError, ValueError) as error:
         return Rejected(path, str(error))
-    if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (np.uint8, 84):
+    if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (
+        np.uint8,
+        front_end.n_bins,
+    ):
         return Rejected(path, "not a compact spectrogram")
     length = stored.shape[-1]
     if length < crops.crop_length(front_end):

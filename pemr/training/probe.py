@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pemr.config import Config
-from pemr.errors import CheckpointError, TrainingError
-from pemr.model.checkpoint import load
-from pemr.model.encoder import build_encoder
+from pemr.errors import TrainingError
 from pemr.signal.crops import crop_length, pieces
 from pemr.training.data import Recording
 from pemr.training.machine import Machine, seed_of
@@ -138,41 +136,6 @@ class _Spectrograms:
         length = crop_length(self._config.front_end)
         start = rng.integers(stored.shape[-1] - length + 1)
         return pieces(stored[..., start : start + length], self._config.front_end)[0]
-
-
-def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, Config]:
-    """Load the encoder of a checkpoint of pretraining, and nothing else of it.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        Folder that pretraining wrote.
-
-    Returns
-    -------
-    encoder : Module
-        On the CPU.
-    config : Config
-        What it was pretrained with.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is damaged, or holds no encoder of its config.
-    """
-    stored = load(checkpoint)
-    encoder = build_encoder(stored.config)
-    prefix = "encoder."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in stored.weights.items()
-        if name.startswith(prefix)
-    }
-    try:
-        encoder.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(checkpoint, "holds no encoder of its own config") from error
-    return encoder, stored.config
 
 
 def probe(

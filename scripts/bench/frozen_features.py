@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from pemr.model.encoder import pretrained_encoder
 from pemr.signal.crops import pieces
 from pemr.training.data import Recording, prepare_files
 from pemr.training.machine import find_machine
-from pemr.training.probe import pretrained_encoder
 from retrieval import load_benchmark
 
 

@@ -26,13 +26,13 @@ import torch
 from synthetic_music import class_recordings, cover_recordings
 
 from pemr.config import Config, FcnConfig, MelConfig
-from pemr.model.encoder import build_encoder
+from pemr.model.encoder import build_encoder, pretrained_encoder
 from pemr.presets import tiny
 from pemr.signal.crops import pieces
 from pemr.training.data import Recording
 from pemr.training.machine import Machine
 from pemr.training.pretrain import pretrain
-from pemr.training.probe import ProbeOptions, ProbeReport, pretrained_encoder, probe, settle_norms
+from pemr.training.probe import ProbeOptions, ProbeReport, probe, settle_norms
 from pemr.training.tagging import Clip, LabelledSet
 from retrieval.metrics import average_precision, rank_relevant
 

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from pemr.config import FcnConfig, MelConfig
-from pemr.model.encoder import FcnEncoder, build_encoder
+from pemr.errors import CheckpointError
+from pemr.model.checkpoint import Checkpoint, save
+from pemr.model.encoder import FcnEncoder, build_encoder, pretrained_encoder
+from pemr.model.pemr import Pemr
 from pemr.presets import paper, tiny
 
 
@@ -38,3 +41,19 @@ def test_pooling_away_everything_is_refused():
 def test_any_spectrogram_shape_fits():
     config = FcnConfig(channels=(4, 8), pools=((3, 5), (4, 4)))
     assert FcnEncoder((84, 100), config)(torch.randn(2, 84, 100)).shape == (2, 8 * 7 * 5)
+
+
+def test_a_pretrained_encoder_is_the_checkpoint_s(tmp_path):
+    torch.manual_seed(0)
+    model = Pemr(tiny()).eval()
+    save(tmp_path / "c", Checkpoint(config=tiny(), step=1, weights=model.state_dict()))
+    encoder, config = pretrained_encoder(tmp_path / "c")
+    assert config == tiny()
+    batch = torch.randn(2, *config.front_end.shape)
+    torch.testing.assert_close(encoder.eval()(batch), model.encoder(batch))
+
+
+def test_a_checkpoint_without_its_encoder_is_said(tmp_path):
+    save(tmp_path / "c", Checkpoint(config=tiny(), step=1, weights={"x": torch.ones(1)}))
+    with pytest.raises(CheckpointError, match="holds no encoder of its own config"):
+        pretrained_encoder(tmp_path / "c")
