@@ -4,6 +4,7 @@ The rooms are imported inside the commands, so that `pemr --help` does not pay f
 """
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -97,6 +98,9 @@ def main(
 
     global _verbosity, _quiet
     _verbosity, _quiet = verbose, quiet
+    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are no text
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     level = (
         logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     )
@@ -919,7 +923,11 @@ def corpus_build(
         has_audio=audio, is_sketched=sketch,
     )  # fmt: skip
     if not order.fonts and not sketch:
-        typer.echo("no SoundFont: the built-in synthesiser plays; --soundfont names one", err=True)
+        typer.echo(
+            "no SoundFont or no FluidSynth, so the built-in synthesiser plays; Debian has "
+            "libfluidsynth3 and fluid-soundfont-gm",
+            err=True,
+        )
     found = sort_into_works(scores, cache or out.parent, jobs)
     made = build(found, order, out, jobs)
     for _ in tqdm(made, total=order.n_total, unit=" files", disable=True if _quiet else None):

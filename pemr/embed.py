@@ -266,7 +266,7 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
 
 def _load_ftm2d(_device: str | None) -> Embedder:
     return Embedder(
-        name="ftm2d",
+        name=f"ftm2d@{ftm2d.REVISION}",
         dim=ftm2d.DIM,
         reads="chroma",
         segment_length=ftm2d.SEGMENT_LENGTH,

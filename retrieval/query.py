@@ -12,7 +12,8 @@ from retrieval.search import stored_query
 def read_query(catalog: Catalog, embedder: Embedder, path: Path) -> Query:
     """Ask with a file, which may be in the catalog or not.
 
-    A file of the catalog is not decoded again, unless it has changed since.
+    A file of the catalog is not decoded again, unless it has changed since; either way it is not
+    its own answer.
 
     Parameters
     ----------
@@ -42,6 +43,6 @@ def read_query(catalog: Catalog, embedder: Embedder, path: Path) -> Query:
         embeddings=np.concatenate([embedder.embed(batch.segments) for batch in batches]),
         chroma=np.concatenate([batch.chroma for batch in batches], axis=1),
         duration_s=sum(batch.duration_s for batch in batches),
-        track_id=None,
+        track_id=None if track is None else track.id,
         audio_hash=audio_hash,
     )

@@ -12,6 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+REVISION: Final = (
+    "r1"  # raised when the same recording gets another embedding: old ones are refused
+)
 SEGMENT_LENGTH: Final = 100  # frames of chroma: 20 s at 5 frames a second
 HOP_LENGTH: Final = 20
 N_TIME_FREQUENCIES: Final = 16  # on either side of zero, 0.05 Hz apart

@@ -151,5 +151,5 @@ def test_name_dim_and_sample_rate_are_known_without_torch():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     name, dim, sample_rate, has_torch = done.stdout.split()
-    assert (name, sample_rate, has_torch) == ("ftm2d", "16000", "False")
+    assert (name, sample_rate, has_torch) == ("ftm2d@r1", "16000", "False")
     assert int(dim) > 0
