@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from pemr.config import MaskConfig, MelConfig, PretrainConfig, from_json, to_json
-from pemr.presets import PRESETS, paper
+from pemr.errors import UnknownPresetError
+from pemr.presets import PRESETS, named, paper
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -72,3 +73,15 @@ def test_reading_never_guesses(spoil):
 def test_a_config_is_frozen():
     with pytest.raises(FrozenInstanceError):
         paper().preset = "other"
+
+
+def test_a_preset_is_found_by_name_and_changed_only_where_asked():
+    assert named("paper") == paper()
+    changed = named("paper", batch_size=8, seed=1)
+    assert (changed.pretrain.batch_size, changed.pretrain.seed) == (8, 1)
+    assert replace(changed, pretrain=paper().pretrain) == paper()
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(UnknownPresetError, match="no preset is called 'huge'; there are: paper,"):
+        named("huge")

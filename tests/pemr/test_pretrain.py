@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pemr.presets import tiny
 from pemr.training import pretrain as module
 from pemr.training.data import prepare
 from pemr.training.machine import Machine
-from pemr.training.pretrain import logged, pretrain
+from pemr.training.pretrain import Step, logged, pretrain, run_row
 
 MACHINE = Machine()
 GOLDEN = Path(__file__).parents[1] / "data" / "pretrain_tiny.json"
@@ -164,6 +165,43 @@ def test_a_log_needs_tensorboard(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(TrainingError, match=r"pemr-covers\[log\]"):
         next(logged(iter([]), tmp_path))
+
+
+def test_a_log_holds_each_loss_of_each_step(recordings, tmp_path, monkeypatch):
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            assert folder == str(tmp_path / "log")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            written.append("closed")
+
+        def add_scalar(self, name, value, step):
+            written.append((name, value, step))
+
+    fake = types.ModuleType("tensorboard")
+    fake.SummaryWriter = SummaryWriter
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    steps = pretrain(recordings, small(2), tmp_path / "c", MACHINE)
+    told = list(logged(steps, tmp_path / "log"))
+    assert [step.step for step in told] == [1, 2]
+    assert ("loss/total", told[1].total, 2) in written
+    assert written[-1] == "closed"
+
+
+def test_a_run_is_summed_up():
+    steps = [Step(i + 1, 20, 5.0 - i / 4, 4.0, 1.0, 1.0, 0.1, 0.5) for i in range(20)]
+    row = run_row(steps)
+    assert row["steps"] == 20
+    assert row["loss"] == pytest.approx((5.0 - 18 / 4 + 5.0 - 19 / 4) / 2)
+    assert row["steps per second"] == pytest.approx(2.0)
+    assert row["share of time waiting for data"] == pytest.approx(0.2)
+    assert run_row([]) == {}
+    assert str(steps[0]) == "loss 5.000 = 4.00 + 1.00 λ + 1.000 β"
 
 
 TWO_PROCESSES = """
