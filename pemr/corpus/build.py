@@ -27,7 +27,7 @@ from pemr.corpus.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
 from pemr.corpus.scores import Score
 from pemr.corpus.sketch import sketch
-from pemr.corpus.soundfont import SoundFont, find_fonts, is_held_out
+from pemr.corpus.soundfont import SoundFont, find_fonts, is_available, is_held_out
 from pemr.corpus.synth import Waveform
 from pemr.corpus.voice import voice_names
 from pemr.corpus.works import Split, Work
@@ -117,7 +117,7 @@ def choose_fonts(fonts: Sequence[Path] | None) -> tuple[str, ...]:
     Parameters
     ----------
     fonts : sequence of Path or None
-        None for those in the usual places.
+        None for those in the usual places, where FluidSynth is installed.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def choose_fonts(fonts: Sequence[Path] | None) -> tuple[str, ...]:
     for font in fonts or ():
         if not font.is_file():
             raise CorpusError(f"{font}: no such SoundFont; Debian has some: fluid-soundfont-gm")
-    found = find_fonts() if fonts is None else fonts
+    found = fonts if fonts is not None else find_fonts() if is_available() else ()
     return tuple(str(font.resolve()) for font in found)
 
 

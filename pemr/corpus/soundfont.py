@@ -66,6 +66,11 @@ def find_fonts() -> list[Path]:
     return sorted(files, key=lambda path: path.name)
 
 
+def is_available() -> bool:
+    """Whether FluidSynth is installed."""
+    return ctypes.util.find_library("fluidsynth") is not None
+
+
 def is_held_out(path: Path) -> bool:
     """Whether a SoundFont is kept for the split ``test``."""
     return path.stem.startswith(HELD_OUT_FONT)

@@ -148,6 +148,11 @@ def test_missing_font_is_told(tmp_path):
     assert choose_fonts([]) == ()
 
 
+def test_without_fluidsynth_the_built_in_synthesiser_plays(monkeypatch):
+    monkeypatch.setattr(b, "is_available", lambda: False)
+    assert choose_fonts(None) == ()
+
+
 def test_performances_of_a_work_can_be_heard(corpus, works, tmp_path):
     folder, names = corpus
     work = names[0].split("/")[0]
