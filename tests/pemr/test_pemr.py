@@ -8,7 +8,7 @@ import torch
 from pemr.config import LossConfig
 from pemr.model.loss import correlation, negative_loss, positive_loss
 from pemr.model.pemr import Pemr
-from pemr.presets import paper, tiny
+from pemr.presets import cover, paper, tiny
 
 
 @pytest.fixture
@@ -119,3 +119,14 @@ def test_a_few_steps_on_one_batch_lower_the_loss(model, views):
         optimiser.step()
         totals.append(float(total.detach()))
     assert totals[-1] < totals[0]
+
+
+def test_the_cover_encoder_is_pretrained_by_the_same_machinery():
+    torch.manual_seed(0)
+    model = Pemr(cover())
+    views = torch.rand(2, 4, *cover().front_end.shape) * 80 - 90
+    parts = losses_of(model, views)
+    parts.total.backward()
+    assert parts.total.isfinite()
+    untouched = {n for n, p in model.encoder.named_parameters() if p.grad is None}
+    assert untouched == set()
