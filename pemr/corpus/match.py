@@ -40,6 +40,7 @@ class Match(NamedTuple):
 
     agreement: float  # of the notes between first and last match, those that agree, in [0, 1]
     coverage: float  # share of the shorter melody between first and last match
+    worth: float  # score of the alignment a note of the shorter: 1 when all agree in time as well
     n_notes: int  # notes that agree
     transposition: int  # semitones from the first to the second
 
@@ -114,14 +115,16 @@ def compare(one: Line, other: Line) -> Match:
     .. [1] Smith and Waterman, "Identification of common molecular
        subsequences", Journal of Molecular Biology 147, 1981.
     """
-    best = Match(0.0, 0.0, 0, 0)
+    best = Match(0.0, 0.0, 0.0, 0, 0)
     for transposition, ratio in _votes(one, other):
-        n_agreeing, n_one, n_other = _align(*one, *other, transposition, ratio)
-        if n_agreeing > best.n_notes:
+        score, n_agreeing, n_one, n_other = _align(*one, *other, transposition, ratio)
+        worth = score / min(len(one.pitches), len(other.pitches))
+        if worth > best.worth:
             span_one, span_other = n_one / len(one.pitches), n_other / len(other.pitches)
             best = Match(
                 agreement=2 * n_agreeing / (n_one + n_other),
                 coverage=span_one if len(one.pitches) <= len(other.pitches) else span_other,
+                worth=float(worth),
                 n_notes=int(n_agreeing),
                 transposition=transposition,
             )
@@ -167,8 +170,8 @@ def _align(
     other_lengths: Floats,
     transposition: int,
     ratio: float,
-) -> tuple[int, int, int]:
-    """Run the local alignment: notes that agree, and the notes it spans in either melody."""
+) -> tuple[float, int, int, int]:
+    """Run the local alignment: its score, notes that agree, and notes it spans in either."""
     n, m = len(pitches), len(other_pitches)
     score = np.zeros((2, m + 1))
     # What the best path to each cell has: notes that agree, and the cell where it started.
@@ -196,4 +199,4 @@ def _align(
             if value > best:
                 start = origin[row, j]
                 best, found = value, (n_agreeing[row, j], i - start // (m + 1), j - start % (m + 1))
-    return found
+    return best, found[0], found[1], found[2]

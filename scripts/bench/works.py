@@ -154,8 +154,8 @@ def print_samples(found: Survey, n_samples: int) -> None:
 def describe(number: int, pair: Pair, scores: Sequence[Score]) -> str:
     one, other = scores[pair.one], scores[pair.other]
     match = pair.match
-    figures = f"agreement {match.agreement:.2f}, coverage {match.coverage:.2f}"
-    lines = [f"{number}. {match.n_notes} notes, {figures}, {match.transposition:+d} semitones"]
+    figures = f"worth {match.worth:.2f}, {match.transposition:+d} semitones"
+    lines = [f"{number}. {match.n_notes} notes, {figures}"]
     for score, shift in ((one, 0), (other, match.transposition)):
         base = 60 + one.tonic + shift
         notes = " ".join(

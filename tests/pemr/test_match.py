@@ -31,6 +31,7 @@ def test_key_and_tempo_do_not_matter(melody, semitones, tempo):
     match = compare(line, line_of(moved(melody, semitones, tempo)))
     assert match.agreement == 1.0
     assert match.coverage == 1.0
+    assert match.worth == pytest.approx(1.0)
     assert match.n_notes == len(line.pitches)
     assert match.transposition == semitones
 
@@ -67,7 +68,7 @@ def test_a_part_is_covered_when_it_is_the_shorter(melody):
 def test_other_melodies_hardly_agree(rng):
     lines = [line_of(melody_of(rng)) for _ in range(12)]
     matches = [compare(one, other) for i, one in enumerate(lines) for other in lines[:i]]
-    assert max(match.n_notes * match.coverage for match in matches) < 15
+    assert max(match.worth for match in matches) < 0.3
 
 
 def test_lines_without_a_common_run_do_not_match():

@@ -117,11 +117,11 @@ def test_a_copy_is_no_second_setting(found):
 
 
 def test_what_is_the_same_is_also_kin():
-    match = Match(agreement=0.9, coverage=0.9, n_notes=40, transposition=3)
+    match = Match(agreement=0.9, coverage=0.9, worth=0.8, n_notes=40, transposition=3)
     assert is_same(match)
     assert is_kin(match)
-    assert not is_same(match._replace(coverage=0.55))
-    assert is_kin(match._replace(coverage=0.55))
+    assert not is_same(match._replace(worth=0.5))
+    assert is_kin(match._replace(worth=0.5))
     assert not is_kin(match._replace(n_notes=5))
 
 
