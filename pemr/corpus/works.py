@@ -277,7 +277,7 @@ def _hash(text: str) -> str:
 
 
 def _settings(scores: Sequence[Score], places: _Group) -> list[int]:
-    """Choose one setting from each book, leaving out those that repeat another note for note."""
+    """Choose one setting from each book, leaving out those that hardly differ from another."""
     chosen: list[int] = []
     for place in places:
         score = scores[place]
@@ -289,10 +289,13 @@ def _settings(scores: Sequence[Score], places: _Group) -> list[int]:
 
 
 def _is_copy(one: Score, other: Score) -> bool:
-    """Tell whether two scores are the same setting: same notes in the same key."""
-    pitches = [[note.pitch for note in score.melody] for score in (one, other)]
-    roots = [[chord.root for chord in score.chords] for score in (one, other)]
-    return pitches[0] == pitches[1] and roots[0] == roots[1]
+    """Tell whether two scores are hardly different settings: same key, melody and other parts."""
+    match = compare(line_of(one.melody), line_of(other.melody))
+    if match.transposition != 0 or match.worth < 0.97:
+        return False
+    parts = [[*score.voices, score.accompaniment] for score in (one, other)]
+    textures = [[[note.pitch for note in part] for part in own] for own in parts]
+    return textures[0] == textures[1]
 
 
 def _work(scores: Sequence[Score], places: _Group, split: Split) -> Work:

@@ -111,9 +111,11 @@ def test_names_fit_a_folder_and_are_unique(found):
 def test_a_copy_is_no_second_setting(found):
     score = found.scores[0]
     copy = replace(score, source="folk/three/1")
-    other = replace(copy, melody=tuple(n._replace(pitch=n.pitch + 2) for n in score.melody))
+    higher = replace(copy, melody=tuple(n._replace(pitch=n.pitch + 2) for n in score.melody))
+    fuller = replace(copy, accompaniment=score.melody)
     assert module._settings([score, copy], (0, 1)) == [0]
-    assert module._settings([score, other], (0, 1)) == [0, 1]
+    assert module._settings([score, higher], (0, 1)) == [0, 1]
+    assert module._settings([score, fuller], (0, 1)) == [0, 1]
 
 
 def test_what_is_the_same_is_also_kin():
