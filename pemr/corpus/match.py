@@ -73,25 +73,26 @@ def candidates(lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
     (int, int)
         Positions in the list, the smaller first, each pair once.
     """
-    runs = [set(_runs(line)) for line in lines]
+    own_runs = [set(runs(line)) for line in lines]
     holders: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for index, own in enumerate(runs):
+    for index, own in enumerate(own_runs):
         for run in own:
             holders[run].append(index)
     seen: set[tuple[int, int]] = set()
-    for index, own in enumerate(runs):
+    for index, own in enumerate(own_runs):
         shared: Counter[int] = Counter()
         for run in own:
             if len(holders[run]) <= COMMON_RUN:
                 shared.update(holders[run])
         del shared[index]
         for other, n_shared in shared.most_common(N_CANDIDATES):
-            if n_shared >= MIN_SHARE * min(len(own), len(runs[other])):
+            if n_shared >= MIN_SHARE * min(len(own), len(own_runs[other])):
                 seen.add((min(index, other), max(index, other)))
     yield from sorted(seen)
 
 
-def _runs(line: Line) -> Iterator[tuple[int, ...]]:
+def runs(line: Line) -> Iterator[tuple[int, ...]]:
+    """List the runs of intervals of a melody, from each of its notes on, in semitones."""
     intervals = np.diff(line.pitches).tolist()
     for start in range(len(intervals) - RUN_LENGTH + 1):
         yield tuple(intervals[start : start + RUN_LENGTH])
@@ -134,11 +135,11 @@ def compare(one: Line, other: Line) -> Match:
 def _votes(one: Line, other: Line) -> list[tuple[int, float]]:
     """Let the shared runs vote for transpositions, each with a ratio of lengths."""
     where: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for start, run in enumerate(_runs(one)):
+    for start, run in enumerate(runs(one)):
         where[run].append(start)
     votes: Counter[int] = Counter()
     ratios: dict[int, list[float]] = defaultdict(list)
-    for start, run in enumerate(_runs(other)):
+    for start, run in enumerate(runs(other)):
         for place in where.get(run, ()):
             transposition = int(other.pitches[start] - one.pitches[place])
             votes[transposition] += 1

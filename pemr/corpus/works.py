@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
-from pemr.corpus.match import Line, Match, candidates, compare, line_of
+from pemr.corpus.match import MIN_SHARE, Line, Match, candidates, compare, line_of, runs
 from pemr.corpus.notation import tune, tunes
 from pemr.corpus.readers import cached_scores, fingerprint
 from pemr.corpus.scores import Score
@@ -165,15 +165,17 @@ def find_anthems(scores: Sequence[Score]) -> dict[str, str]:
     """
     text = resources.files("pemr.corpus").joinpath("anthems.abc").read_bytes()
     openings = [tune(number, abc) for number, abc in tunes(text)]
-    lines = [(opening.title, line_of(opening.melody)) for opening in openings]
+    anthems = [(opening.title, line_of(opening.melody)) for opening in openings]
+    telling = [set(runs(line)) for _, line in anthems]
     found = {}
     for score in scores:
         if score.archive != "pop909" and ANTHEM_TITLES.search(f"{score.title} {score.source}"):
             found[score.source] = score.title or score.source
         line = line_of(score.melody)
-        title = next((title for title, opening in lines if _opens(opening, line)), None)
-        if title is not None:
-            found[score.source] = title
+        own = set(runs(line))
+        for (title, opening), few in zip(anthems, telling, strict=True):
+            if len(few & own) >= MIN_SHARE * len(few) and _opens(opening, line):
+                found[score.source] = title
     return found
 
 
