@@ -12,6 +12,7 @@ from pemr.config import (
     Config,
     CoverConfig,
     FcnConfig,
+    FinetuneConfig,
     LossConfig,
     MaskConfig,
     MelConfig,
@@ -71,8 +72,27 @@ def cover() -> Config:
     )
 
 
+def cover_full() -> Config:
+    """Give the encoder that a GPU can train: five times the parameters, twenty million crops."""
+    return replace(
+        cover(),
+        preset="cover-full",
+        encoder=CoverConfig(n_stem=24, n_narrow=128, n_wide=160, dilations=(1, 2, 2, 4), dim=512),
+        finetune=FinetuneConfig(
+            n_steps=20_000, n_cliques=256, n_crops=4, easy=1_000, warm_up=500,
+            score_every=1_000, patience=6,
+        ),
+    )  # fmt: skip
+
+
 PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
-    {"paper": paper, "paper-2021": paper_2021, "tiny": tiny, "cover": cover}
+    {
+        "paper": paper,
+        "paper-2021": paper_2021,
+        "tiny": tiny,
+        "cover": cover,
+        "cover-full": cover_full,
+    }
 )
 
 
