@@ -72,6 +72,16 @@ def cover() -> Config:
     )
 
 
+def cover_continued() -> Config:
+    """Give what trains on from weights that can tell works apart: no easy start."""
+    base = cover()
+    return replace(
+        base,
+        preset="cover-continued",
+        finetune=replace(base.finetune, n_steps=900, easy=0, learning_rate=1.5e-3),
+    )
+
+
 def cover_full() -> Config:
     """Give the encoder that a GPU can train: five times the parameters, twenty million crops."""
     return replace(
@@ -91,6 +101,7 @@ PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
         "paper-2021": paper_2021,
         "tiny": tiny,
         "cover": cover,
+        "cover-continued": cover_continued,
         "cover-full": cover_full,
     }
 )

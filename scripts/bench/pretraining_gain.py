@@ -13,6 +13,7 @@ over the seeds. What is done is kept in --work, so a run that was stopped goes o
 import argparse
 import shlex
 import sys
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,8 +93,7 @@ def main() -> None:
     for seed in range(options.seeds):
         config, folder = recipe(seed, options), options.work / str(seed)
         recordings = [performance.recording for performance in performances]
-        for _ in pretrain(recordings, config, folder / "pemr", machine):
-            pass
+        deque(pretrain(recordings, config, folder / "pemr", machine), maxlen=0)
         for share in SHARES:
             cliques = usable(some(performances, share, seed))
             for start, init in (("random", None), ("PEMR", folder / "pemr")):
