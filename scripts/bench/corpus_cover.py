@@ -1,0 +1,122 @@
+#!/usr/bin/env python
+"""Measure an embedder, alignment, and both, on a corpus with compact spectrograms.
+
+    scripts/bench/corpus_cover.py CORPUS [--checkpoint C] [--queries 60] [--no-align] [--out STEM]
+
+CORPUS is a folder that `pemr corpus build` made. The shipped weights are measured,
+or a checkpoint. Some of the queries, drawn from a seed as qmax_difficulty.py draws
+them, are ranked against the whole corpus; intervals are bootstrapped over works,
+and those of differences are paired.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from qmax_difficulty import chroma_of
+
+from pemr import load_embedder
+from pemr.embed import cover_embedder
+from pemr.export import load_model
+from pemr.training.cliques import embedded, read_manifest
+from retrieval import trace, write_rows
+from retrieval.align import align_many
+from retrieval.metrics import score_queries
+from retrieval.search import alignment_weight, fuse, track_scores
+
+Floats = NDArray[np.float64]
+
+N_ALIGNED = 100
+N_REPLICATES = 2000
+SEED = 0
+
+
+def drawn(works: list[str], n_queries: int) -> NDArray[np.int64]:
+    """Draw queries among the works with several performances."""
+    several = [k for k, work in enumerate(works) if works.count(work) > 1]
+    chosen = np.random.default_rng(SEED).permutation(several)[:n_queries]
+    return np.sort(chosen).astype(np.int64)
+
+
+def aligned(paths: list[Path], queries: NDArray[np.int64]) -> Floats:
+    """Align each query with everything: (Q, N)."""
+    chromas = [chroma_of(path) for path in paths]
+    return np.array([[one.score for one in align_many(chromas[q], chromas)] for q in queries])
+
+
+def both(embedding: Floats, alignment: Floats, name: str) -> Floats:
+    """Add the alignment of the best hundred to the embedding's scores."""
+    best = np.argsort(-embedding, axis=1, kind="stable")[:, :N_ALIGNED]
+    chosen = np.full_like(alignment, np.nan)
+    np.put_along_axis(chosen, best, np.take_along_axis(alignment, best, 1), 1)
+    return fuse(embedding, chosen, alignment_weight(name))
+
+
+def precision(scores: Floats, works: list[str], queries: NDArray[np.int64]) -> Floats:
+    """Average precision of each query."""
+    names = np.array(works)
+    relevant = names[queries][:, None] == names[None]
+    relevant[np.arange(len(queries)), queries] = False
+    return score_queries(scores, relevant, queries).average_precision
+
+
+def interval(values: Floats, works: list[str]) -> str:
+    """Bootstrap a mean over works."""
+    groups = [np.array(works) == work for work in sorted(set(works))]
+    totals = np.array([[values[group].sum(), group.sum()] for group in groups])
+    rng = np.random.default_rng(SEED)
+    sums = totals[rng.integers(len(totals), size=(N_REPLICATES, len(totals)))].sum(axis=1)
+    low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
+    return f"{low:+.3f} to {high:+.3f}"
+
+
+def main() -> None:
+    """Print a row for each system."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--no-align", action="store_true")
+    parser.add_argument("--out", type=Path, help="stem of a JSON file")
+    options = parser.parse_args()
+
+    given = options.checkpoint
+    embedder = cover_embedder(load_model(given)) if given else load_embedder("cover")
+    performances = read_manifest(options.corpus / "manifest.jsonl")
+    works = [performance.clique for performance in performances]
+    queries = drawn(works, options.queries)
+    vectors = embedded(embedder, performances)
+    scores = {
+        embedder.name: np.stack([track_scores(vectors[q], vectors) for q in queries.tolist()])
+    }
+    if not options.no_align:
+        paths = [performance.recording.cached for performance in performances]
+        scores["alignment"] = aligned(paths, queries)
+        scores["both"] = both(scores[embedder.name], scores["alignment"], embedder.name)
+    asked = [works[q] for q in queries]
+    found = {name: precision(matrix, works, queries) for name, matrix in scores.items()}
+    rows = [
+        {
+            "system": name,
+            "MAP": f"{values.mean():.4f}",
+            "95 %": interval(values, asked),
+            "less alignment, paired": interval(values - found["alignment"], asked)
+            if "alignment" in found and name != "alignment"
+            else "",
+        }
+        for name, values in found.items()
+    ]
+    for row in rows:
+        print("  ".join(row.values()))
+    print(f"{len(queries)} queries of {len(set(asked))} works, {len(works)} recordings")
+    if options.out:
+        told = [word for word in sys.argv[1:] if word != str(options.corpus)]
+        command = shlex.join(["scripts/bench/corpus_cover.py", options.corpus.name, *told])
+        write_rows(rows, trace(command, embedder.name), options.out.with_suffix(".json"))
+
+
+if __name__ == "__main__":
+    main()
