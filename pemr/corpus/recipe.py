@@ -37,6 +37,8 @@ class Difficulty:
         Of a harmony line or the score's own second melody.
     loud_band : float
         Of a band at the loud end of its style.
+    band_db : float
+        Added to the level that the style gives the band.
     no_melody : float
         Of a performance without the tune.
     rough_chain : float
@@ -57,20 +59,21 @@ class Difficulty:
     medley: float
     second_line: float
     loud_band: float
+    band_db: float
     no_melody: float
     rough_chain: float
-    length_s: float = 66.0
+    length_s: float = 76.0
 
 
 STANDARD = Difficulty(
-    name="standard", tempo_spread=0.18, treatment=0.3, reharmonisation=0.35, restructure=0.2,
-    metre=0.06, mode=0.01, solo=0.12, step_up=0.12, medley=0.03, second_line=0.25, loud_band=0.25,
-    no_melody=0.0, rough_chain=0.3,
+    name="standard", tempo_spread=0.15, treatment=0.3, reharmonisation=0.3, restructure=0.15,
+    metre=0.05, mode=0.0, solo=0.1, step_up=0.1, medley=0.02, second_line=0.25, loud_band=0.15,
+    band_db=-2.0, no_melody=0.0, rough_chain=0.3,
 )  # fmt: skip
 BRUTAL = Difficulty(
     name="brutal", tempo_spread=0.27, treatment=0.6, reharmonisation=0.6, restructure=0.5,
     metre=0.15, mode=0.05, solo=0.25, step_up=0.25, medley=0.12, second_line=0.3, loud_band=0.5,
-    no_melody=0.02, rough_chain=0.45,
+    band_db=0.0, no_melody=0.02, rough_chain=0.45,
 )  # fmt: skip
 DIFFICULTIES = {d.name: d for d in (STANDARD, BRUTAL)}
 MIXED = "mixed"  # half standard, half brutal: what an encoder is trained on
@@ -184,7 +187,7 @@ def draw(
         reharmonisers=_pick(_reharmonisers(held_out), difficulty.reharmonisation, rng),
         second_line=int(rng.choice([-2, 2, -5])) if chance(rng, difficulty.second_line) else 0,
         form=_form(score, difficulty, tempo, rng),
-        band_db=float(rng.uniform((low + high) / 2, high) if loud else rng.uniform(low, high)),
+        band_db=difficulty.band_db + float(rng.uniform((low + high) / 2 if loud else low, high)),
         has_melody=not chance(rng, difficulty.no_melody),
         tuning_cents=float(np.clip(rng.normal(0, 18), -50, 50)),
         drift_cents=float(rng.choice([0.0, 0.0, 5.0, 15.0])),
