@@ -159,7 +159,7 @@ class DisguiseConfig:
     """How a crop is made to look like another recording; the recipe starts mild."""
 
     max_roll: int = 6  # semitones up or down
-    max_stretch: float = 1.45  # tempo factor, and its inverse
+    max_stretch: float = 1.28  # tempo factor, and its inverse
     max_eq_db: float = 3.0  # standard deviation of the equaliser's knots, and of slow gain
     max_noise_db: float = 3.0  # standard deviation of the level of a cell
     floor_db: tuple[float, float] = (25.0, 85.0)  # noise, below the loudest cell
