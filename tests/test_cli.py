@@ -267,7 +267,7 @@ def test_benchmark_run_reads_the_chroma_of_da_tacos(tmp_path, monkeypatch):
     path.write_text(json.dumps(metadata))
     outcome = run("benchmark", "run", "datacos", "--root", tmp_path, "--embedder", "ftm2d")
     assert outcome.exit_code == 0, outcome.output
-    assert "ftm2d + alignment of the best 100" in outcome.stdout
+    assert "ftm2d@r1 + alignment of the best 100" in outcome.stdout
     assert outcome.stdout.startswith("datacos benchmark hpcp (")
     assert outcome.stdout.splitlines()[-1].startswith("MAP 1.000  MR1 1.00")
 
