@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 import cli
 from pemr import presets
+from pemr.config import CoverConfig
+from retrieval.benchmarks import shs100k
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +66,54 @@ def test_frozen_features_rank_covers80(covers80, short, tmp_path, monkeypatch):
     assert outcome.exit_code == 0, outcome.output
     score = float(re.search(r"MAP (0\.\d+|1\.0+)", outcome.stdout)[1])
     assert score == pytest.approx(1.0)  # both of a pair are the same tone
+
+
+@pytest.fixture
+def shs100k_sub(tmp_path, tone, monkeypatch):
+    """The lists of SHS100K with the authors' subset, and audio by set and version."""
+    names = [f"{work}_{version}" for work in range(6) for version in (0, 3)]
+    small = replace(shs100k.CARD, expected={"TEST_SUB": (12, 6)}, checksums={})
+    monkeypatch.setattr(shs100k, "CARD", small)
+    root = tmp_path / "shs100k"
+    for name in names:
+        seed = int(name.split("_")[0])
+        tone(root / "audio" / f"{name}.wav", seed=seed, duration_s=22, sample_rate=4000)
+    np.save(root / "SHS_TEST_SUB.npy", np.array(names))
+    rows = [f"shs100k/audio/{name}.wav,{name.split('_')[0]}" for name in names]
+    (tmp_path / "shs-train-sub.csv").write_text("\n".join(["path,clique", *rows]) + "\n")
+    return root
+
+
+def test_frozen_features_rank_the_subset_of_shs100k(shs100k_sub, short, tmp_path, monkeypatch):
+    checkpoint, features = tmp_path / "pemr-shs", tmp_path / "shs.npz"
+    options = ("--preset", "tiny", "--device", "cpu")
+    assert run("pretrain", shs100k_sub / "audio", *options, "--out", checkpoint).exit_code == 0
+    asked = ("--root", shs100k_sub, "--subset", "TEST_SUB", "--checkpoint", checkpoint)
+    run_script("frozen_features.py", monkeypatch, "shs100k", *asked, "--out", features)
+    asked = ("--root", shs100k_sub, "--subset", "TEST_SUB", "--embeddings", features)
+    outcome = run("benchmark", "run", "shs100k", *asked)
+    assert outcome.exit_code == 0, outcome.output
+    score = float(re.search(r"MAP (0\.\d+|1\.0+)", outcome.stdout)[1])
+    assert score == pytest.approx(1.0)  # the versions of a set are the same tone
+
+
+def test_a_pretrained_cover_encoder_is_tuned_on_the_subset(shs100k_sub, tmp_path, monkeypatch):
+    base = presets.cover()
+    small = replace(
+        base,
+        encoder=CoverConfig(n_stem=2, n_narrow=4, n_wide=4, dilations=(1,), dim=8, n_dims=8),
+        pretrain=replace(base.pretrain, n_steps=1, batch_size=4),
+        finetune=replace(base.finetune, n_steps=2, n_cliques=4, n_crops=2, score_every=2),
+    )
+    monkeypatch.setattr(presets, "PRESETS", {**presets.PRESETS, "cover": lambda: small})
+    pretrained, tuned = tmp_path / "pemr-cover", tmp_path / "cover"
+    options = ("--preset", "cover", "--device", "cpu")
+    outcome = run("pretrain", shs100k_sub / "audio", *options, "--out", pretrained)
+    assert outcome.exit_code == 0, outcome.output
+    cliques = ("--cliques", tmp_path / "shs-train-sub.csv", "--dev", tmp_path / "shs-train-sub.csv")
+    outcome = run("finetune", *cliques, "--init", pretrained, *options, "--out", tuned)
+    assert outcome.exit_code == 0, outcome.output
+    assert (tuned / "best").exists()
 
 
 def test_every_command_of_the_paper_s_page_exists():
