@@ -66,7 +66,11 @@ CatalogFolder = Annotated[
 ]
 EmbedderName = Annotated[
     str | None,
-    typer.Option("--embedder", help="ftm2d or cover. [default: the catalog's, or the best]"),
+    typer.Option(
+        "--embedder",
+        help="ftm2d, cover, or the folder of a tuned checkpoint. "
+        "[default: the catalog's, or the best]",
+    ),
 ]
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
@@ -223,6 +227,7 @@ def index(
 def search(
     query: Annotated[Path, typer.Argument(help="A recording, in the catalog or not.")],
     catalog: CatalogFolder = None,
+    embedder: EmbedderName = None,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many candidates.")] = 10,
     align: Annotated[
         bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")
@@ -243,7 +248,7 @@ def search(
     from retrieval import search as rank_candidates
 
     folder = _catalog_folder(catalog)
-    encoder = _embedder_for(folder, None, device)
+    encoder = _embedder_for(folder, embedder, device)
     with Catalog.open(folder, encoder.name, read_only=True) as opened:
         asked = read_query(opened, encoder, query)
         candidates = rank_candidates(
@@ -708,13 +713,18 @@ def pretrain(
 def finetune(
     out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoint.")],
     corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="manifest.jsonl of a corpus.")
+        list[Path] | None,
+        typer.Option("--corpus", help="manifest.jsonl of a corpus; may be repeated."),
     ] = None,
     cliques: Annotated[
-        Path | None, typer.Option("--cliques", help="CSV with the columns path and clique.")
+        list[Path] | None,
+        typer.Option("--cliques", help="CSV with the columns path and clique; may be repeated."),
     ] = None,
     dev: Annotated[
-        Path | None, typer.Option("--dev", help="Manifest, or CSV of cliques, to validate on.")
+        list[Path] | None,
+        typer.Option(
+            "--dev", help="Manifest, or CSV of cliques, to validate on; of several the mean counts."
+        ),
     ] = None,
     init: Annotated[
         Path | None, typer.Option("--init", help="Checkpoint to start from, pretrained or tuned.")
@@ -740,20 +750,22 @@ def finetune(
     from pemr.training.finetune import Run, run_row
     from pemr.training.finetune import finetune as train
     from pemr.training.machine import find_machine
-    from retrieval import validation_map
+    from retrieval import validation_score
 
     config, machine = for_finetuning(preset, batch_size, seed), find_machine(device, workers)
     cache = cache or out.with_name(f"{out.name}.cache")
-    sources = [source for source in (corpus, cliques) if source is not None]
+    sources = [*(corpus or ()), *(cliques or ())]
     if not sources:
         raise typer.BadParameter("say what to train on: --corpus MANIFEST or --cliques CSV")
     performances = [
         one for source in sources for one in read_performances(source, cache, machine.n_workers)
     ]
-    judged = read_performances(dev, cache, machine.n_workers) if dev else []
+    judged = [read_performances(source, cache, machine.n_workers) for source in dev or ()]
 
     def score(embedder: "Embedder") -> float:
-        return validation_map(embedded(embedder, judged), [one.clique for one in judged])
+        return validation_score(
+            [(embedded(embedder, one_set), [one.clique for one in one_set]) for one_set in judged]
+        )
 
     run = Run(
         cliques=usable(performances),

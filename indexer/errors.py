@@ -81,7 +81,8 @@ class ForeignEmbedderError(CatalogError):
         super().__init__(
             path,
             f"made by embedder {stored!r}, not {asked!r}; "
-            f"`pemr reembed --embedder {asked.split('@', maxsplit=1)[0]}` changes it over",
+            f"`pemr reembed --embedder {asked.split('@', maxsplit=1)[0]}` changes it over, "
+            f"or name the checkpoint it was made with: --embedder FOLDER",
         )
         self.stored = stored
         self.asked = asked

@@ -159,7 +159,7 @@ class DisguiseConfig:
     """How a crop is made to look like another recording; the recipe starts mild."""
 
     max_roll: int = 6  # semitones up or down
-    max_stretch: float = 1.28  # tempo factor, and its inverse
+    max_stretch: float = 1.45  # tempo factor, and its inverse
     max_eq_db: float = 3.0  # standard deviation of the equaliser's knots, and of slow gain
     max_noise_db: float = 3.0  # standard deviation of the level of a cell
     floor_db: tuple[float, float] = (25.0, 85.0)  # noise, below the loudest cell
@@ -179,15 +179,15 @@ class DisguiseConfig:
 class FinetuneConfig:
     """The recipe of training on cliques."""
 
-    n_steps: int = 1500
+    n_steps: int = 3000
     n_cliques: int = 40  # in a batch, over all processes
     n_crops: int = 3  # of each clique
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warm_up: int = 50  # steps until the learning rate is reached
-    easy: int = 300  # steps with two crops of one performance among those of a clique
+    easy: int = 1000  # steps over which cliques with two crops of one performance get fewer
     temperature: float = 0.1
-    score_every: int = 100  # steps between two validations
+    score_every: int = 250  # steps between two validations
     patience: int = 8  # validations without a better score before the run ends
     seed: int = 0
 

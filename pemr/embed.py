@@ -239,8 +239,9 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     Parameters
     ----------
     name : str, optional
-        One of `embedder_names`, or a full name such as `cover@1a2b3c4d`. The
-        default is the best there is.
+        One of `embedder_names`, a full name such as `cover@1a2b3c4d`, or the
+        folder of a checkpoint that `pemr finetune` wrote. The default is the
+        best there is.
     device : str, optional
         Where its encoder computes, in PyTorch's words; by default on the GPU
         where there is one.
@@ -253,9 +254,13 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     ------
     UnknownEmbedderError
         If nothing goes by this name.
+    CheckpointError
+        If the folder holds no fine-tuned cover encoder, or a damaged one.
     """
     asked = DEFAULT if name is None else name
     loader = _LOADERS.get(asked.partition("@")[0])
+    if loader is None and Path(asked).is_dir():
+        return _load_checkpoint(Path(asked), device)
     if loader is None:
         raise UnknownEmbedderError(asked, embedder_names())
     embedder = loader(device)
@@ -305,6 +310,15 @@ def _load_cover(device: str | None) -> Embedder:
         return _encoder_of(weights.load_model("cover").to(place), place)
 
     return _cover(f"cover@{shipped.hash[:8]}", shipped.n_dims, load_encoder)
+
+
+def _load_checkpoint(folder: Path, device: str | None) -> Embedder:
+    from pemr.export import load_model  # noqa: PLC0415 (not every embedder needs torch)
+    from pemr.model.checkpoint import load, weights_hash  # noqa: PLC0415
+
+    name = f"{load(folder).config.preset}@{weights_hash(folder)[:8]}"
+    place = device or _best_device()
+    return cover_embedder(load_model(folder).to(place), place, name)
 
 
 def _cover(name: str, dim: int, load_encoder: Callable[[], Encoder]) -> Embedder:

@@ -73,7 +73,8 @@ class UnknownEmbedderError(PemrError):
         self.known = known
 
     def __str__(self) -> str:
-        return f"no embedder is called {self.name!r}; there are: {', '.join(self.known)}"
+        known = ", ".join(self.known)
+        return f"no embedder is called {self.name!r}; there are: {known}, or a checkpoint's folder"
 
 
 class UnfitEmbedderError(PemrError):

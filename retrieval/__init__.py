@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         catalog_scorer,
     )
     from retrieval.search import N_ALIGNED, copies, search, stored_query
-    from retrieval.validation import validation_map
+    from retrieval.validation import validation_map, validation_score
 
 __all__ = [
     "ALIGNMENT_ALONE",
@@ -99,6 +99,7 @@ __all__ = [
     "system_row",
     "trace",
     "validation_map",
+    "validation_score",
     "write_report",
     "write_rows",
 ]
@@ -121,7 +122,7 @@ _HOMES = {
     "report": "Report Run count_rows final_line heading metric_rows read_report write_rows",
     "scorers": "ALIGNMENT_ALONE BOTH_STAGES EMBEDDING_ALONE Stages catalog_scorer",
     "search": "N_ALIGNED copies search stored_query",
-    "validation": "validation_map",
+    "validation": "validation_map validation_score",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

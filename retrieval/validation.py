@@ -1,5 +1,6 @@
 """Segment embeddings of labelled performances → one figure, while an encoder is being trained."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,6 +10,33 @@ from numpy.typing import NDArray
 from retrieval.errors import BenchmarkError
 from retrieval.metrics import score_queries
 from retrieval.search import track_scores
+
+log = logging.getLogger(__name__)
+
+
+def validation_score(
+    sets: Sequence[tuple[Sequence[NDArray[np.float32]], Sequence[str]]],
+) -> float:
+    """Average the MAP of several sets, so that each counts as much, whatever its size.
+
+    Parameters
+    ----------
+    sets : sequence of pairs
+        Embeddings and works of each, as `validation_map` takes them.
+
+    Returns
+    -------
+    float
+        Mean over the sets; each is logged.
+
+    Raises
+    ------
+    BenchmarkError
+        If a set has no work with two performances.
+    """
+    found = [validation_map(embeddings, works) for embeddings, works in sets]
+    log.info("MAP on each validation set: %s", ", ".join(f"{figure:.4f}" for figure in found))
+    return float(np.mean(found))
 
 
 def validation_map(embeddings: Sequence[NDArray[np.float32]], works: Sequence[str]) -> float:

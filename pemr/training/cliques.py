@@ -252,7 +252,8 @@ class CliqueBatches:
         crops, labels, paths = [], [], []
         for clique in share[self._machine.rank :: self._machine.world].tolist():
             own = np.random.default_rng((recipe.seed, step, clique))
-            members = self._members(self._cliques[clique], step < recipe.easy, own)
+            is_easy = own.random() >= strength_of(step, self._config)
+            members = self._members(self._cliques[clique], is_easy, own)
             for crop in self._crops(members, step, own):
                 crops.append(crop)
                 labels.append(clique)
@@ -262,7 +263,7 @@ class CliqueBatches:
     def _members(
         self, clique: Sequence[Performance], is_easy: bool, rng: Generator
     ) -> list[Performance]:
-        """Choose what to crop: of one score where it can be, with one twice while it is easy."""
+        """Choose what to crop: of one score where it can be, with one twice where it is easy."""
         n_crops = self._config.finetune.n_crops
         first = clique[int(rng.integers(len(clique)))]
         others = [p for p in clique if p is not first]
@@ -292,8 +293,9 @@ class CliqueBatches:
         config = self._config.disguise
         stored = np.load(member.recording.cached, mmap_mode="r")
         n_stored = stored.shape[1]
-        length = self._n_frames * np.exp(rng.uniform(-1, 1) * np.log(config.max_stretch))
-        jitter = rng.normal(0, config.jitter_s * FRAME_RATE * (0.3 + 0.7 * strength))
+        growth = 0.3 + 0.7 * strength
+        length = self._n_frames * config.max_stretch ** (growth * rng.uniform(-1, 1))
+        jitter = rng.normal(0, growth * config.jitter_s * FRAME_RATE)
         start = rng.uniform(0, max(1.0, n_stored - length))
         if not np.isnan(beat) and len(member.beats):
             off = np.abs(np.nan_to_num(member.beats - beat, nan=np.inf))
@@ -311,7 +313,7 @@ class CliqueBatches:
 
 
 def strength_of(step: int, config: Config) -> float:
-    """Give the strength of the disguise at a step: it grows while the task is easy."""
+    """Give the strength of the disguise at a step, and the share of cliques that are not easy."""
     return min(1.0, step / config.finetune.easy) if config.finetune.easy else 1.0
 
 

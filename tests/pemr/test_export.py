@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from pemr import weights
+from pemr import load_embedder, weights
 from pemr.config import CoverConfig
 from pemr.errors import CheckpointError
 from pemr.export import export_onnx, export_weights, load_model
-from pemr.model.checkpoint import Checkpoint, save
+from pemr.model.checkpoint import Checkpoint, save, weights_hash
 from pemr.model.cover import build_model
 from pemr.model.encoder import build_encoder
 from pemr.presets import cover, tiny
@@ -79,3 +79,23 @@ def test_an_unwritable_folder_is_one_sentence(checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot be written"):
         export_weights(checkpoint, tmp_path / "file")
+
+
+def test_a_checkpoint_is_an_embedder_known_by_its_preset_and_hash(checkpoint, segments):
+    embedder = load_embedder(str(checkpoint), device="cpu")
+    assert embedder.name == f"cover@{weights_hash(checkpoint)[:8]}"
+    assert embedder.dim == 8
+    with torch.no_grad():
+        expected = load_model(checkpoint)(torch.from_numpy(segments)).numpy()
+    np.testing.assert_allclose(embedder.embed(segments), expected, atol=1e-6)
+
+
+def test_a_folder_without_checkpoint_is_no_embedder(tmp_path):
+    with pytest.raises(CheckpointError, match="there is none"):
+        load_embedder(str(tmp_path))
+
+
+def test_a_folder_in_the_way_does_not_hide_the_shipped_weights(tmp_path, monkeypatch):
+    (tmp_path / "cover").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_embedder("cover").name.startswith("cover@")

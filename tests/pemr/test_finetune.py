@@ -258,3 +258,16 @@ def test_learning_rate_rises_then_falls():
 def test_the_disguise_grows_while_the_task_is_easy():
     config = small(easy=10)
     assert [strength_of(step, config) for step in (0, 5, 10, 99)] == [0.0, 0.5, 1.0, 1.0]
+
+
+def test_cliques_with_one_performance_twice_get_fewer_while_it_is_easy(cliques):
+    config = small(easy=1000, n_crops=2)
+
+    def n_twice(step):
+        paths = CliqueBatches(cliques, config, MACHINE)(step).paths
+        return sum(one == other for one, other in zip(paths[::2], paths[1::2], strict=True))
+
+    counts = [sum(n_twice(start + k) for k in range(10)) for start in (0, 500, 1000)]
+    assert counts[0] >= 38
+    assert 10 <= counts[1] <= 30
+    assert counts[2] == 0
