@@ -727,7 +727,12 @@ def finetune(
         ),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option("--init", help="Checkpoint to start from, pretrained or tuned.")
+        Path | None,
+        typer.Option(
+            "--init",
+            help="Checkpoint to start from, pretrained or tuned; or shipped, the weights "
+            "that come with pemr.",
+        ),
     ] = None,
     preset: Annotated[str, typer.Option("--preset", help="cover, or a variant of it.")] = "cover",
     cache: Cache = None,
@@ -743,7 +748,7 @@ def finetune(
 
     Stop it at any time; the same command goes on. Start it with torchrun for several GPUs.
 
-    Example: pemr finetune --cliques mine.csv --init pretrained --preset cover --out tuned
+    Example: pemr finetune --cliques mine.csv --init shipped --preset cover-continued --out tuned
     """
     from pemr.presets import for_finetuning
     from pemr.training.cliques import embedded, read_performances, usable

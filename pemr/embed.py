@@ -259,7 +259,7 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     """
     asked = DEFAULT if name is None else name
     loader = _LOADERS.get(asked.partition("@")[0])
-    if loader is None and Path(asked).is_dir():
+    if loader is None and asked and Path(asked).is_dir():
         return _load_checkpoint(Path(asked), device)
     if loader is None:
         raise UnknownEmbedderError(asked, embedder_names())

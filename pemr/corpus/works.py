@@ -122,10 +122,9 @@ def survey(scores_dir: Path, cache_dir: Path, n_jobs: int = 1) -> Survey:
     Parameters, errors : as for `works`.
     """
     scores, _ = cached_scores(scores_dir, cache_dir, n_jobs)
-    pairs = _cached_pairs(
-        scores, cache_dir / f"pairs-{fingerprint(scores_dir)}-{MATCH_VERSION}.json"
-    )
-    anthems = find_anthems(scores)
+    state = f"{fingerprint(scores_dir)}-{MATCH_VERSION}"
+    pairs = _cached_pairs(scores, cache_dir / f"pairs-{state}.json")
+    anthems = _cached_anthems(scores, cache_dir / f"anthems-{state}.json")
     same = [pair for pair in pairs if is_same(pair.match)]
     groups = _components(len(scores), same)
     tainted = {places for places in groups if any(scores[p].source in anthems for p in places)}
@@ -163,8 +162,7 @@ def find_anthems(scores: Sequence[Score]) -> dict[str, str]:
         Source to the anthem's title; where only the title of the score tells,
         that.
     """
-    text = resources.files("pemr.corpus").joinpath("anthems.abc").read_bytes()
-    openings = [tune(number, abc) for number, abc in tunes(text)]
+    openings = [tune(number, abc) for number, abc in tunes(_openings())]
     anthems = [(opening.title, line_of(opening.melody)) for opening in openings]
     telling = [set(runs(line)) for _, line in anthems]
     found = {}
@@ -194,12 +192,32 @@ def _cached_pairs(scores: Sequence[Score], path: Path) -> list[Pair]:
         Pair(one, other, compare(lines[one], lines[other])) for one, other in candidates(lines)
     )
     pairs = [pair for pair in compared if is_kin(pair.match)]
-    rows = [[pair.one, pair.other, *pair.match] for pair in pairs]
+    _keep(path, [[pair.one, pair.other, *pair.match] for pair in pairs])
+    return pairs
+
+
+def _cached_anthems(scores: Sequence[Score], path: Path) -> dict[str, str]:
+    """Find the anthems, or read what was found before: with these scores, among these openings."""
+    known = hashlib.sha256(_openings() + ANTHEM_TITLES.pattern.encode()).hexdigest()
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["known"] == known:
+            found: dict[str, str] = kept["anthems"]
+            return found
+    anthems = find_anthems(scores)
+    _keep(path, {"known": known, "anthems": anthems})
+    return anthems
+
+
+def _keep(path: Path, found: object) -> None:
     try:
-        path.write_text(json.dumps(rows), encoding="utf-8")
+        path.write_text(json.dumps(found), encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"{path}: cannot be written: {error.strerror}") from error
-    return pairs
+
+
+def _openings() -> bytes:
+    return resources.files("pemr.corpus").joinpath("anthems.abc").read_bytes()
 
 
 def _components(n: int, pairs: Iterable[Pair]) -> list[tuple[int, ...]]:

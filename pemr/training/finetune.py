@@ -10,7 +10,7 @@ Letters: B batch, F frequency bins, T frames, S segments, D embedding.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from pemr import weights
 from pemr.config import Config
 from pemr.embed import Embedder, cover_embedder
 from pemr.errors import CheckpointError, TrainingError
@@ -37,6 +38,7 @@ from pemr.training.machine import (
 )
 
 BEST = "best"
+SHIPPED = Path("shipped")
 SCORES = "scores.jsonl"
 
 _SAVE_EVERY_S = 300.0
@@ -88,7 +90,8 @@ class Run:
         Gives the score of an embedder, higher is better; without it the last
         weights count as the best.
     init : Path, optional
-        Checkpoint to start from: a pretraining's, or an earlier fine-tuning's.
+        Checkpoint to start from: a pretraining's, or an earlier fine-tuning's;
+        or `SHIPPED`, for the weights that come with the package.
     """
 
     cliques: dict[str, list[Performance]]
@@ -351,19 +354,25 @@ def run_row(told: list[Step | Scored]) -> dict[str, float | int | None]:
 
 def _initialise(model: CoverModel, init: Path, config: Config) -> None:
     """Take the encoder of a pretraining, or encoder and head of a fine-tuning."""
-    stored = load(init)
-    if stored.config.encoder != config.encoder:
+    source, stored = _start(init)
+    if source.encoder != config.encoder:
         raise CheckpointError(init, f"holds another encoder than preset {config.preset!r} has")
     parts = {"encoder": model.encoder, "head": model.head}
     for name, part in parts.items():
         start = f"{name}."
-        weights = {
-            k.removeprefix(start): v for k, v in stored.weights.items() if k.startswith(start)
-        }
-        if weights:
-            part.load_state_dict(weights)
+        own = {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
+        if own:
+            part.load_state_dict(own)
         elif name == "encoder":
             raise CheckpointError(init, "holds no encoder")
+
+
+def _start(init: Path) -> tuple[Config, Mapping[str, Tensor]]:
+    if init == SHIPPED:
+        name = weights.SHIPPED
+        return weights.describe(name).config, weights.load_model(name).state_dict()
+    stored = load(init)
+    return stored.config, stored.weights
 
 
 def _read_scores(out: Path, step: int) -> dict[int, float]:

@@ -8,12 +8,14 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pemr.config import Config, CoverConfig, from_json
 
 if TYPE_CHECKING:
     from pemr.model.cover import CoverModel
+
+SHIPPED: Final = "cover"
 
 
 @dataclass(frozen=True)

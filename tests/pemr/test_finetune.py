@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from pemr import weights
 from pemr.config import CoverConfig
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import load
@@ -19,7 +20,15 @@ from pemr.training.cliques import (
     strength_of,
     usable,
 )
-from pemr.training.finetune import BEST, Run, Scored, Step, finetune, learning_rate
+from pemr.training.finetune import (
+    BEST,
+    SHIPPED,
+    Run,
+    Scored,
+    Step,
+    finetune,
+    learning_rate,
+)
 from pemr.training.machine import Machine
 
 MACHINE = Machine(n_workers=1)
@@ -271,3 +280,16 @@ def test_cliques_with_one_performance_twice_get_fewer_while_it_is_easy(cliques):
     assert counts[0] >= 38
     assert 10 <= counts[1] <= 30
     assert counts[2] == 0
+
+
+def test_fine_tuning_may_start_from_the_shipped_weights(cliques, tmp_path):
+    recipe = replace(cover().finetune, n_steps=1, n_cliques=4, learning_rate=1e-9)
+    run = Run(
+        cliques=cliques,
+        config=replace(cover(), finetune=recipe),
+        out=tmp_path / "c",
+        init=SHIPPED,
+    )
+    list(finetune(run, MACHINE))
+    found = load(tmp_path / "c").weights["encoder.last.weight"]
+    torch.testing.assert_close(found, weights.load_model("cover").encoder.last.weight.detach())

@@ -1,5 +1,6 @@
 """Which settings are one work, which are anthems, and where each work goes."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -100,6 +101,14 @@ def test_the_same_archives_give_the_same_works(found, folder, tmp_path):
 def test_matching_is_cached(found, folder, cache, monkeypatch):
     monkeypatch.setattr(module, "candidates", None)
     assert works(folder, cache) == list(found.works)
+
+
+def test_the_search_for_anthems_is_cached_until_others_are_known(found, folder, cache, monkeypatch):
+    monkeypatch.setattr(module, "find_anthems", None)
+    assert survey(folder, cache).anthems == found.anthems
+    monkeypatch.setattr(module, "ANTHEM_TITLES", re.compile("other"))
+    with pytest.raises(TypeError):
+        survey(folder, cache)
 
 
 def test_names_fit_a_folder_and_are_unique(found):
