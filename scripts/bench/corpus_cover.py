@@ -1,12 +1,12 @@
 #!/usr/bin/env python
 """Measure an embedder, alignment, and both, on a corpus with compact spectrograms.
 
-    scripts/bench/corpus_cover.py CORPUS [--checkpoint C] [--queries 60] [--no-align] [--out STEM]
+    scripts/bench/corpus_cover.py CORPUS [--embedder E] [--queries 60] [--no-align] [--out STEM]
 
 CORPUS is a folder that `pemr corpus build` made. The shipped weights are measured,
-or a checkpoint. Some of the queries, drawn from a seed as qmax_difficulty.py draws
-them, are ranked against the whole corpus; intervals are bootstrapped over works,
-and those of differences are paired.
+or another embedder: its name, or the folder of a checkpoint. Some of the queries,
+drawn from a seed as qmax_difficulty.py draws them, are ranked against the whole
+corpus; intervals are bootstrapped over works, and those of differences are paired.
 """
 
 import argparse
@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from qmax_difficulty import chroma_of
 
 from pemr import load_embedder
-from pemr.embed import cover_embedder
-from pemr.export import load_model
 from pemr.training.cliques import embedded, read_manifest
 from retrieval import trace, write_rows
 from retrieval.align import align_many
@@ -77,14 +75,13 @@ def main() -> None:
     """Print a row for each system."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--embedder", default="cover")
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--no-align", action="store_true")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
 
-    given = options.checkpoint
-    embedder = cover_embedder(load_model(given)) if given else load_embedder("cover")
+    embedder = load_embedder(options.embedder)
     performances = read_manifest(options.corpus / "manifest.jsonl")
     works = [performance.clique for performance in performances]
     queries = drawn(works, options.queries)

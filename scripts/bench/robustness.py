@@ -1,16 +1,18 @@
 #!/usr/bin/env python
 """Measure what key, tempo, excerpts, noise and a poor codec cost an embedder.
 
-    scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--out STEM]
+    scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--queries N] [--out STEM]
 
-FOLDER has one sub-folder per work. Each query is changed in one way and looks for
-its relatives among the unchanged recordings; the figure is MAP without alignment,
-and its difference from the unchanged queries with a 95 % interval bootstrapped
-over works. Key, tempo, noise and excerpts are changed in the spectrogram
-(transposing moves it by whole bins), the codec in the sound.
+FOLDER has one sub-folder per work, or is a corpus of `pemr corpus build`, whose
+spectrograms are read (`--codec` then needs one built with --audio). Each query is
+changed in one way and looks for its relatives among the unchanged recordings; the
+figure is MAP without alignment, and its difference from the unchanged queries with
+a 95 % interval bootstrapped over works. Key, tempo, noise and excerpts are changed
+in the spectrogram (transposing moves it by whole bins), the codec in the sound.
 """
 
 import argparse
+import json
 import shlex
 import sys
 import tempfile
@@ -27,7 +29,7 @@ from pemr import load_embedder
 from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
-from pemr.signal.frontend import FLOOR_DB, semitone_spectrogram
+from pemr.signal.frontend import FLOOR_DB, semitone_spectrogram, unpack
 from pemr.signal.segments import Cutter
 from retrieval import trace, write_rows
 from retrieval.metrics import score_queries
@@ -121,26 +123,40 @@ def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.f
     return np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
 
 
+def read(folder: Path) -> tuple[list[Path], list[str], list[Floats]]:
+    """Read paths of the sound, works and spectrograms of all recordings that can be read."""
+    manifest = folder / "manifest.jsonl"
+    if manifest.is_file():
+        rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+        paths = [folder / row.get("audio", row["spectrogram"]) for row in rows]
+        shown = [unpack(np.load(folder / row["spectrogram"])) for row in rows]
+        return paths, [row["work"] for row in rows], shown
+    paths, shown = [], []
+    for path in sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES):
+        try:
+            shown.append(semitone_spectrogram(audio.load(path)))
+            paths.append(path)
+        except AudioError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return paths, [path.parent.name for path in paths], shown
+
+
 def main() -> None:
     """Print a row for each change."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--embedder", default="cover")
     parser.add_argument("--codec", action="store_true", help="also through a 32 kbit/s MP3")
+    parser.add_argument("--queries", type=int, help="how many to draw; all of them if not given")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
 
     embedder = load_embedder(options.embedder)
-    paths, spectrograms = [], []
-    for path in sorted(p for p in options.folder.glob("*/*") if p.suffix.lower() in SUFFIXES):
-        try:
-            spectrograms.append(semitone_spectrogram(audio.load(path)))
-            paths.append(path)
-        except AudioError as error:
-            print(f"left out: {error}", file=sys.stderr)
-    works = [path.parent.name for path in paths]
+    paths, works, spectrograms = read(options.folder)
     counts = Counter(works)
-    queries = np.array([i for i, work in enumerate(works) if counts[work] > 1])
+    several = np.array([i for i, work in enumerate(works) if counts[work] > 1])
+    drawn = np.random.default_rng(1).permutation(several)[: options.queries]
+    queries = np.sort(drawn)
     catalog = embedded(embedder, spectrograms)
     whole = [spectrograms[i] for i in queries]
     rng = np.random.default_rng(0)
