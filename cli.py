@@ -734,6 +734,12 @@ def finetune(
             "that come with pemr.",
         ),
     ] = None,
+    settle: Annotated[
+        Path | None,
+        typer.Option(
+            "--settle", help="Folder of music, no labels needed, whose batch statistics to take."
+        ),
+    ] = None,
     preset: Annotated[str, typer.Option("--preset", help="cover, or a variant of it.")] = "cover",
     cache: Cache = None,
     device: Device = None,
@@ -752,6 +758,7 @@ def finetune(
     """
     from pemr.presets import for_finetuning
     from pemr.training.cliques import embedded, read_performances, usable
+    from pemr.training.data import prepare
     from pemr.training.finetune import Run, run_row
     from pemr.training.finetune import finetune as train
     from pemr.training.machine import find_machine
@@ -766,6 +773,7 @@ def finetune(
         one for source in sources for one in read_performances(source, cache, machine.n_workers)
     ]
     judged = [read_performances(source, cache, machine.n_workers) for source in dev or ()]
+    unlabelled = prepare(settle, config.front_end, cache, machine.n_workers) if settle else ()
 
     def score(embedder: "Embedder") -> float:
         return validation_score(
@@ -778,6 +786,7 @@ def finetune(
         out=out,
         score=score if judged else None,
         init=init,
+        unlabelled=_usable(unlabelled),
     )
     told = _train(train(run, machine), config.finetune.n_steps, " steps")
     if machine.is_first:

@@ -222,15 +222,20 @@ def _draw_codec(rng: Generator) -> Parameters:
     return {"codec": codec, "bit_rate": float(rng.choice([24, 32, 48, 64, 96, 128]) * 1000)}
 
 
-_CODECS = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts"), "opus": ("libopus", "ogg")}
+_CODECS = {  # encoder, container, and how it is hurried: what is lost depends on the bit rate
+    "mp3": ("libmp3lame", "mp3", {"compression_level": "7"}),
+    "aac": ("aac", "adts", {"aac_coder": "fast"}),
+    "opus": ("libopus", "ogg", {"compression_level": "3"}),
+}
 
 
 def _codec(waveform: Waveform, p: Parameters, rng: Generator) -> Waveform:  # noqa: ARG001
-    encoder, container = _CODECS[str(p["codec"])]
+    encoder, container, options = _CODECS[str(p["codec"])]
     peak = max(float(np.abs(waveform).max()), 1e-6)
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        stream = cast(av.AudioStream, output.add_stream(encoder, rate=SAMPLE_RATE, layout="mono"))
+        added = output.add_stream(encoder, rate=SAMPLE_RATE, layout="mono", options=options)
+        stream = cast(av.AudioStream, added)
         stream.bit_rate = int(float(p["bit_rate"]))
         samples = np.ascontiguousarray((waveform / peak * 32000).astype(np.int16)[None])
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")

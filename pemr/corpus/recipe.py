@@ -66,9 +66,9 @@ class Difficulty:
 
 
 STANDARD = Difficulty(
-    name="standard", tempo_spread=0.15, treatment=0.3, reharmonisation=0.3, restructure=0.15,
-    metre=0.05, mode=0.0, solo=0.1, step_up=0.1, medley=0.02, second_line=0.25, loud_band=0.15,
-    band_db=-2.0, no_melody=0.0, rough_chain=0.3,
+    name="standard", tempo_spread=0.1, treatment=0.2, reharmonisation=0.2, restructure=0.12,
+    metre=0.03, mode=0.0, solo=0.1, step_up=0.1, medley=0.02, second_line=0.25, loud_band=0.08,
+    band_db=-5.0, no_melody=0.0, rough_chain=0.25,
 )  # fmt: skip
 BRUTAL = Difficulty(
     name="brutal", tempo_spread=0.27, treatment=0.6, reharmonisation=0.6, restructure=0.5,

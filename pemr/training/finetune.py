@@ -7,10 +7,11 @@ of the best score lies in the folder `best` below the run's own.
 Letters: B batch, F frequency bins, T frames, S segments, D embedding.
 """
 
+import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from pemr import weights
 from pemr.config import Config
 from pemr.embed import Embedder, cover_embedder
 from pemr.errors import CheckpointError, TrainingError
@@ -27,7 +27,7 @@ from pemr.model.cover import CoverModel, build_model
 from pemr.model.loss import agreement, clique_loss
 from pemr.signal.disguise import disguise
 from pemr.training.cliques import Batch, CliqueBatches, Performance, fingerprint, strength_of
-from pemr.training.data import ahead
+from pemr.training.data import Recording, ahead
 from pemr.training.machine import (
     Machine,
     gathered,
@@ -36,9 +36,10 @@ from pemr.training.machine import (
     postponed_interrupt,
     seed_of,
 )
+from pemr.training.norms import settle_norms
+from pemr.training.start import initialise
 
 BEST = "best"
-SHIPPED = Path("shipped")
 SCORES = "scores.jsonl"
 
 _SAVE_EVERY_S = 300.0
@@ -91,7 +92,10 @@ class Run:
         weights count as the best.
     init : Path, optional
         Checkpoint to start from: a pretraining's, or an earlier fine-tuning's;
-        or `SHIPPED`, for the weights that come with the package.
+        or `start.SHIPPED`, for the weights that come with the package.
+    unlabelled : sequence of Recording
+        Whose batch statistics an encoder takes before it is judged and kept as
+        the best; without any it keeps those of the disguised crops.
     """
 
     cliques: dict[str, list[Performance]]
@@ -99,6 +103,7 @@ class Run:
     out: Path
     score: Callable[[Embedder], float] | None = None
     init: Path | None = None
+    unlabelled: Sequence[Recording] = ()
 
 
 def finetune(
@@ -255,16 +260,24 @@ class Trainer:
         is_due = self.step % self._recipe.score_every == 0 or self.step == self._recipe.n_steps
         if not is_due or not self._machine.is_first:
             return None
-        score = float(self.step)
+        score, settled = float(self.step), self._settled()
         if self._run.score is not None:
-            score = self._run.score(cover_embedder(self._model.eval(), self._machine.device))
+            score = self._run.score(cover_embedder(settled, self._machine.device))
         is_best = score > max(self._scores.values(), default=-math.inf)
         self._scores[self.step] = score
         if is_best:
-            self.save(self._run.out / BEST)
+            self.save(self._run.out / BEST, settled)
         return Scored(self.step, score, is_best)
 
-    def save(self, folder: Path | None = None) -> None:
+    def _settled(self) -> CoverModel:
+        """Give the model as it will be used: with the batch statistics of sound."""
+        if not self._run.unlabelled:
+            return self._model.eval()
+        model = copy.deepcopy(self._model)
+        settle_norms(model, self._run.unlabelled, self._run.config, self._machine)
+        return model
+
+    def save(self, folder: Path | None = None, model: CoverModel | None = None) -> None:
         """Write the checkpoint and the scores, from the first process alone."""
         if not self._machine.is_first:
             return
@@ -273,7 +286,7 @@ class Trainer:
             Checkpoint(
                 config=self._run.config,
                 step=self.step,
-                weights=self._model.state_dict(),
+                weights=(model or self._model).state_dict(),
                 optimiser=self._optimiser.state_dict() if folder is None else {},
                 randomness={"seed": self._recipe.seed, "step": self.step},
                 data=self._data,
@@ -287,7 +300,7 @@ class Trainer:
         out, config = self._run.out, self._run.config
         if not is_checkpoint(out):
             if self._run.init is not None:
-                _initialise(self._model, self._run.init, config)
+                initialise(self._model, self._run.init, config)
             return 0
         stored = load(out, preset=config.preset, with_optimiser=True)
         if stored.config != config:
@@ -350,29 +363,6 @@ def run_row(told: list[Step | Scored]) -> dict[str, float | int | None]:
         "loss": steps[-1].loss if steps else None,
         "best score": max(scores, default=None),
     }
-
-
-def _initialise(model: CoverModel, init: Path, config: Config) -> None:
-    """Take the encoder of a pretraining, or encoder and head of a fine-tuning."""
-    source, stored = _start(init)
-    if source.encoder != config.encoder:
-        raise CheckpointError(init, f"holds another encoder than preset {config.preset!r} has")
-    parts = {"encoder": model.encoder, "head": model.head}
-    for name, part in parts.items():
-        start = f"{name}."
-        own = {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
-        if own:
-            part.load_state_dict(own)
-        elif name == "encoder":
-            raise CheckpointError(init, "holds no encoder")
-
-
-def _start(init: Path) -> tuple[Config, Mapping[str, Tensor]]:
-    if init == SHIPPED:
-        name = weights.SHIPPED
-        return weights.describe(name).config, weights.load_model(name).state_dict()
-    stored = load(init)
-    return stored.config, stored.weights
 
 
 def _read_scores(out: Path, step: int) -> dict[int, float]:

@@ -22,6 +22,7 @@ from pemr.errors import TrainingError
 from pemr.signal.crops import crop_length, pieces
 from pemr.training.data import Recording
 from pemr.training.machine import Machine, seed_of
+from pemr.training.norms import pieces_of, settle_norms
 from pemr.training.scores import accuracy, macro_average_precision, macro_roc_auc
 from pemr.training.tagging import Clip, LabelledSet
 
@@ -105,7 +106,7 @@ class _Features:
         encoder.eval()
         with torch.no_grad(), machine.autocast():
             self._features: list[Tensor] = [
-                encoder(_pieces_of(recording, config).to(machine.device)).float()
+                encoder(pieces_of(recording, config).to(machine.device)).float()
                 for recording in recordings
             ]
 
@@ -129,7 +130,7 @@ class _Spectrograms:
         return torch.stack([self._crop(int(clip), rng) for clip in clips]).to(self._device)
 
     def whole(self, clip: int) -> Tensor:
-        return _pieces_of(self._recordings[clip], self._config).to(self._device)
+        return pieces_of(self._recordings[clip], self._config).to(self._device)
 
     def _crop(self, clip: int, rng: np.random.Generator) -> Tensor:
         stored = np.load(self._recordings[clip].cached, mmap_mode="r")
@@ -209,38 +210,6 @@ def probe(
         n_epochs=n_epochs,
         **_scores(predictions, labelled.targets(test.clips), labelled.task),
     )
-
-
-def settle_norms(
-    encoder: nn.Module, recordings: Sequence[Recording], config: Config, machine: Machine
-) -> None:
-    """Measure the statistics of batch normalisation anew, on unmasked sound (paper.md §10).
-
-    Parameters
-    ----------
-    encoder : Module
-        Its running statistics are replaced, nothing else.
-    recordings : sequence of Recording
-        What to measure; a few hundred are enough, so no more are read.
-    config : Config
-        Front end.
-    machine : Machine
-        Where to compute.
-    """
-    norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-    chosen = recordings[:: max(1, len(recordings) // 512)]
-    encoder.train()
-    with torch.no_grad(), machine.autocast():
-        for start in range(0, len(chosen), _BATCH_SIZE):
-            cut = [_pieces_of(recording, config) for recording in chosen[start:][:_BATCH_SIZE]]
-            encoder(torch.cat(cut).to(machine.device))
-    encoder.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def _part(clips: Sequence[Clip], recordings: Mapping[Path, Recording]) -> Part:
@@ -361,7 +330,3 @@ def _scores(
         "roc_auc": macro_roc_auc(predictions, is_positive),
         "pr_auc": macro_average_precision(predictions, is_positive),
     }
-
-
-def _pieces_of(recording: Recording, config: Config) -> Tensor:
-    return pieces(np.load(recording.cached, mmap_mode="r"), config.front_end)

@@ -31,15 +31,16 @@ from pemr.presets import tiny
 from pemr.signal.crops import pieces
 from pemr.training.data import Recording
 from pemr.training.machine import Machine
+from pemr.training.norms import settle_norms
 from pemr.training.pretrain import pretrain
-from pemr.training.probe import ProbeOptions, ProbeReport, probe, settle_norms
+from pemr.training.probe import ProbeOptions, ProbeReport, probe
 from pemr.training.tagging import Clip, LabelledSet
 from retrieval.metrics import average_precision, rank_relevant
 
 MACHINE = Machine(n_workers=1)
 SAMPLE_RATE = 2_000  # Hz
 WHAT = (
-    "synthesised at 2 kHz; pretraining: 384 recordings of 7 s and 128 of 12 s; "
+    "synthesised at 2 kHz; pretraining: 384 recordings of 10 s and 128 of 12 s; "
     "classes: 8, probe on 320 / 80 / 240 others; covers: 40 other works x 4 performances of 12 s"
 )
 
@@ -58,7 +59,7 @@ def main() -> None:
     """Run what is not done yet, print the table, write it when asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()

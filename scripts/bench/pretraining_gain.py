@@ -2,7 +2,7 @@
 """Measure what PEMR's pretraining gives the cover encoder, against random weights.
 
     scripts/bench/pretraining_gain.py --corpus MANIFEST --dev MANIFEST --work FOLDER
-        [--pretrain-steps 500] [--steps 300] [--seeds 3] [--out STEM]
+        [--pretrain-steps 150] [--steps 200] [--batch 24] [--seeds 3] [--out STEM]
 
 For each seed: PEMR on the corpus without labels, then fine-tuning from those
 weights and from random ones, with the same steps and batches, on 10 % and on all
@@ -34,12 +34,19 @@ SHARES = (0.1, 1.0)
 def recipe(seed: int, options: argparse.Namespace) -> Config:
     """Give the preset with this experiment's lengths and seed."""
     base = cover()
-    n_steps = options.steps
-    return replace(
-        base,
-        pretrain=replace(base.pretrain, n_steps=options.pretrain_steps, seed=seed),
-        finetune=replace(base.finetune, n_steps=n_steps, score_every=n_steps, seed=seed),
+    n_steps, n_items = options.steps, options.batch
+    pretrain_recipe = replace(
+        base.pretrain, n_steps=options.pretrain_steps, batch_size=n_items, seed=seed
     )
+    tuning = replace(
+        base.finetune,
+        n_steps=n_steps,
+        score_every=n_steps,
+        easy=n_steps // 2,
+        n_cliques=n_items,
+        seed=seed,
+    )
+    return replace(base, pretrain=pretrain_recipe, finetune=tuning)
 
 
 def some(performances: list[Performance], share: float, seed: int) -> list[Performance]:
@@ -77,8 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("--corpus", "--dev", "--work"):
         parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--pretrain-steps", type=int, default=500)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--pretrain-steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=24, help="recordings, then cliques, a step")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()

@@ -2,8 +2,10 @@
 
 Classes differ in how notes sound and follow each other, never in which notes they are: attack
 (struck or bowed), partials (all or odd ones), and rhythm (even or dotted). Pitch, tempo, spectral
-tilt, echo and noise vary within a class. A work is a melody over chords; its covers differ in
-tempo, sound, noise and where they start, and share their key, since log-mel knows no transposition.
+tilt, echo and noise vary within a class, and from section to section of a recording, as what is
+played and how it is mixed changes within a song while its genre stays. A work is a melody over
+chords; its covers differ in tempo, sound, noise and where they start, and share their key, since
+log-mel knows no transposition.
 """
 
 import os
@@ -105,17 +107,21 @@ def _kept(file: Path, make: Callable[[], Waveform]) -> Recording:
 
 
 def _of_class(label: int, sample_rate: int, rng: np.random.Generator) -> Waveform:
-    sound = Sound(
-        bool(label & 1), bool(label & 2), bool(label & 4),
-        rng.uniform(-9, -4), rng.uniform(0, 0.4), rng.uniform(-30, -10),
-    )  # fmt: skip
-    duration_s, beat_s, notes = 7.0, rng.uniform(0.2, 0.5), []
-    for beat in range(int(duration_s / beat_s)):
-        parts = (0.0, 0.75) if sound.is_dotted else (0.0, 0.5)
-        for part, length in zip(parts, np.diff([*parts, 1.0]), strict=True):
-            hz = 80 * 2 ** (rng.integers(0, 20) / 12)
-            notes.append(((beat + part) * beat_s, length * beat_s, hz))
-    return play(notes, sound, duration_s, sample_rate, rng)
+    """Play four sections: the class stays, while tempo, tilt, echo and noise change."""
+    sections = []
+    for _ in range(4):
+        sound = Sound(
+            bool(label & 1), bool(label & 2), bool(label & 4),
+            rng.uniform(-12, -3), rng.uniform(0, 0.7), rng.uniform(-25, -5),
+        )  # fmt: skip
+        duration_s, beat_s, notes = 2.5, rng.uniform(0.2, 0.5), []
+        for beat in range(int(duration_s / beat_s)):
+            parts = (0.0, 0.75) if sound.is_dotted else (0.0, 0.5)
+            for part, length in zip(parts, np.diff([*parts, 1.0]), strict=True):
+                hz = 80 * 2 ** (rng.integers(0, 20) / 12)
+                notes.append(((beat + part) * beat_s, length * beat_s, hz))
+        sections.append(play(notes, sound, duration_s, sample_rate, rng))
+    return np.concatenate(sections)
 
 
 @dataclass(frozen=True)

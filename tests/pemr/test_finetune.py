@@ -9,6 +9,7 @@ from pemr import weights
 from pemr.config import CoverConfig
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import load
+from pemr.model.cover import build_model
 from pemr.model.loss import agreement, clique_loss
 from pemr.presets import cover, paper
 from pemr.training.cliques import (
@@ -22,7 +23,6 @@ from pemr.training.cliques import (
 )
 from pemr.training.finetune import (
     BEST,
-    SHIPPED,
     Run,
     Scored,
     Step,
@@ -30,6 +30,8 @@ from pemr.training.finetune import (
     learning_rate,
 )
 from pemr.training.machine import Machine
+from pemr.training.norms import settle_norms
+from pemr.training.start import SHIPPED
 
 MACHINE = Machine(n_workers=1)
 
@@ -293,3 +295,23 @@ def test_fine_tuning_may_start_from_the_shipped_weights(cliques, tmp_path):
     list(finetune(run, MACHINE))
     found = load(tmp_path / "c").weights["encoder.last.weight"]
     torch.testing.assert_close(found, weights.load_model("cover").encoder.last.weight.detach())
+
+
+def test_the_best_has_the_batch_statistics_of_unlabelled_recordings(cliques, tmp_path):
+    config = small(n_steps=2, score_every=2)
+    unlabelled = [members[0].recording for members in cliques.values()]
+
+    def best(name, **given):
+        run = Run(cliques=cliques, config=config, out=tmp_path / name, **given)
+        list(finetune(run, MACHINE))
+        return load(tmp_path / name / BEST).weights, load(tmp_path / name).weights
+
+    plain, _ = best("plain")
+    settled, kept = best("settled", unlabelled=unlabelled)
+    mean = "encoder.stem_norm.running_mean"
+    torch.testing.assert_close(kept[mean], plain[mean])
+    assert not torch.allclose(settled[mean], plain[mean])
+    model = build_model(config)
+    model.load_state_dict(plain)
+    settle_norms(model, unlabelled, config, MACHINE)
+    torch.testing.assert_close(settled[mean], model.state_dict()[mean])

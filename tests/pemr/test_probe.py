@@ -12,7 +12,8 @@ from pemr.model.encoder import build_encoder
 from pemr.presets import tiny
 from pemr.training.data import Recording
 from pemr.training.machine import Machine
-from pemr.training.probe import Epoch, ProbeOptions, ProbeReport, probe, settle_norms
+from pemr.training.norms import settle_norms
+from pemr.training.probe import Epoch, ProbeOptions, ProbeReport, probe
 from pemr.training.tagging import Clip, LabelledSet
 
 CONFIG = replace(

@@ -1,0 +1,53 @@
+"""What a fine-tuning starts from → the weights of its model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from torch import Tensor
+
+from pemr import weights
+from pemr.config import Config
+from pemr.errors import CheckpointError
+from pemr.model.checkpoint import load
+from pemr.model.cover import CoverModel
+
+SHIPPED: Final = Path("shipped")
+
+
+def initialise(model: CoverModel, init: Path, config: Config) -> None:
+    """Take the encoder of a pretraining, or encoder and head of a fine-tuning.
+
+    Parameters
+    ----------
+    model : CoverModel
+        Takes the weights.
+    init : Path
+        Checkpoint, or `SHIPPED` for the weights that come with the package.
+    config : Config
+        Of the run that starts.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or holds another encoder or none.
+    """
+    source, stored = _start(init)
+    if source.encoder != config.encoder:
+        raise CheckpointError(init, f"holds another encoder than preset {config.preset!r} has")
+    parts = {"encoder": model.encoder, "head": model.head}
+    for name, part in parts.items():
+        start = f"{name}."
+        own = {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
+        if own:
+            part.load_state_dict(own)
+        elif name == "encoder":
+            raise CheckpointError(init, "holds no encoder")
+
+
+def _start(init: Path) -> tuple[Config, Mapping[str, Tensor]]:
+    if init == SHIPPED:
+        name = weights.SHIPPED
+        return weights.describe(name).config, weights.load_model(name).state_dict()
+    stored = load(init)
+    return stored.config, stored.weights
