@@ -76,7 +76,7 @@ def circle_basis() -> Tensor:
     place = torch.arange(N_PITCH_CLASSES) * (2 * math.pi / N_PITCH_CLASSES)
     turns = [wave(turn * place) for turn in range(1, 6) for wave in (torch.cos, torch.sin)]
     rows = torch.stack([torch.ones(N_PITCH_CLASSES), *turns, torch.cos(6 * place)])
-    return rows / rows.norm(dim=1, keepdim=True)
+    return functional.normalize(rows, dim=1)
 
 
 class CircleConv(nn.Module):
@@ -104,19 +104,21 @@ class CircleConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, 12, T) to (B, n_outputs, 12, T)."""
         n_batch, n_channels, _, n_frames = x.shape
-        x = torch.einsum("kp,bcpt->kbtc", self.basis, x)
-        x = x.reshape(N_PITCH_CLASSES, n_batch * n_frames, n_channels)
-        pairs = x[1:11].unflatten(0, (5, 2)).transpose(1, 2).flatten(2)  # (5, B·T, 2·C)
+        n_outputs, n_places = len(self.weight), n_batch * n_frames
         mean, turns, alternation = self._matrices()
+        x = torch.einsum("kp,bcpt->kbtc", self.basis, x)
+        x = x.reshape(N_PITCH_CLASSES, n_places, n_channels)
+        pairs = x[1:11].reshape(5, 2, n_places, n_channels).transpose(1, 2)
+        turned = torch.bmm(pairs.reshape(5, n_places, 2 * n_channels), turns)
+        turned = turned.reshape(5, n_places, 2, n_outputs).transpose(1, 2)
         y = torch.cat(
             [
                 (x[0] @ mean)[None],
-                torch.bmm(pairs, turns).unflatten(2, (2, -1)).transpose(1, 2).flatten(0, 1),
+                turned.reshape(10, n_places, n_outputs),
                 (x[11] @ alternation)[None],
             ]
-        )  # (12, B·T, n_outputs)
-        y = torch.einsum("kp,kbtc->bptc", self.basis, y.unflatten(1, (n_batch, n_frames)))
-        return y.permute(0, 3, 1, 2)
+        ).reshape(N_PITCH_CLASSES, n_batch, n_frames, n_outputs)
+        return torch.einsum("kp,kbtc->bptc", self.basis, y).permute(0, 3, 1, 2)
 
     def _matrices(self) -> tuple[Tensor, Tensor, Tensor]:
         """Turn the kernel into what each coefficient is multiplied with, inputs by outputs."""
