@@ -45,7 +45,8 @@ def cliques(tmp_path, rng):
 
 def test_a_user_tunes_on_their_own_cliques_and_exports(cliques, tmp_path):
     out = tmp_path / "tuned"
-    outcome = run("-q", "finetune", "--cliques", cliques, "--dev", cliques, "--out", out,
+    outcome = run("-q", "finetune", "--cliques", cliques, "--cliques", cliques,
+                  "--dev", cliques, "--dev", cliques, "--settle", cliques.parent, "--out", out,
                   "--device", "cpu", "--json")  # fmt: skip
     assert outcome.exit_code == 0, outcome.output
     told = json.loads(outcome.stdout)
@@ -54,6 +55,20 @@ def test_a_user_tunes_on_their_own_cliques_and_exports(cliques, tmp_path):
     exported = run("export", "--checkpoint", out / "best", "--weights", tmp_path / "w")
     assert exported.exit_code == 0, exported.output
     assert (tmp_path / "w" / "cover.safetensors").is_file()
+
+
+def test_a_catalog_is_made_and_searched_with_weights_of_ones_own(cliques, tone, tmp_path):
+    tuned, catalog = tmp_path / "tuned", tmp_path / "catalog"
+    run("-q", "finetune", "--cliques", cliques, "--out", tuned, "--device", "cpu")
+    music = [tone(tmp_path / "music" / f"{seed}.wav", seed=seed, duration_s=25) for seed in (1, 2)]
+    own = ("--embedder", tuned / "best", "--catalog", catalog)
+    assert run("-q", "index", tmp_path / "music", *own).exit_code == 0
+    found = run("-q", "search", music[0], *own, "--json")
+    assert found.exit_code == 0, found.output
+    assert [row["path"] for row in json.loads(found.stdout)] == [str(music[1])]
+    refused = run("-q", "search", music[0], "--catalog", catalog)
+    assert refused.exit_code == 1
+    assert "--embedder FOLDER" in refused.output
 
 
 def test_training_on_nothing_is_a_usage_error(tmp_path):
