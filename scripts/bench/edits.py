@@ -1,0 +1,147 @@
+#!/usr/bin/env python
+"""Measure whether strong edits of real recordings find their originals.
+
+    scripts/bench/edits.py FOLDER [FOLDER ...] [--embedder cover] [--recordings N] [--out STEM]
+
+Every recording of at least a minute is edited once, in the sound and in everything at once: 40 s
+of it, 3 to 5 semitones up or down, 25 to 30 % faster or slower, band-limited, with noise 10 dB
+below. The edit then looks for its original among all the recordings. This says how robust an
+embedder is, and nothing of how well it finds covers: there are none.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from pemr import load_embedder
+from pemr.embed import Embedder
+from pemr.errors import AudioError
+from pemr.signal import audio
+from retrieval import trace, write_rows
+from retrieval.align import align_many
+from retrieval.search import alignment_weight, fuse, track_scores
+
+Waveform = NDArray[np.float32]
+
+RATE = 16_000
+EXCERPT_S = 40
+LEAST_S = 60
+SUFFIXES = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a"}
+NOISE_DB = -10.0
+
+
+def edited(waveform: Waveform, rng: Generator) -> Waveform:
+    """Cut, transpose, change the tempo, filter, add noise."""
+    length = EXCERPT_S * RATE
+    start = int(rng.integers(len(waveform) - length + 1))
+    semitones = int(rng.choice([-5, -4, -3, 3, 4, 5]))
+    tempo = float(rng.uniform(1.25, 1.3)) ** float(rng.choice([-1, 1]))
+    ratio = 2 ** (semitones / 12)
+    changed = filtered(
+        waveform[start : start + length],
+        ("asetrate", f"{round(RATE * ratio)}"),
+        ("aresample", f"{RATE}"),
+        ("atempo", f"{tempo / ratio:.5f}"),
+        ("highpass", f"f={round(rng.uniform(150, 300))}"),
+        ("lowpass", f"f={round(rng.uniform(2000, 3500))}"),
+    )
+    noise = rng.normal(size=len(changed)) * changed.std() * 10 ** (NOISE_DB / 20)
+    return np.clip(changed + noise, -1, 1).astype(np.float32)
+
+
+def filtered(waveform: Waveform, *filters: tuple[str, str]) -> Waveform:
+    """Send a waveform through a chain of FFmpeg's filters."""
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(sample_rate=RATE, format="flt", layout="mono", time_base="1/16000")
+    last = source
+    for name, arguments in [*filters, ("aformat", "sample_fmts=flt:channel_layouts=mono")]:
+        node = graph.add(name, arguments)
+        last.link_to(node)
+        last = node
+    sink = graph.add("abuffersink")
+    last.link_to(sink)
+    graph.configure()
+    frame = av.AudioFrame.from_ndarray(waveform[None], format="flt", layout="mono")
+    frame.sample_rate = RATE
+    source.push(frame)
+    source.push(None)
+    pieces = []
+    while True:
+        try:
+            pieces.append(sink.pull().to_ndarray()[0])
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return np.concatenate(pieces)
+
+
+def embedded(embedder: Embedder, waveform: Waveform) -> tuple[Waveform, NDArray[np.uint8]]:
+    """Give embeddings and chroma of a waveform."""
+    batches = list(embedder.cut([waveform]))
+    vectors = np.concatenate([embedder.embed(batch.segments) for batch in batches])
+    return vectors, np.concatenate([batch.chroma for batch in batches], axis=1)
+
+
+def read(folders: list[Path], n_recordings: int | None) -> list[Waveform]:
+    """Decode the recordings that are long enough."""
+    paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in SUFFIXES)
+    waveforms = []
+    for path in paths[:n_recordings]:
+        try:
+            waveform = audio.load(path)
+        except AudioError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        if len(waveform) >= LEAST_S * RATE:
+            waveforms.append(waveform)
+    return waveforms
+
+
+def row(name: str, ranks: list[int]) -> dict[str, str | int]:
+    """Sum up the ranks of the originals."""
+    found = np.array(ranks)
+    return {
+        "system": name,
+        "edits": len(found),
+        "original first": f"{(found == 1).mean():.3f}",
+        "original in the first ten": f"{(found <= 10).mean():.3f}",
+        "mean reciprocal rank": f"{(1 / found).mean():.3f}",
+    }
+
+
+def main() -> None:
+    """Print a row for each system."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--embedder", default="cover")
+    parser.add_argument("--recordings", type=int, help="read no more than so many files")
+    parser.add_argument("--out", type=Path, help="stem of a JSON file")
+    options = parser.parse_args()
+
+    embedder = load_embedder(options.embedder)
+    waveforms = read(options.folders, options.recordings)
+    vectors, chromas = zip(*(embedded(embedder, w) for w in waveforms), strict=True)
+    ranks: dict[str, list[int]] = {embedder.name: [], "alignment": [], "both": []}
+    for place, waveform in enumerate(waveforms):
+        own, chroma = embedded(embedder, edited(waveform, np.random.default_rng(place)))
+        nearest = track_scores(own, vectors)
+        aligned = np.array([one.score for one in align_many(chroma, chromas)])
+        fused = fuse(nearest, aligned, alignment_weight(embedder.name))
+        for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):
+            ranks[name].append(1 + int((scores > scores[place]).sum()))
+    rows = [row(name, found) for name, found in ranks.items()]
+    for one in rows:
+        print("  ".join(map(str, one.values())))
+    if options.out:
+        given = {str(folder): folder.name for folder in options.folders}
+        told = [given.get(word, word) for word in sys.argv[1:]]
+        command = shlex.join(["scripts/bench/edits.py", *told])
+        write_rows(rows, trace(command, embedder.name), options.out.with_suffix(".json"))
+
+
+if __name__ == "__main__":
+    main()
