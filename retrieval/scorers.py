@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Track
 from retrieval.benchmarks.base import Benchmark
+from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.report import NO_EMBEDDER
 from retrieval.search import N_ALIGNED, align_best, alignment_weight, track_scores
 
@@ -56,7 +57,7 @@ class SegmentScorer:
     chromas : sequence of uint8 arrays, each of shape (12, T)
         At 5 frames a second; may be empty when nothing is aligned.
     embedder_name : str
-        Decides the weight of the alignment.
+        Decides the weight of the alignment, and of what hubs lose.
     stages : Stages, optional
         What decides the ranking.
     duration_s : float array, shape (N,), optional
@@ -101,7 +102,16 @@ class SegmentScorer:
     def _embedding_scores(self, query: int, candidates: Ints) -> NDArray[np.float64]:
         if self.stages.align_only:
             return np.zeros(len(candidates))
-        return track_scores(self.embeddings[query], [self.embeddings[c] for c in candidates])
+        scores = track_scores(self.embeddings[query], [self.embeddings[c] for c in candidates])
+        return scores - self._hub_losses[candidates]
+
+    @cached_property
+    def _hub_losses(self) -> NDArray[np.float64]:
+        """What each of the N performances loses for being near to everything."""
+        weight = hub_weight(self.embedder_name)
+        if not weight:
+            return np.zeros(len(self.embeddings))
+        return weight * hubness(mean_embeddings(self.embeddings))
 
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query of the last block up to a candidate; None when not aligned."""

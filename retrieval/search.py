@@ -1,8 +1,9 @@
 """A query becomes ranked candidates: nearest embeddings first, then the best of them aligned.
 
-Two stages give one score. Embeddings are compared with all tracks; the chroma of the best is
-aligned with the query's, which only ever raises a score, so that an aligned candidate never falls
-behind one that was not.
+Two stages give one score. Embeddings are compared with all tracks, and those near to everything
+lose a share of their scores (see `retrieval.hubs`); the chroma of the best is aligned with the
+query's, which only ever raises a score, so that an aligned candidate never falls behind one that
+was not.
 
 Letters: S segments, D embedding, K candidates, T frames of chroma.
 """
@@ -17,6 +18,7 @@ from indexer import Catalog, Track
 from retrieval.align import align_many, find_spans
 from retrieval.candidate import Candidate, Query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
+from retrieval.hubs import catalog_hubness, hub_weight
 
 Scores = NDArray[np.float64]
 
@@ -88,9 +90,11 @@ def search(
     embedding_scores = track_scores(
         query.embeddings, [catalog.embeddings(track.id) for track in tracks]
     )
+    hub_share = hub_weight(catalog.embedder_name)
+    hubs = catalog_hubness(catalog, [track.id for track in tracks]) if hub_share else 0.0
     scored = align_best(
         query.chroma,
-        embedding_scores,
+        embedding_scores - hub_share * hubs,
         lambda index: catalog.chroma(tracks[index].id),
         n_aligned=n_aligned,
         weight=alignment_weight(catalog.embedder_name),
@@ -198,7 +202,8 @@ def align_best(
     query_chroma : uint8 array, shape (12, T)
         Chroma of the query.
     embedding_scores : float64 array, shape (K,)
-        From `track_scores`; minus infinity for what is no candidate and is never aligned.
+        From `track_scores`, perhaps less what hubs lose; minus infinity for what is no candidate
+        and is never aligned.
     chroma_of : callable
         Chroma of a candidate by its index.
     n_aligned : int

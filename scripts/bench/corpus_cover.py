@@ -22,6 +22,7 @@ from pemr import load_embedder
 from pemr.training.cliques import embedded, read_manifest
 from retrieval import trace, write_rows
 from retrieval.align import align_many
+from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.metrics import score_queries
 from retrieval.search import alignment_weight, fuse, track_scores
 
@@ -86,8 +87,11 @@ def main() -> None:
     works = [performance.clique for performance in performances]
     queries = drawn(works, options.queries)
     vectors = embedded(embedder, performances)
+    losses = hub_weight(embedder.name) * hubness(mean_embeddings(vectors))
     scores = {
-        embedder.name: np.stack([track_scores(vectors[q], vectors) for q in queries.tolist()])
+        embedder.name: np.stack(
+            [track_scores(vectors[q], vectors) - losses for q in queries.tolist()]
+        )
     }
     if not options.no_align:
         paths = [performance.recording.cached for performance in performances]

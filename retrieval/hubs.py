@@ -1,0 +1,103 @@
+"""Tracks near to everything are told by their nearest tracks, and what is near to all counts less.
+
+In spaces of many dimensions some vectors are among the nearest of very many others. Such a hub
+answers every query. How near a track is to its own nearest tracks, whatever they are, tells a
+hub without any label.
+
+Letters: N tracks, K candidates, D embedding.
+
+References
+----------
+.. [1] Conneau et al., "Word translation without parallel data", ICLR 2018: cross-domain
+   similarity local scaling, of which this is the candidate's half.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import Catalog
+
+N_NEIGHBOURS = 10
+HUB_WEIGHT = 0.5
+"""Share of a candidate's hubness that its score loses, for the embedders of the preset cover."""
+
+_BLOCK_LENGTH = 1024  # tracks compared with all others at once
+
+
+def hub_weight(embedder_name: str) -> float:
+    """Tell which share of a candidate's hubness is taken from its score.
+
+    Parameters
+    ----------
+    embedder_name : str
+        As the catalog records it.
+
+    Returns
+    -------
+    float
+        0 for embedders that it was not measured for.
+    """
+    preset = embedder_name.partition("@")[0]
+    return HUB_WEIGHT if preset == "cover" or preset.startswith("cover-") else 0.0
+
+
+def hubness(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Measure how near each track is to the ten that are nearest to it.
+
+    Parameters
+    ----------
+    embeddings : float32 array, shape (N, D)
+        A unit vector for each track.
+
+    Returns
+    -------
+    float64 array, shape (N,)
+        Mean cosine, in -1..1; 0 for a track that is alone.
+    """
+    n_tracks = len(embeddings)
+    n_kept = min(N_NEIGHBOURS, n_tracks - 1)
+    found = np.zeros(n_tracks)
+    if n_kept < 1:
+        return found
+    for start in range(0, n_tracks, _BLOCK_LENGTH):
+        cosines = embeddings[start : start + _BLOCK_LENGTH] @ embeddings.T  # (block, N)
+        rows = np.arange(len(cosines))
+        cosines[rows, start + rows] = -np.inf
+        nearest = np.partition(cosines, n_tracks - n_kept, axis=1)[:, n_tracks - n_kept :]
+        found[start : start + len(cosines)] = nearest.mean(axis=1, dtype=np.float64)
+    return found
+
+
+def catalog_hubness(catalog: Catalog, track_ids: Sequence[int]) -> NDArray[np.float64]:
+    """Measure the hubness of some tracks of a catalog, as `hubness` does for all.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Its index finds the nearest tracks.
+    track_ids : sequence of int
+        Of K tracks that sound.
+
+    Returns
+    -------
+    float64 array, shape (K,)
+    """
+    ids, embeddings = catalog.track_embeddings()
+    if not len(track_ids) or len(ids) < 2:
+        return np.zeros(len(track_ids))
+    own = np.asarray(track_ids, dtype=np.int64)
+    asked = np.ascontiguousarray(embeddings[np.searchsorted(ids, own)])
+    found, cosines = catalog.search_tracks(asked, min(N_NEIGHBOURS + 1, len(ids)))  # (K, 11)
+    is_other = found != own[:, None]
+    # Where copies hide a track from itself, the farthest of those found is one too many.
+    is_other[is_other.all(axis=1), -1] = False
+    return np.asarray(cosines.mean(axis=1, where=is_other, dtype=np.float64))
+
+
+def mean_embeddings(embeddings: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Average the segments of each track, (S, D) each, to unit vectors (N, D)."""
+    means = np.stack([segments.mean(axis=0) for segments in embeddings])
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(means / np.maximum(norms, np.finfo(np.float32).tiny), np.float32)

@@ -1,0 +1,111 @@
+"""Hubs: what is near to everything, in a matrix and in a catalog."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import AudioFile, Catalog
+from indexer.rows import Embedded
+from indexer.tags import Tags
+from retrieval.hubs import HUB_WEIGHT, catalog_hubness, hub_weight, hubness, mean_embeddings
+from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
+from retrieval.search import track_scores
+
+DIM = 8
+
+
+def unit(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("n_tracks", [2, 7, 11, 40])
+def test_hubness_equals_a_loop_over_the_ten_nearest(rng, n_tracks):
+    vectors = unit(rng.normal(size=(n_tracks, DIM)))
+    for place, found in enumerate(hubness(vectors)):
+        others = sorted(
+            (float(vectors[place] @ vectors[k]) for k in range(n_tracks) if k != place),
+            reverse=True,
+        )
+        assert found == pytest.approx(np.mean(others[:10]), abs=1e-6)
+
+
+def test_blocks_join_seamlessly(rng, monkeypatch):
+    vectors = unit(rng.normal(size=(30, DIM)))
+    whole = hubness(vectors)
+    monkeypatch.setattr("retrieval.hubs._BLOCK_LENGTH", 7)
+    np.testing.assert_allclose(hubness(vectors), whole)
+
+
+def test_a_track_alone_is_no_hub():
+    assert hubness(np.ones((1, 1), np.float32)).tolist() == [0.0]
+    assert hubness(np.ones((0, 4), np.float32)).tolist() == []
+
+
+def test_what_lies_amid_all_others_is_the_hub(rng):
+    vectors = unit(np.concatenate([np.eye(DIM), np.ones((1, DIM))]))
+    assert hubness(vectors).argmax() == DIM
+
+
+def test_only_cover_embedders_have_a_weight():
+    assert hub_weight("cover@1a2b3c4d") == hub_weight("cover-continued@0") == HUB_WEIGHT
+    assert hub_weight("ftm2d@r1") == hub_weight("coverage@1") == 0.0
+
+
+def test_means_are_unit_vectors_of_any_number_of_segments(rng):
+    tracks = [unit(rng.normal(size=(n, DIM))) for n in (1, 5)]
+    means = mean_embeddings(tracks)
+    np.testing.assert_allclose(np.linalg.norm(means, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(means[0], tracks[0][0], rtol=1e-5)
+
+
+def filled(folder, tracks):
+    catalog = Catalog.open(folder, "cover@0", DIM, create=True)
+    ids = []
+    for place, vectors in enumerate(tracks):
+        starts = np.arange(len(vectors), dtype=np.float64) * 10
+        embedded = Embedded(
+            vectors=vectors,
+            spans_s=np.stack([starts, starts + 20], axis=1),
+            chroma=np.zeros((12, 100), np.uint8),
+            duration_s=20.0,
+        )
+        file = AudioFile(Path("/music") / f"{place}.wav", 1, 1, f"hash {place}")
+        ids.append(catalog.store(file, Tags("", artist="", album=""), embedded))
+    return catalog, ids
+
+
+@pytest.mark.parametrize("n_tracks", [1, 2, 8, 25])
+def test_a_catalog_finds_the_same_hubness(tmp_path, rng, n_tracks):
+    tracks = [unit(rng.normal(size=(1 + k % 3, DIM))) for k in range(n_tracks)]
+    catalog, ids = filled(tmp_path / "catalog", tracks)
+    with catalog:
+        found = catalog_hubness(catalog, ids)
+    np.testing.assert_allclose(found, hubness(mean_embeddings(tracks)), atol=1e-5)
+
+
+def test_many_copies_are_hubs_of_each_other(tmp_path):
+    catalog, ids = filled(tmp_path / "catalog", [unit(np.ones((1, DIM)))] * 14)
+    with catalog:
+        np.testing.assert_allclose(catalog_hubness(catalog, ids), 1.0, rtol=1e-5)
+
+
+def test_hubs_lose_their_share_in_an_evaluation(rng):
+    tracks = [unit(rng.normal(size=(3, DIM))) for _ in range(20)]
+    scorers = {
+        name: SegmentScorer(
+            names=[str(k) for k in range(20)],
+            embeddings=tracks,
+            chromas=[],
+            embedder_name=name,
+            stages=EMBEDDING_ALONE,
+        )
+        for name in ("cover@0", "other@0")
+    }
+    query, everything = np.array([4]), np.arange(20)
+    plain = scorers["other@0"].score(query, everything)[0]
+    lessened = scorers["cover@0"].score(query, everything)[0]
+    kept = everything != 4
+    np.testing.assert_allclose(plain[kept], track_scores(tracks[4], tracks)[kept])
+    losses = HUB_WEIGHT * hubness(mean_embeddings(tracks))
+    np.testing.assert_allclose(plain[kept] - lessened[kept], losses[kept])
