@@ -313,8 +313,8 @@ def _load_cover(device: str | None) -> Embedder:
 
 
 def _load_checkpoint(folder: Path, device: str | None) -> Embedder:
-    from pemr.export import load_model  # noqa: PLC0415 (not every embedder needs torch)
-    from pemr.model.checkpoint import load, weights_hash  # noqa: PLC0415
+    from pemr.model.checkpoint import load, weights_hash  # noqa: PLC0415 (not all need torch)
+    from pemr.model.cover import load_model  # noqa: PLC0415 (as above)
 
     name = f"{load(folder).config.preset}@{weights_hash(folder)[:8]}"
     place = device or _best_device()

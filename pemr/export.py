@@ -14,36 +14,9 @@ from safetensors.torch import save
 from pemr.config import to_json
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load
-from pemr.model.cover import CoverModel, build_model
+from pemr.model.cover import load_model
 
 OPSET = 18
-
-
-def load_model(checkpoint: Path) -> CoverModel:
-    """Load a fine-tuned cover encoder with its head.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        Folder that `pemr finetune` wrote.
-
-    Returns
-    -------
-    CoverModel
-        In evaluation mode, on the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is damaged, or holds something else.
-    """
-    stored = load(checkpoint)
-    try:
-        model = build_model(stored.config)
-        model.load_state_dict(stored.weights)
-    except (ValueError, RuntimeError) as error:
-        raise CheckpointError(checkpoint, "holds no fine-tuned cover encoder") from error
-    return model.eval()
 
 
 def export_weights(checkpoint: Path, folder: Path, name: str = "cover") -> Path:

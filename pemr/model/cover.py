@@ -11,6 +11,7 @@ Letters: B batch, C channels, F frequency bins (84), T frames, D embedding.
 """
 
 import math
+from pathlib import Path
 from typing import Final, cast
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pemr.config import Config, CoverConfig
+from pemr.errors import CheckpointError
+from pemr.model.checkpoint import load
 
 N_PITCH_CLASSES: Final = 12
 RANGE_DB: Final = 70.0  # below the loudest cell of a segment, nothing is heard
@@ -268,3 +271,30 @@ def build_model(config: Config) -> CoverModel:
     if not isinstance(config.encoder, CoverConfig):
         raise ValueError(f"preset {config.preset!r} has no cover encoder")  # noqa: TRY004 (a value)
     return CoverModel(CoverEncoder(config.encoder), config.encoder.n_dims)
+
+
+def load_model(checkpoint: Path) -> CoverModel:
+    """Load a fine-tuned cover encoder with its head.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Folder that `pemr finetune` wrote.
+
+    Returns
+    -------
+    CoverModel
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or holds something else.
+    """
+    stored = load(checkpoint)
+    try:
+        model = build_model(stored.config)
+        model.load_state_dict(stored.weights)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(checkpoint, "holds no fine-tuned cover encoder") from error
+    return model.eval()

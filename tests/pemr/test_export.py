@@ -8,9 +8,9 @@ import torch
 from pemr import load_embedder, weights
 from pemr.config import CoverConfig
 from pemr.errors import CheckpointError
-from pemr.export import export_onnx, export_weights, load_model
+from pemr.export import export_onnx, export_weights
 from pemr.model.checkpoint import Checkpoint, save, weights_hash
-from pemr.model.cover import build_model
+from pemr.model.cover import build_model, load_model
 from pemr.model.encoder import build_encoder
 from pemr.presets import cover, tiny
 
