@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Does PEMR learn, and does its mask help?
 
-    scripts/bench/mask_ablation.py --work DIR [--steps N] [--seeds S...] [--out STEM]
+    scripts/bench/mask_ablation.py --work DIR [--steps N] [--seeds S...] [--arms A...] [--out STEM]
 
 Trains PEMR and what it is compared with for as many steps, on music made by `synthetic_music.py`,
 and measures the frozen feature twice: by the accuracy of a linear probe on eight classes of sound,
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -69,7 +70,7 @@ def main() -> None:
     unlabelled += cover_recordings(asked.work / "other-works", 128, 1, 11, SAMPLE_RATE)[0]
     scores: Scores = {}
     for seed in asked.seeds:
-        for arm in ARMS:
+        for arm in asked.arms:
             kept = asked.work / f"{asked.steps}-{arm.replace(' ', '-')}-{seed}.json"
             if not kept.is_file():
                 encoder, config = trained(unlabelled, arm, seed, asked)
@@ -77,7 +78,7 @@ def main() -> None:
                 kept.write_text(json.dumps(found))
                 print(f"{arm} seed {seed}: {found}", flush=True)
             scores[f"{arm}/{seed}"] = json.loads(kept.read_text())
-    table = "\n\n".join(table_of(scores, task.measure, asked.seeds) for task in tasks)
+    table = "\n\n".join(table_of(scores, task.measure, asked) for task in tasks)
     print(table)
     if asked.out:
         write(asked.out, asked, scores, table)
@@ -155,9 +156,12 @@ def mean_feature(encoder: torch.nn.Module, recording: Recording, config: Config)
         return encoder(pieces(np.load(recording.cached), config.front_end)).mean(dim=0).numpy()
 
 
-def table_of(scores: Scores, measure: str, seeds: list[int]) -> str:
+def table_of(scores: Scores, measure: str, asked: argparse.Namespace) -> str:
     """Give mean and standard deviation of each arm, and its paired difference from PEMR."""
-    found = {arm: np.array([scores[f"{arm}/{seed}"][measure] for seed in seeds]) for arm in ARMS}
+    found = {
+        arm: np.array([scores[f"{arm}/{seed}"][measure] for seed in asked.seeds])
+        for arm in asked.arms
+    }
     lines = [f"| {measure} of | mean | deviation | minus PEMR, by seed |", "|---|---|---|---|"]
     for arm, values in found.items():
         differences = ", ".join(f"{d:+.3f}" for d in values - found["PEMR"])

@@ -193,6 +193,19 @@ def test_a_log_holds_each_loss_of_each_step(recordings, tmp_path, monkeypatch):
     assert written[-1] == "closed"
 
 
+def test_tensorboard_itself_reads_the_log(recordings, tmp_path):
+    pytest.importorskip("tensorboard", reason="pemr-covers[log] is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    told = list(logged(pretrain(recordings, small(2), tmp_path / "c", MACHINE), tmp_path / "log"))
+    kept = EventAccumulator(str(tmp_path / "log")).Reload()
+    losses = kept.Scalars("loss/total")
+    assert [(one.step, pytest.approx(one.value)) for one in losses] == [
+        (step.step, step.total) for step in told
+    ]
+    assert len(kept.Scalars("steps per second")) == 2
+
+
 def test_a_run_is_summed_up():
     steps = [Step(i + 1, 20, 5.0 - i / 4, 4.0, 1.0, 1.0, 0.1, 0.5) for i in range(20)]
     row = run_row(steps)
