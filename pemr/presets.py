@@ -88,7 +88,7 @@ def cover_finish() -> Config:
     return replace(
         base,
         preset="cover-finish",
-        finetune=replace(base.finetune, n_steps=600, learning_rate=5e-4, score_every=150),
+        finetune=replace(base.finetune, n_steps=450, learning_rate=5e-4, score_every=150),
     )
 
 
