@@ -1,12 +1,14 @@
 #!/usr/bin/env python
 """Measure an embedder, alignment, and both, on a corpus with compact spectrograms.
 
-    scripts/bench/corpus_cover.py CORPUS [--embedder E] [--queries 60] [--no-align] [--out STEM]
+    scripts/bench/corpus_cover.py CORPUS [--embedder E] [--against E] [--queries 60] [--no-align]
+        [--out STEM]
 
 CORPUS is a folder that `pemr corpus build` made. The shipped weights are measured,
 or another embedder: its name, or the folder of a checkpoint. Some of the queries,
 drawn from a seed as qmax_difficulty.py draws them, are ranked against the whole
-corpus; intervals are bootstrapped over works, and those of differences are paired.
+corpus; intervals are bootstrapped over works, and those of differences are paired:
+of each system less each other.
 """
 
 import argparse
@@ -19,28 +21,30 @@ from numpy.typing import NDArray
 from qmax_difficulty import chroma_of
 
 from pemr import load_embedder
-from pemr.training.cliques import embedded, read_manifest
+from pemr.embed import Embedder
+from pemr.training.cliques import Performance, embedded, read_manifest
 from retrieval import trace, write_rows
 from retrieval.align import align_many
-from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.metrics import score_queries
-from retrieval.search import alignment_weight, fuse, track_scores
+from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
+from retrieval.search import alignment_weight, fuse
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 N_ALIGNED = 100
 N_REPLICATES = 2000
 SEED = 0
 
 
-def drawn(works: list[str], n_queries: int) -> NDArray[np.int64]:
+def drawn(works: list[str], n_queries: int) -> Ints:
     """Draw queries among the works with several performances."""
     several = [k for k, work in enumerate(works) if works.count(work) > 1]
     chosen = np.random.default_rng(SEED).permutation(several)[:n_queries]
     return np.sort(chosen).astype(np.int64)
 
 
-def aligned(paths: list[Path], queries: NDArray[np.int64]) -> Floats:
+def aligned(paths: list[Path], queries: Ints) -> Floats:
     """Align each query with everything: (Q, N)."""
     chromas = [chroma_of(path) for path in paths]
     return np.array([[one.score for one in align_many(chromas[q], chromas)] for q in queries])
@@ -54,7 +58,7 @@ def both(embedding: Floats, alignment: Floats, name: str) -> Floats:
     return fuse(embedding, chosen, alignment_weight(name))
 
 
-def precision(scores: Floats, works: list[str], queries: NDArray[np.int64]) -> Floats:
+def precision(scores: Floats, works: list[str], queries: Ints) -> Floats:
     """Average precision of each query."""
     names = np.array(works)
     relevant = names[queries][:, None] == names[None]
@@ -72,11 +76,24 @@ def interval(values: Floats, works: list[str]) -> str:
     return f"{low:+.3f} to {high:+.3f}"
 
 
+def nearness(embedder: Embedder, performances: list[Performance], queries: Ints) -> Floats:
+    """Score all performances for each query as search does without alignment: (Q, N)."""
+    scorer = SegmentScorer(
+        names=[performance.recording.path.name for performance in performances],
+        embeddings=embedded(embedder, performances),
+        chromas=[],
+        embedder_name=embedder.name,
+        stages=EMBEDDING_ALONE,
+    )
+    return scorer.score(queries, np.arange(len(performances)))
+
+
 def main() -> None:
     """Print a row for each system."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--embedder", default="cover")
+    parser.add_argument("--against", help="another embedder, to compare with query by query")
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--no-align", action="store_true")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
@@ -86,27 +103,28 @@ def main() -> None:
     performances = read_manifest(options.corpus / "manifest.jsonl")
     works = [performance.clique for performance in performances]
     queries = drawn(works, options.queries)
-    vectors = embedded(embedder, performances)
-    losses = hub_weight(embedder.name) * hubness(mean_embeddings(vectors))
-    scores = {
-        embedder.name: np.stack(
-            [track_scores(vectors[q], vectors) - losses for q in queries.tolist()]
-        )
-    }
+    scores = {embedder.name: nearness(embedder, performances, queries)}
+    if options.against:
+        other = load_embedder(options.against)
+        scores[other.name] = nearness(other, performances, queries)
     if not options.no_align:
         paths = [performance.recording.cached for performance in performances]
         scores["alignment"] = aligned(paths, queries)
         scores["both"] = both(scores[embedder.name], scores["alignment"], embedder.name)
     asked = [works[q] for q in queries]
     found = {name: precision(matrix, works, queries) for name, matrix in scores.items()}
+    bases = [name for name in found if name != "both"]
     rows = [
         {
             "system": name,
             "MAP": f"{values.mean():.4f}",
             "95 %": interval(values, asked),
-            "less alignment, paired": interval(values - found["alignment"], asked)
-            if "alignment" in found and name != "alignment"
-            else "",
+            **{
+                f"less {base}, paired": interval(values - found[base], asked)
+                if base != name
+                else ""
+                for base in bases
+            },
         }
         for name, values in found.items()
     ]
