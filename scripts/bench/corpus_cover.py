@@ -132,8 +132,8 @@ def main() -> None:
         print("  ".join(row.values()))
     print(f"{len(queries)} queries of {len(set(asked))} works, {len(works)} recordings")
     if options.out:
-        told = [word for word in sys.argv[1:] if word != str(options.corpus)]
-        command = shlex.join(["scripts/bench/corpus_cover.py", options.corpus.name, *told])
+        told = [Path(word).name if Path(word).is_dir() else word for word in sys.argv[1:]]
+        command = shlex.join(["scripts/bench/corpus_cover.py", *told])
         write_rows(rows, trace(command, embedder.name), options.out.with_suffix(".json"))
 
 
