@@ -5,8 +5,8 @@
         [--queries N] [--write STEM]
 
 CORPUS is a folder that `pemr corpus build` made. Without essentia only our own Qmax is measured,
-which is within 0.02 of it. Some of the queries, drawn from a seed, are ranked against the whole
-corpus; the interval is over their works.
+which scores higher: by 0.04 on real-dev, by 0.13 on the test corpus. Some of the queries, drawn
+from a seed, are ranked against the whole corpus; the interval is over their works.
 """
 
 import argparse
