@@ -62,7 +62,11 @@ def test_a_file_of_scores_is_the_same_each_time(tmp_path, score):
     assert [s.source for s in load_scores(tmp_path / "a")] == ["book/volume/7", "x/y"]
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b'{"source": 1}\n')])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b'{"source": 1}\n', mtime=0)],
+    ids=["no gzip", "no score"],
+)
 def test_a_damaged_file_of_scores_is_named(tmp_path, content):
     (tmp_path / "scores").write_bytes(content)
     with pytest.raises(CorpusError):
