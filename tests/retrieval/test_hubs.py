@@ -8,6 +8,7 @@ import pytest
 from indexer import AudioFile, Catalog
 from indexer.rows import Embedded
 from indexer.tags import Tags
+from retrieval import search, stored_query
 from retrieval.hubs import HUB_WEIGHT, catalog_hubness, hub_weight, hubness, mean_embeddings
 from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
 from retrieval.search import track_scores
@@ -109,3 +110,18 @@ def test_hubs_lose_their_share_in_an_evaluation(rng):
     np.testing.assert_allclose(plain[kept], track_scores(tracks[4], tracks)[kept])
     losses = HUB_WEIGHT * hubness(mean_embeddings(tracks))
     np.testing.assert_allclose(plain[kept] - lessened[kept], losses[kept])
+
+
+def test_search_takes_the_share_of_hubs_too(tmp_path, rng):
+    tracks = [unit(rng.normal(size=(2, DIM))) for _ in range(15)]
+    catalog, ids = filled(tmp_path / "catalog", tracks)
+    with catalog:
+        query = stored_query(catalog, catalog.track(ids[3]))
+        found = search(catalog, query, n_candidates=15, n_aligned=0)
+    losses = HUB_WEIGHT * hubness(mean_embeddings(tracks))
+    expected = track_scores(tracks[3], tracks) - losses
+    places = {track_id: place for place, track_id in enumerate(ids)}
+    assert len(found) == 14
+    for candidate in found:
+        assert candidate.score == pytest.approx(expected[places[candidate.track_id]], abs=1e-5)
+    assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
