@@ -75,6 +75,7 @@ EmbedderName = Annotated[
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
 ]
+Tempos = Annotated[bool, typer.Option("--tempos/--own-tempo", help="Ask at four other tempos too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 
@@ -232,6 +233,7 @@ def search(
     align: Annotated[
         bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")
     ] = True,
+    tempos: Tempos = True,
     device: Device = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -250,7 +252,7 @@ def search(
     folder = _catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
     with Catalog.open(folder, encoder.name, read_only=True) as opened:
-        asked = read_query(opened, encoder, query)
+        asked = read_query(opened, encoder, query, at_other_tempos=tempos)
         candidates = rank_candidates(
             opened, asked, n_candidates=top, n_aligned=N_ALIGNED if align else 0
         )
@@ -388,18 +390,17 @@ def _measure(
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
         planned = embedding_plan(cache, benchmark)
         _follow(carry_out(cache, encoder, planned), planned.n_files)
-        return _rank(benchmark, catalog_scorer(cache, benchmark, stages), run)
+        return _rank(benchmark, catalog_scorer(cache, benchmark, stages, encoder), run)
 
 
-def _stages(*, align: bool, align_only: bool) -> "Stages":
+def _stages(*, align: bool, align_only: bool, tempos: bool) -> "Stages":
     """Say what decides the ranking."""
-    from retrieval import ALIGNMENT_ALONE, BOTH_STAGES, EMBEDDING_ALONE
+    from retrieval import N_ALIGNED, Stages
 
     if align_only and not align:
         raise typer.BadParameter("--align-only and --no-align exclude each other")
-    if align_only:
-        return ALIGNMENT_ALONE
-    return BOTH_STAGES if align else EMBEDDING_ALONE
+    n_aligned = N_ALIGNED if align else 0
+    return Stages(n_aligned=n_aligned, align_only=align_only, at_other_tempos=tempos)
 
 
 def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
@@ -452,6 +453,7 @@ def evaluate(
     embedder: EmbedderName = None,
     align: Align = True,
     align_only: AlignOnly = False,
+    tempos: Tempos = True,
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
@@ -464,11 +466,11 @@ def evaluate(
     from pemr import load_embedder
     from retrieval import command_line, load_benchmark
 
-    options = {"--embedder": embedder, "--no-align": not align, "--align-only": align_only}
+    stages = _stages(align=align, align_only=align_only, tempos=tempos)
+    options = {"--embedder": embedder, **stages.options()}
     command = command_line("pemr evaluate", folder, options)
     benchmark = load_benchmark("folder", folder)
     encoder = load_embedder(embedder, device)
-    stages = _stages(align=align, align_only=align_only)
     report = _measure(benchmark, encoder, stages, command, fresh=fresh)
     _show_report(report, benchmark.root, out, as_json=as_json)
 
@@ -493,6 +495,7 @@ def benchmark_run(
     embedder: EmbedderName = None,
     align: Align = True,
     align_only: AlignOnly = False,
+    tempos: Tempos = True,
     embeddings: Annotated[
         Path | None,
         typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
@@ -519,10 +522,10 @@ def benchmark_run(
         run = trace(command_line(start, root, options), embeddings.name)
         report = _rank(chosen, read_embeddings(embeddings), run)
     else:
-        options |= {"--embedder": embedder, "--no-align": not align, "--align-only": align_only}
+        stages = _stages(align=align, align_only=align_only, tempos=tempos)
+        options |= {"--embedder": embedder, **stages.options()}
         command = command_line(start, root, options)
         encoder = load_embedder(embedder, device)
-        stages = _stages(align=align, align_only=align_only)
         report = _measure(chosen, encoder, stages, command, fresh=fresh)
     _show_report(report, chosen.root, out, as_json=as_json)
 

@@ -3,9 +3,9 @@
 Letters: S segments, F frequency bins, T frames, D embedding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +59,6 @@ class Embedder(Protocol):
 
     def embed(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed segments of any number of files: (S, F, T) to unit vectors (S, D)."""
+
+    def embed_at(self, batches: Sequence[Any], tempo: float) -> NDArray[np.float32]:
+        """Embed all batches of one file as if it were played faster by a factor: (S, D)."""

@@ -7,7 +7,7 @@ looked up here, and nothing heavy is imported before sound is to be decoded.
 Letters: L audio samples, S segments, F frequency bins, T frames, D embedding.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +130,31 @@ class Embedder:
             for start in range(0, len(segments), self.batch_size)
         ]
         return np.concatenate([np.zeros((0, self.dim), np.float32), *batches])
+
+    def embed_at(self, batches: Sequence["Segments"], tempo: float) -> NDArray[np.float32]:
+        """Embed a recording as it would be if it were played faster or slower.
+
+        Parameters
+        ----------
+        batches : sequence of Segments
+            All that `stream` yields of one file.
+        tempo : float
+            Factor; 2 is twice as fast.
+
+        Returns
+        -------
+        float32 array, shape (S, D)
+            Unit vectors; none of a silent file.
+        """
+        from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415 (as in `stream`)
+        from pemr.signal.tempo import at_tempo  # noqa: PLC0415 (as in `stream`)
+
+        sounding = [batch for batch in batches if len(batch.segments)]
+        if not sounding:
+            return self.embed(np.zeros((0, 0, 0), np.float32))
+        segments = np.concatenate([batch.segments for batch in sounding])
+        starts = np.rint(np.concatenate([batch.start_s for batch in sounding]) * FRAME_RATE)
+        return self.embed(at_tempo(segments, starts.astype(np.int64), tempo, self.hop_length))
 
     def embed_chroma(self, chroma: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a recording of which there is only chroma.

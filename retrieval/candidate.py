@@ -26,6 +26,8 @@ class Query:
         Chroma at 5 frames a second.
     duration_s : float
         How long the recording is.
+    at_other_tempos : tuple of float32 arrays, each of shape (S, D)
+        The same recording as if it were played faster or slower; S differs.
     track_id : int, optional
         Its track, when it is one of the catalog.
     audio_hash : str, optional
@@ -35,6 +37,7 @@ class Query:
     embeddings: NDArray[np.float32]
     chroma: NDArray[np.uint8]
     duration_s: float
+    at_other_tempos: tuple[NDArray[np.float32], ...] = ()
     track_id: int | None = None
     audio_hash: str | None = None
 

@@ -3,18 +3,22 @@
 Letters: N performances, B queries of one block, S segments, D embedding, T frames of chroma.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog, Track
+from indexer import Catalog, Embedder, Track
 from retrieval.benchmarks.base import Benchmark
 from retrieval.hubs import hub_weight, hubness, mean_embeddings
+from retrieval.query import embed_at_tempos, tempos_for
 from retrieval.report import NO_EMBEDDER
-from retrieval.search import N_ALIGNED, align_best, alignment_weight, track_scores
+from retrieval.search import N_ALIGNED, align_best, alignment_weight, best_scores
+
+log = logging.getLogger(__name__)
 
 Ints = NDArray[np.int64]
 
@@ -29,10 +33,22 @@ class Stages:
         How many of the best by embedding are aligned; 0 turns alignment off.
     align_only : bool, optional
         Whether embeddings count for nothing and every candidate is aligned.
+    at_other_tempos : bool, optional
+        Whether a query is asked at the tempos of `tempos_for` too.
     """
 
     n_aligned: int = N_ALIGNED
     align_only: bool = False
+    at_other_tempos: bool = True
+
+    def options(self) -> dict[str, bool]:
+        """Give what a command must be told for this, as a report repeats it."""
+        own_tempo = not (self.at_other_tempos or self.align_only)
+        return {
+            "--no-align": not self.n_aligned,
+            "--align-only": self.align_only,
+            "--own-tempo": own_tempo,
+        }
 
     def system(self, embedder_name: str) -> str:
         """Name the embedder as a report does: not at all when it counts for nothing."""
@@ -60,6 +76,9 @@ class SegmentScorer:
         Decides the weight of the alignment, and of what hubs lose.
     stages : Stages, optional
         What decides the ranking.
+    at_other_tempos : callable, optional
+        Embeddings of a query at other tempos, by its number; without it, queries are asked at
+        their own.
     duration_s : float array, shape (N,), optional
         Durations in seconds.
     block_length : int, optional
@@ -71,6 +90,7 @@ class SegmentScorer:
     chromas: Sequence[NDArray[np.uint8]]
     embedder_name: str
     stages: Stages = BOTH_STAGES
+    at_other_tempos: Callable[[int], Sequence[NDArray[np.float32]]] | None = None
     duration_s: NDArray[np.float64] | None = None
     block_length: int = 8
     _aligned: dict[int, dict[int, int]] = field(default_factory=dict, init=False)
@@ -102,7 +122,9 @@ class SegmentScorer:
     def _embedding_scores(self, query: int, candidates: Ints) -> NDArray[np.float64]:
         if self.stages.align_only:
             return np.zeros(len(candidates))
-        scores = track_scores(self.embeddings[query], [self.embeddings[c] for c in candidates])
+        others = self.at_other_tempos(query) if self.at_other_tempos else ()
+        versions = (self.embeddings[query], *others)
+        scores = best_scores(versions, [self.embeddings[c] for c in candidates])
         return scores - self._hub_losses[candidates]
 
     @cached_property
@@ -119,7 +141,10 @@ class SegmentScorer:
 
 
 def catalog_scorer(
-    catalog: Catalog, benchmark: Benchmark, stages: Stages = BOTH_STAGES
+    catalog: Catalog,
+    benchmark: Benchmark,
+    stages: Stages = BOTH_STAGES,
+    embedder: Embedder | None = None,
 ) -> SegmentScorer:
     """Score a benchmark's performances by what a catalog holds of them.
 
@@ -131,18 +156,33 @@ def catalog_scorer(
         Its performances that are silent, or not in the catalog, are left out.
     stages : Stages, optional
         What decides the ranking.
+    embedder : Embedder, optional
+        The one that the catalog was made with; with it, queries are decoded again and asked at
+        other tempos too, where the stages say so.
 
     Returns
     -------
     SegmentScorer
     """
     found = list(_tracks(catalog, benchmark))
+
+    def at_other_tempos(query: int) -> Sequence[NDArray[np.float32]]:
+        if embedder is None or not tempos_for(embedder.name):
+            return ()
+        path = found[query][1].path
+        try:
+            return embed_at_tempos(embedder, list(embedder.stream(path)))
+        except (*embedder.file_errors, OSError) as error:
+            log.warning("%s is asked at its own tempo alone: %s", path, error)
+            return ()
+
     return SegmentScorer(
         names=[name for name, _ in found],
         embeddings=[catalog.embeddings(track.id) for _, track in found],
         chromas=[catalog.chroma(track.id) for _, track in found] if stages.n_aligned else [],
         embedder_name=catalog.embedder_name,
         stages=stages,
+        at_other_tempos=at_other_tempos if stages.at_other_tempos else None,
         duration_s=np.array([track.duration_s for _, track in found]),
     )
 

@@ -87,9 +87,8 @@ def search(
     if not len(catalog.track_embeddings()[0]):
         raise EmptyCatalogError
     tracks = list(_pool(catalog, query, max(POOL_LENGTH, 2 * n_aligned, 2 * n_candidates)))
-    embedding_scores = track_scores(
-        query.embeddings, [catalog.embeddings(track.id) for track in tracks]
-    )
+    versions = (query.embeddings, *query.at_other_tempos)
+    embedding_scores = best_scores(versions, [catalog.embeddings(track.id) for track in tracks])
     hub_share = hub_weight(catalog.embedder_name)
     hubs = catalog_hubness(catalog, [track.id for track in tracks]) if hub_share else 0.0
     scored = align_best(
@@ -187,6 +186,27 @@ def track_scores(
     return scores
 
 
+def best_scores(
+    versions: Sequence[NDArray[np.float32]], candidates: Sequence[NDArray[np.float32]]
+) -> Scores:
+    """Score candidates by that version of the query, at whatever tempo, which suits each best.
+
+    Parameters
+    ----------
+    versions : sequence of float32 arrays, each of shape (S, D)
+        Unit vectors; at least one has a segment.
+    candidates : sequence of float32 arrays, each of shape (S, D)
+        As in `track_scores`.
+
+    Returns
+    -------
+    float64 array, shape (K,)
+        In -1..1.
+    """
+    heard = [track_scores(version, candidates) for version in versions if len(version)]
+    return np.asarray(np.max(heard, axis=0))
+
+
 def align_best(
     query_chroma: NDArray[np.uint8],
     embedding_scores: Scores,
@@ -275,7 +295,9 @@ def alignment_weight(embedder_name: str) -> float:
 def _pool(catalog: Catalog, query: Query, length: int) -> Iterator[Track]:
     """Yield the tracks worth an exact score, in the order of their ids."""
     own = {track.id for track in copies(catalog, query)} | {query.track_id}
-    for track_id in _nearest_tracks(catalog, query.embeddings, length):
+    versions = [v for v in (query.embeddings, *query.at_other_tempos) if len(v)]
+    nearest = {one for v in versions for one in _nearest_tracks(catalog, v, length)}
+    for track_id in sorted(nearest):
         track = catalog.track(track_id)
         if track.id not in own and not track.is_missing:
             yield track

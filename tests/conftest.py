@@ -115,6 +115,9 @@ class FakeEmbedder:
             len(samples) / self.sample_rate,
         )
 
+    def embed_at(self, batches: list[FakeBatch], tempo: float) -> NDArray[np.float32]:
+        return self.embed(np.concatenate([batch.segments * tempo for batch in batches]))
+
     def embed(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
         seeds = [
             hashlib.blake2b(one.tobytes(), key=self.name.encode()).digest() for one in segments

@@ -66,14 +66,14 @@ class Difficulty:
 
 
 STANDARD = Difficulty(
-    name="standard", tempo_spread=0.1, treatment=0.2, reharmonisation=0.2, restructure=0.12,
-    metre=0.03, mode=0.0, solo=0.1, step_up=0.1, medley=0.02, second_line=0.25, loud_band=0.08,
+    name="standard", tempo_spread=0.1, treatment=0.05, reharmonisation=0.05, restructure=0.08,
+    metre=0.02, mode=0.0, solo=0.05, step_up=0.05, medley=0.01, second_line=0.25, loud_band=0.08,
     band_db=-5.0, no_melody=0.0, rough_chain=0.25,
 )  # fmt: skip
 BRUTAL = Difficulty(
-    name="brutal", tempo_spread=0.27, treatment=0.6, reharmonisation=0.6, restructure=0.5,
-    metre=0.15, mode=0.05, solo=0.25, step_up=0.25, medley=0.12, second_line=0.3, loud_band=0.5,
-    band_db=0.0, no_melody=0.02, rough_chain=0.45,
+    name="brutal", tempo_spread=0.18, treatment=0.4, reharmonisation=0.4, restructure=0.3,
+    metre=0.08, mode=0.02, solo=0.18, step_up=0.17, medley=0.06, second_line=0.3, loud_band=0.3,
+    band_db=-2.5, no_melody=0.01, rough_chain=0.35,
 )  # fmt: skip
 DIFFICULTIES = {d.name: d for d in (STANDARD, BRUTAL)}
 MIXED = "mixed"  # half standard, half brutal: what an encoder is trained on

@@ -2,7 +2,7 @@
 """Measure an embedder, alignment, and both, on a corpus with compact spectrograms.
 
     scripts/bench/corpus_cover.py CORPUS [--embedder E] [--against E] [--queries 60] [--no-align]
-        [--out STEM]
+        [--own-tempo] [--out STEM]
 
 CORPUS is a folder that `pemr corpus build` made. The shipped weights are measured,
 or another embedder: its name, or the folder of a checkpoint. Some of the queries,
@@ -22,17 +22,23 @@ from qmax_difficulty import chroma_of
 
 from pemr import load_embedder
 from pemr.embed import Embedder
+from pemr.signal.frontend import FLOOR_DB, unpack
+from pemr.signal.segments import Cutter
+from pemr.signal.tempo import at_tempo
 from pemr.training.cliques import Performance, embedded, read_manifest
 from retrieval import trace, write_rows
 from retrieval.align import align_many
 from retrieval.metrics import score_queries
+from retrieval.query import tempos_for
 from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
 from retrieval.search import alignment_weight, fuse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Vectors = NDArray[np.float32]
 
 N_ALIGNED = 100
+SILENCE_DB = -80.0
 N_REPLICATES = 2000
 SEED = 0
 
@@ -76,14 +82,35 @@ def interval(values: Floats, works: list[str]) -> str:
     return f"{low:+.3f} to {high:+.3f}"
 
 
-def nearness(embedder: Embedder, performances: list[Performance], queries: Ints) -> Floats:
+def versions(embedder: Embedder, spectrogram: Vectors, tempos: tuple[float, ...]) -> list[Vectors]:
+    """Embed a recording at its own tempo, and at others unless it is silent."""
+    cutter = Cutter(embedder.segment_length, embedder.hop_length)
+    is_heard = spectrogram.max(axis=0) > SILENCE_DB
+    parts = [cutter.push(np.maximum(spectrogram, FLOOR_DB), is_heard), cutter.finish()]
+    parts = [part for part in parts if len(part[0])]
+    if not parts:
+        return [np.zeros((0, embedder.dim), np.float32)]
+    segments, starts = (np.concatenate(some) for some in zip(*parts, strict=True))
+    others = (at_tempo(segments, starts, tempo, embedder.hop_length) for tempo in tempos)
+    return [embedder.embed(cut) for cut in (segments, *others)]
+
+
+def nearness(
+    embedder: Embedder, performances: list[Performance], queries: Ints, *, own_tempo: bool
+) -> Floats:
     """Score all performances for each query as search does without alignment: (Q, N)."""
+
+    def at_other_tempos(query: int) -> list[Vectors]:
+        stored = np.load(performances[query].recording.cached)
+        return versions(embedder, unpack(stored), tempos_for(embedder.name))[1:]
+
     scorer = SegmentScorer(
         names=[performance.recording.path.name for performance in performances],
         embeddings=embedded(embedder, performances),
         chromas=[],
         embedder_name=embedder.name,
         stages=EMBEDDING_ALONE,
+        at_other_tempos=None if own_tempo else at_other_tempos,
     )
     return scorer.score(queries, np.arange(len(performances)))
 
@@ -97,16 +124,18 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--no-align", action="store_true")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
+    parser.add_argument("--own-tempo", action="store_true", help="as `pemr search --own-tempo`")
     options = parser.parse_args()
 
+    own_tempo = options.own_tempo
     embedder = load_embedder(options.embedder)
     performances = read_manifest(options.corpus / "manifest.jsonl")
     works = [performance.clique for performance in performances]
     queries = drawn(works, options.queries)
-    scores = {embedder.name: nearness(embedder, performances, queries)}
+    scores = {embedder.name: nearness(embedder, performances, queries, own_tempo=own_tempo)}
     if options.against:
         other = load_embedder(options.against)
-        scores[other.name] = nearness(other, performances, queries)
+        scores[other.name] = nearness(other, performances, queries, own_tempo=own_tempo)
     if not options.no_align:
         paths = [performance.recording.cached for performance in performances]
         scores["alignment"] = aligned(paths, queries)

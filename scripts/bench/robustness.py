@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Measure what key, tempo, excerpts, noise and a poor codec cost an embedder.
 
-    scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--queries N] [--out STEM]
+    scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--queries N]
+        [--own-tempo] [--out STEM]
 
 FOLDER has one sub-folder per work, or is a corpus of `pemr corpus build`, whose
 spectrograms are read (`--codec` then needs one built with --audio). Each query is
@@ -17,11 +18,12 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
+from corpus_cover import versions
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -29,18 +31,33 @@ from pemr import load_embedder
 from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
-from pemr.signal.frontend import FLOOR_DB, semitone_spectrogram, unpack
-from pemr.signal.segments import Cutter
+from pemr.signal.frontend import semitone_spectrogram, unpack
 from retrieval import trace, write_rows
+from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.metrics import score_queries
-from retrieval.search import track_scores
+from retrieval.query import tempos_for
+from retrieval.search import best_scores
 
 Floats = NDArray[np.float32]
 
 SUFFIXES = {".opus", ".mp3", ".ogg", ".flac", ".wav", ".m4a"}
 EXCERPT_LENGTH = 100  # frames: 20 s
-SILENCE_DB = -80.0
 N_REPLICATES = 2000
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The unchanged recordings: their segments, and what each loses as a hub."""
+
+    embeddings: list[Floats]
+    hub_losses: NDArray[np.float64]
+
+
+def catalog_of(embedder: Embedder, spectrograms: list[Floats]) -> Catalog:
+    """Embed what is searched."""
+    embeddings = [versions(embedder, one, ())[0] for one in spectrograms]
+    weight = hub_weight(embedder.name)
+    return Catalog(embeddings, weight * hubness(mean_embeddings(embeddings)))
 
 
 def transposed(spectrogram: Floats, semitones: int) -> Floats:
@@ -85,31 +102,15 @@ def through_codec(path: Path) -> Floats:
         return semitone_spectrogram(audio.load(coded))
 
 
-def embedded(embedder: Embedder, spectrograms: Iterable[Floats]) -> list[Floats]:
-    """Embed the segments of each spectrogram."""
-    vectors = []
-    for spectrogram in spectrograms:
-        cutter = Cutter(embedder.segment_length, embedder.hop_length)
-        is_heard = spectrogram.max(axis=0) > SILENCE_DB
-        parts = [cutter.push(np.maximum(spectrogram, FLOOR_DB), is_heard)[0], cutter.finish()[0]]
-        segments = [part for part in parts if len(part)]
-        vectors.append(
-            embedder.embed(np.concatenate(segments))
-            if segments
-            else np.zeros((0, embedder.dim), np.float32)
-        )
-    return vectors
-
-
 def precision(
-    queries: NDArray[np.int64], asked: list[Floats], catalog: list[Floats], works: list[str]
+    queries: NDArray[np.int64], asked: list[list[Floats]], catalog: Catalog, works: list[str]
 ) -> NDArray[np.float64]:
-    """Average precision of each query among the others of the catalog."""
+    """Average precision of each query, at whatever tempos, among the others of the catalog."""
     names = np.array(works)
-    scores = np.stack([track_scores(query, catalog) for query in asked])
+    scores = np.stack([best_scores(query, catalog.embeddings) for query in asked])
     relevant = names[queries][:, None] == names[None]
     relevant[np.arange(len(queries)), queries] = False
-    return score_queries(scores, relevant, queries).average_precision
+    return score_queries(scores - catalog.hub_losses, relevant, queries).average_precision
 
 
 def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.float64]:
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--embedder", default="cover")
     parser.add_argument("--codec", action="store_true", help="also through a 32 kbit/s MP3")
     parser.add_argument("--queries", type=int, help="how many to draw; all of them if not given")
+    parser.add_argument("--own-tempo", action="store_true", help="as `pemr search --own-tempo`")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
 
@@ -157,7 +159,8 @@ def main() -> None:
     several = np.array([i for i, work in enumerate(works) if counts[work] > 1])
     drawn = np.random.default_rng(1).permutation(several)[: options.queries]
     queries = np.sort(drawn)
-    catalog = embedded(embedder, spectrograms)
+    catalog = catalog_of(embedder, spectrograms)
+    tempos = () if options.own_tempo else tempos_for(embedder.name)
     whole = [spectrograms[i] for i in queries]
     rng = np.random.default_rng(0)
     changes = {
@@ -175,7 +178,8 @@ def main() -> None:
         changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i]) for i in queries]
     rows, plain = [], None
     for name, make in changes.items():
-        found = precision(queries, embedded(embedder, make()), catalog, works)
+        asked = [versions(embedder, one, tempos) for one in make()]
+        found = precision(queries, asked, catalog, works)
         plain = found if plain is None else plain
         low, high = interval(found - plain, [works[i] for i in queries])
         rows.append(
