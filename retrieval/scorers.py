@@ -170,9 +170,10 @@ def catalog_scorer(
         if embedder is None or not tempos_for(embedder.name):
             return ()
         path = found[query][1].path
+        errors: tuple[type[Exception], ...] = (OSError, *embedder.file_errors)
         try:
             return embed_at_tempos(embedder, list(embedder.stream(path)))
-        except (*embedder.file_errors, OSError) as error:
+        except errors as error:
             log.warning("%s is asked at its own tempo alone: %s", path, error)
             return ()
 
