@@ -5,8 +5,8 @@
 
 Every recording of at least a minute is edited once, in the sound and in everything at once: 40 s
 of it, 3 to 5 semitones up or down, 25 to 30 % faster or slower, band-limited, with noise 10 dB
-below. The edit then looks for its original among all the recordings. This says how robust an
-embedder is, and nothing of how well it finds covers: there are none.
+below. The edit then looks for its original among all the recordings, as `search` does. This says
+how robust an embedder is, and nothing of how well it finds covers: there are none.
 """
 
 import argparse
@@ -23,9 +23,12 @@ from pemr import load_embedder
 from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
+from pemr.signal.segments import Segments
 from retrieval import trace, write_rows
 from retrieval.align import align_many
-from retrieval.search import alignment_weight, fuse, track_scores
+from retrieval.hubs import hub_weight, hubness, mean_embeddings
+from retrieval.query import embed_at_tempos
+from retrieval.search import alignment_weight, best_scores, fuse
 
 Waveform = NDArray[np.float32]
 
@@ -79,11 +82,15 @@ def filtered(waveform: Waveform, *filters: tuple[str, str]) -> Waveform:
             return np.concatenate(pieces)
 
 
-def embedded(embedder: Embedder, waveform: Waveform) -> tuple[Waveform, NDArray[np.uint8]]:
-    """Give embeddings and chroma of a waveform."""
+def cut(embedder: Embedder, waveform: Waveform) -> tuple[list[Segments], NDArray[np.uint8]]:
+    """Give segments and chroma of a waveform."""
     batches = list(embedder.cut([waveform]))
-    vectors = np.concatenate([embedder.embed(batch.segments) for batch in batches])
-    return vectors, np.concatenate([batch.chroma for batch in batches], axis=1)
+    return batches, np.concatenate([batch.chroma for batch in batches], axis=1)
+
+
+def embedded(embedder: Embedder, batches: list[Segments]) -> Waveform:
+    """Embed the segments as they are."""
+    return np.concatenate([embedder.embed(batch.segments) for batch in batches])
 
 
 def read(folders: list[Path], n_recordings: int | None) -> list[Waveform]:
@@ -124,11 +131,15 @@ def main() -> None:
 
     embedder = load_embedder(options.embedder)
     waveforms = read(options.folders, options.recordings)
-    vectors, chromas = zip(*(embedded(embedder, w) for w in waveforms), strict=True)
+    heard = [cut(embedder, waveform) for waveform in waveforms]
+    vectors = [embedded(embedder, batches) for batches, _ in heard]
+    chromas = [chroma for _, chroma in heard]
+    losses = hub_weight(embedder.name) * hubness(mean_embeddings(vectors))
     ranks: dict[str, list[int]] = {embedder.name: [], "alignment": [], "both": []}
     for place, waveform in enumerate(waveforms):
-        own, chroma = embedded(embedder, edited(waveform, np.random.default_rng(place)))
-        nearest = track_scores(own, vectors)
+        asked, chroma = cut(embedder, edited(waveform, np.random.default_rng(place)))
+        versions = (embedded(embedder, asked), *embed_at_tempos(embedder, asked))
+        nearest = best_scores(versions, vectors) - losses
         aligned = np.array([one.score for one in align_many(chroma, chromas)])
         fused = fuse(nearest, aligned, alignment_weight(embedder.name))
         for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):
