@@ -105,14 +105,13 @@ def test_evaluation_asks_at_the_same_tempos_as_search(of_cover, tmp_path):
                 assert others[tmp_path / "works" / scorer.names[index]] == pytest.approx(score)
 
 
-def test_a_query_whose_file_has_gone_is_ranked_all_the_same(of_cover, tmp_path, caplog):
+def test_a_query_whose_file_has_gone_is_ranked_all_the_same(of_cover, tmp_path):
     catalog, embedder = of_cover
     benchmark = load_benchmark("folder", tmp_path / "works")
     scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE, embedder)
     (tmp_path / "works" / scorer.names[0]).unlink()
     scores = scorer.score(np.array([0]), np.arange(4))[0]
     assert np.isfinite(scores[1:]).all()
-    assert "asked at its own tempo alone" in caplog.text
 
 
 def test_other_embedders_are_asked_at_their_own_tempo():
