@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Catalog
+from retrieval.measured import is_cover
 
 N_NEIGHBOURS = 10
 HUB_WEIGHT = 0.5
@@ -39,8 +40,7 @@ def hub_weight(embedder_name: str) -> float:
     float
         0 for embedders that it was not measured for.
     """
-    preset = embedder_name.partition("@")[0]
-    return HUB_WEIGHT if preset == "cover" or preset.startswith("cover-") else 0.0
+    return HUB_WEIGHT if is_cover(embedder_name) else 0.0
 
 
 def hubness(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Embedder, SegmentBatch, hash_audio
 from retrieval.candidate import Query
+from retrieval.measured import is_cover
 from retrieval.search import stored_query
 
 TEMPOS: Final = (0.8, 0.89, 1.12, 1.25)
@@ -35,8 +36,7 @@ def tempos_for(embedder_name: str) -> tuple[float, ...]:
     tuple of float
         Factors; none for embedders that it was not measured for.
     """
-    preset = embedder_name.partition("@")[0]
-    return TEMPOS if preset == "cover" or preset.startswith("cover-") else ()
+    return TEMPOS if is_cover(embedder_name) else ()
 
 
 def embed_at_tempos(

@@ -71,7 +71,7 @@ STANDARD = Difficulty(
     band_db=-5.0, no_melody=0.0, rough_chain=0.25,
 )  # fmt: skip
 BRUTAL = Difficulty(
-    name="brutal", tempo_spread=0.18, treatment=0.4, reharmonisation=0.4, restructure=0.3,
+    name="brutal", tempo_spread=0.18, treatment=0.35, reharmonisation=0.35, restructure=0.26,
     metre=0.08, mode=0.02, solo=0.18, step_up=0.17, medley=0.06, second_line=0.3, loud_band=0.3,
     band_db=-2.5, no_melody=0.01, rough_chain=0.35,
 )  # fmt: skip

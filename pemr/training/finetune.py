@@ -96,6 +96,9 @@ class Run:
     unlabelled : sequence of Recording
         Whose batch statistics an encoder takes before it is judged and kept as
         the best; without any it keeps those of the disguised crops.
+    augment : callable, optional
+        Changes the disguised crops further: a float tensor of shape (B, F, T)
+        in dB and a generator on its device to another such tensor.
     """
 
     cliques: dict[str, list[Performance]]
@@ -104,6 +107,7 @@ class Run:
     score: Callable[[Embedder], float] | None = None
     init: Path | None = None
     unlabelled: Sequence[Recording] = ()
+    augment: Callable[[Tensor, Generator], Tensor] | None = None
 
 
 def finetune(
@@ -248,6 +252,8 @@ class Trainer:
         )
         strength = strength_of(self.step, self._run.config)
         crops = disguise(batch.crops.to(device), self._run.config.disguise, strength, generator)
+        if self._run.augment is not None:
+            crops = self._run.augment(crops, generator)
         with self._machine.autocast():
             embeddings = self._wrapped(crops)
         embeddings = gathered(embeddings, self._machine)

@@ -1,26 +1,34 @@
 #!/usr/bin/env python
-"""Measure what PEMR's pretraining gives the cover encoder, against random weights.
+"""Measure what PEMR gives the cover encoder: its pretraining, and its frame mask.
 
     scripts/bench/pretraining_gain.py --corpus MANIFEST --dev MANIFEST --work FOLDER
         [--pretrain-steps 150] [--steps 200] [--batch 24] [--seeds 3] [--out STEM]
 
-For each seed: PEMR on the corpus without labels, then fine-tuning from those
-weights and from random ones, with the same steps and batches, on 10 % and on all
-of the labelled works. Each row is the MAP on --dev, mean and standard deviation
-over the seeds. What is done is kept in --work, so a run that was stopped goes on.
+For each seed: PEMR on the corpus without labels, then fine-tuning from random
+weights and from those, with the same steps and batches, on 10 % and on all of the
+labelled works. Twice more from PEMR's weights with frames of half of the crops
+replaced: those that PEMR's own mask calls inessential, and as many at random.
+Each row is the MAP on --dev, mean and standard deviation over the seeds. What is
+done is kept in --work, so a run that was stopped goes on.
 """
 
 import argparse
 import shlex
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Generator, Tensor
 
 from pemr.config import Config
 from pemr.embed import Embedder
+from pemr.model.checkpoint import load
+from pemr.model.mask import crucial_frames, importance
+from pemr.model.pemr import Pemr
 from pemr.presets import cover
 from pemr.training.cliques import Performance, embedded, read_manifest, usable
 from pemr.training.finetune import Run, Scored, finetune
@@ -29,6 +37,9 @@ from pemr.training.pretrain import pretrain
 from retrieval import trace, validation_map, write_rows
 
 SHARES = (0.1, 1.0)
+MASKED = 0.5  # of the crops
+
+Augment = Callable[[Tensor, Generator], Tensor]
 
 
 def recipe(seed: int, options: argparse.Namespace) -> Config:
@@ -57,6 +68,39 @@ def some(performances: list[Performance], share: float, seed: int) -> list[Perfo
     return [performance for performance in performances if performance.clique in kept]
 
 
+def frames_masked(pretrained: Path, *, at_random: bool) -> Augment:
+    """Replace frames of some of the crops, as PEMR's positive view does.
+
+    What `pretrained` holds decides which frames, and what stands in their place;
+    with `at_random` only the latter.
+    """
+    stored = load(pretrained)
+    model = Pemr(stored.config)
+    model.load_state_dict(stored.weights)
+    model.eval()
+
+    def augment(crops: Tensor, generator: Generator) -> Tensor:  # (B, F, T), dB
+        with torch.no_grad():
+            scores = torch.rand(crops.shape[::2], generator=generator)
+            if not at_random:
+                scores = importance(model.transformer, crops, crops)
+            positive, _ = model.mask(crops, crucial_frames(scores, stored.config.mask.ratio))
+        is_masked = torch.rand(len(crops), 1, 1, generator=generator) < MASKED
+        return torch.where(is_masked, positive, crops)
+
+    return augment
+
+
+def arms(pretrained: Path) -> dict[str, tuple[Path | None, Augment | None]]:
+    """Give what each arm starts from, and what it does to its crops."""
+    return {
+        "random": (None, None),
+        "PEMR": (pretrained, None),
+        "PEMR, its mask": (pretrained, frames_masked(pretrained, at_random=False)),
+        "PEMR, random mask": (pretrained, frames_masked(pretrained, at_random=True)),
+    }
+
+
 def tuned(run: Run, machine: Machine) -> float:
     """Fine-tune, or take the score of what was tuned before."""
     scores = [event.score for event in finetune(run, machine) if isinstance(event, Scored)]
@@ -66,21 +110,21 @@ def tuned(run: Run, machine: Machine) -> float:
 
 
 def summed_up(found: dict[tuple[str, float], list[float]]) -> list[dict[str, str]]:
-    """Make a row of each start and share."""
+    """Make a row of each arm and share."""
     return [
         {
-            "start": start,
+            "arm": arm,
             "labelled works": f"{share:.0%}",
             "MAP": f"{np.mean(scores):.4f}",
             "deviation": f"{np.std(scores):.4f}",
             "seeds": str(len(scores)),
         }
-        for (start, share), scores in found.items()
+        for (arm, share), scores in found.items()
     ]
 
 
 def main() -> None:
-    """Print a row for each start and share of labels."""
+    """Print a row for each arm and share of labels."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("--corpus", "--dev", "--work"):
         parser.add_argument(name, type=Path, required=True)
@@ -104,13 +148,13 @@ def main() -> None:
         deque(pretrain(recordings, config, folder / "pemr", machine), maxlen=0)
         for share in SHARES:
             cliques = usable(some(performances, share, seed))
-            for start, init in (("random", None), ("PEMR", folder / "pemr")):
-                out = folder / f"{start}-{share:g}"
-                run = Run(cliques=cliques, config=config, out=out, score=score, init=init)
-                found.setdefault((start, share), []).append(tuned(run, machine))
-                print(
-                    f"seed {seed}, {start}, {share:.0%}: {found[start, share][-1]:.4f}", flush=True
+            for arm, (init, augment) in arms(folder / "pemr").items():
+                out = folder / f"{arm}-{share:g}"
+                run = Run(
+                    cliques=cliques, config=config, out=out, score=score, init=init, augment=augment
                 )
+                found.setdefault((arm, share), []).append(tuned(run, machine))
+                print(f"seed {seed}, {arm}, {share:.0%}: {found[arm, share][-1]:.4f}", flush=True)
     rows = summed_up(found)
     for row in rows:
         print("  ".join(row.values()))

@@ -186,6 +186,24 @@ def test_weights_of_another_encoder_are_refused(cliques, tmp_path):
         next(finetune(run, MACHINE))
 
 
+def test_crops_may_be_changed_further_before_they_are_embedded(cliques, tmp_path):
+    shapes = []
+
+    def augment(crops, generator):
+        shapes.append(tuple(crops.shape))
+        return crops + torch.randn(crops.shape, generator=generator)
+
+    def weights_of(name, **given):
+        run = Run(cliques=cliques, config=small(), out=tmp_path / name, **given)
+        list(finetune(run, MACHINE))
+        return torch.cat([value.flatten() for value in load(tmp_path / name).weights.values()])
+
+    plain, noisy = weights_of("a"), weights_of("b", augment=augment)
+    assert set(shapes) == {(12, 84, 100)}
+    assert not torch.equal(plain, noisy)
+    assert torch.equal(noisy, weights_of("c", augment=augment))
+
+
 def test_another_recipe_does_not_resume(cliques, tmp_path):
     list(finetune(Run(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
     run = Run(cliques=cliques, config=small(seed=1), out=tmp_path / "c")

@@ -1,0 +1,17 @@
+"""What ranking does for some embedders only, because only for them was it measured."""
+
+
+def is_cover(embedder_name: str) -> bool:
+    """Tell whether an embedder is of the preset cover or a variant of it.
+
+    Parameters
+    ----------
+    embedder_name : str
+        As the catalog records it.
+
+    Returns
+    -------
+    bool
+    """
+    preset = embedder_name.partition("@")[0]
+    return preset == "cover" or preset.startswith("cover-")
