@@ -38,6 +38,7 @@ from pemr.training.machine import (
 )
 from pemr.training.norms import settle_norms
 from pemr.training.start import initialise
+from pemr.training.whiten import N_CROPS, whiten
 
 BEST = "best"
 SCORES = "scores.jsonl"
@@ -46,6 +47,7 @@ _SAVE_EVERY_S = 300.0
 _N_NAMED = 5  # files named when a loss is not finite
 _LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 _MAX_GRADIENT = 5.0  # norm
+_N_BATCHES = 36  # that whitening looks at, where batches are small
 
 
 @dataclass(frozen=True)
@@ -276,11 +278,14 @@ class Trainer:
         return Scored(self.step, score, is_best)
 
     def _settled(self) -> CoverModel:
-        """Give the model as it will be used: with the batch statistics of sound."""
-        if not self._run.unlabelled:
-            return self._model.eval()
-        model = copy.deepcopy(self._model)
-        settle_norms(model, self._run.unlabelled, self._run.config, self._machine)
+        """Give the model as it will be used: with the batch statistics of sound, and whitened."""
+        model = copy.deepcopy(self._model).eval()
+        if self._run.unlabelled:
+            settle_norms(model, self._run.unlabelled, self._run.config, self._machine)
+        batches = CliqueBatches(self._run.cliques, self._run.config, self._machine)
+        first = self._recipe.n_steps  # crops that training does not see, at full strength
+        n_batches = max(1, N_CROPS // (self._recipe.n_cliques * self._recipe.n_crops))
+        whiten(model, map(batches, range(first, first + min(n_batches, _N_BATCHES))), self._machine)
         return model
 
     def save(self, folder: Path | None = None, model: CoverModel | None = None) -> None:
