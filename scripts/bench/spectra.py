@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from qmax import about
 
 N_RECORDINGS = 60
+LEAST_LENGTH = 50  # frames: 10 s
 ABOUT = {
     "range_db": "range of levels, 5th to 95th percentile",
     "tilt_db": "spectral tilt, dB an octave from C2 up",
@@ -40,17 +41,23 @@ def corpus_spectrograms(corpus: Path, n: int) -> list[NDArray[np.float32]]:
 
 
 def recorded_spectrograms(folder: Path, n: int) -> list[NDArray[np.float32]]:
+    from pemr.errors import AudioError
     from pemr.signal.audio import blocks
     from pemr.signal.frontend import Cqt, decibels, semitone_frames
 
     kinds = {".opus", ".ogg", ".mp3", ".flac", ".wav", ".m4a"}
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds)
     drawn = np.random.default_rng(0).permutation(len(paths))[:n]
-    cqt = Cqt()
-    return [
-        np.concatenate([decibels(p) for p in semitone_frames(blocks(paths[i]), cqt)], axis=1)
-        for i in sorted(drawn)
-    ]
+    cqt, read = Cqt(), []
+    for i in sorted(drawn):
+        try:
+            frames = [decibels(power) for power in semitone_frames(blocks(paths[i]), cqt)]
+            shown = np.concatenate(frames, axis=1)
+            if shown.shape[1] >= LEAST_LENGTH:
+                read.append(shown)
+        except AudioError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return read
 
 
 def statistics(db: NDArray[np.float32]) -> dict[str, Any]:
