@@ -16,7 +16,7 @@ from retrieval.benchmarks.base import Benchmark
 from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.query import embed_at_tempos, tempos_for
 from retrieval.report import NO_EMBEDDER
-from retrieval.search import N_ALIGNED, align_best, alignment_weight, best_scores
+from retrieval.search import ALIGNMENT_WEIGHT, N_ALIGNED, align_best, best_scores
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class SegmentScorer:
             scores,
             lambda column: self.chromas[candidates[column]],
             n_aligned=n_aligned,
-            weight=alignment_weight(self.embedder_name),
+            weight=ALIGNMENT_WEIGHT,
         )
         found = np.flatnonzero(~np.isnan(aligned.alignment_scores))
         self._aligned[query] = {

@@ -26,9 +26,8 @@ N_ALIGNED = 100
 POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored whole
 _HITS_PER_SEGMENT = 50
 
-ALIGNMENT_WEIGHTS = {"ftm2d": 0.5}
-"""By what stands before the @ of an embedder's name: less where embedding scores spread less."""
-DEFAULT_WEIGHT = 1.0
+ALIGNMENT_WEIGHT = 0.5
+"""How much a perfect alignment adds to the score of an embedding (docs/log.md)."""
 _HALF_WAY = 5.0  # the alignment score that adds half of the weight; covers score about 3 to 15
 
 
@@ -96,7 +95,7 @@ def search(
         embedding_scores - hub_share * hubs,
         lambda index: catalog.chroma(tracks[index].id),
         n_aligned=n_aligned,
-        weight=alignment_weight(catalog.embedder_name),
+        weight=ALIGNMENT_WEIGHT,
     )
     order = np.argsort(-scored.scores, kind="stable")[:n_candidates]
     candidates = [
@@ -274,22 +273,6 @@ def fuse(embedding_scores: Scores, alignment_scores: Scores, weight: float) -> S
     added = np.nan_to_num(alignment_scores / (alignment_scores + _HALF_WAY), nan=0.0)
     fused: Scores = embedding_scores + weight * added
     return fused
-
-
-def alignment_weight(embedder_name: str) -> float:
-    """Tell how much a perfect alignment adds to the scores of an embedder.
-
-    Parameters
-    ----------
-    embedder_name : str
-        As the catalog records it.
-
-    Returns
-    -------
-    float
-        The weight that `fuse` takes.
-    """
-    return ALIGNMENT_WEIGHTS.get(embedder_name.partition("@")[0], DEFAULT_WEIGHT)
 
 
 def _pool(catalog: Catalog, query: Query, length: int) -> Iterator[Track]:

@@ -31,7 +31,7 @@ from retrieval.align import align_many
 from retrieval.metrics import score_queries
 from retrieval.query import tempos_for
 from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
-from retrieval.search import alignment_weight, fuse
+from retrieval.search import ALIGNMENT_WEIGHT, fuse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -56,12 +56,12 @@ def aligned(paths: list[Path], queries: Ints) -> Floats:
     return np.array([[one.score for one in align_many(chromas[q], chromas)] for q in queries])
 
 
-def both(embedding: Floats, alignment: Floats, name: str) -> Floats:
+def both(embedding: Floats, alignment: Floats) -> Floats:
     """Add the alignment of the best hundred to the embedding's scores."""
     best = np.argsort(-embedding, axis=1, kind="stable")[:, :N_ALIGNED]
     chosen = np.full_like(alignment, np.nan)
     np.put_along_axis(chosen, best, np.take_along_axis(alignment, best, 1), 1)
-    return fuse(embedding, chosen, alignment_weight(name))
+    return fuse(embedding, chosen, ALIGNMENT_WEIGHT)
 
 
 def precision(scores: Floats, works: list[str], queries: Ints) -> Floats:
@@ -139,7 +139,7 @@ def main() -> None:
     if not options.no_align:
         paths = [performance.recording.cached for performance in performances]
         scores["alignment"] = aligned(paths, queries)
-        scores["both"] = both(scores[embedder.name], scores["alignment"], embedder.name)
+        scores["both"] = both(scores[embedder.name], scores["alignment"])
     asked = [works[q] for q in queries]
     found = {name: precision(matrix, works, queries) for name, matrix in scores.items()}
     bases = [name for name in found if name != "both"]

@@ -28,7 +28,7 @@ from retrieval import trace, write_rows
 from retrieval.align import align_many
 from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.query import embed_at_tempos
-from retrieval.search import alignment_weight, best_scores, fuse
+from retrieval.search import ALIGNMENT_WEIGHT, best_scores, fuse
 
 Waveform = NDArray[np.float32]
 
@@ -141,7 +141,7 @@ def main() -> None:
         versions = (embedded(embedder, asked), *embed_at_tempos(embedder, asked))
         nearest = best_scores(versions, vectors) - losses
         aligned = np.array([one.score for one in align_many(chroma, chromas)])
-        fused = fuse(nearest, aligned, alignment_weight(embedder.name))
+        fused = fuse(nearest, aligned, ALIGNMENT_WEIGHT)
         for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):
             ranks[name].append(1 + int((scores > scores[place]).sum()))
     rows = [row(name, found) for name, found in ranks.items()]

@@ -14,7 +14,7 @@ from indexer.tags import Tags
 from retrieval import Query, copies, search, stored_query
 from retrieval.align import align, find_spans
 from retrieval.errors import EmptyCatalogError, SilentQueryError
-from retrieval.search import align_best, alignment_weight, fuse, track_scores
+from retrieval.search import align_best, fuse, track_scores
 
 DIM = 16
 module = import_module("retrieval.search")
@@ -117,12 +117,6 @@ def test_fusion_never_lowers_a_score_and_leaves_the_others(rng):
 
 def test_a_better_alignment_scores_higher():
     assert np.diff(fuse(np.zeros(5), np.array([0, 1.0, 2, 8, 30]), 1.0)).min() > 0
-
-
-def test_weight_follows_the_embedder_whatever_its_weights_file():
-    assert alignment_weight("ftm2d") == module.ALIGNMENT_WEIGHTS["ftm2d"]
-    assert alignment_weight("ftm2d@0123abcd") == module.ALIGNMENT_WEIGHTS["ftm2d"]
-    assert alignment_weight("another@0123abcd") == module.DEFAULT_WEIGHT
 
 
 def test_only_the_best_are_aligned_and_lead_the_ranking(rng):
