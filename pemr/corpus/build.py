@@ -12,8 +12,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from multiprocessing import get_context
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from pemr.corpus.arrange import Performance, arrange
 from pemr.corpus.effects import apply_chain, draw_chain
+from pemr.corpus.processes import processes
 from pemr.corpus.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
 from pemr.corpus.scores import Score
@@ -226,9 +226,7 @@ def _rows(jobs: Sequence[Job], n_jobs: int) -> Iterator[str]:
     if n_jobs == 1:
         yield from map(_perform, jobs)
         return
-    with get_context("spawn").Pool(
-        n_jobs, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with processes(n_jobs, partial(torch.set_num_threads, 1)) as pool:
         yield from pool.imap(_perform, jobs)
 
 

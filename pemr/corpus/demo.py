@@ -5,7 +5,6 @@ notes ``C4:1.5`` (name, octave, beats; one beat where none is written), a rest
 as ``r``; its chords one a bar.
 """
 
-import multiprocessing
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.random import Generator
 
 from pemr.corpus.arrange import arrange
+from pemr.corpus.processes import processes
 from pemr.corpus.recipe import STANDARD, Recipe, draw
 from pemr.corpus.render import BuiltIn, render, write_flac
 from pemr.corpus.scores import Chord, Note, Score, pitch_class
@@ -232,7 +232,7 @@ def write_demo(folder: Path, seed: int = 0, n_jobs: int = 2) -> Iterator[Path]:
     tunes = [transcribe(tune) for tune in TUNES]
     inventions = [invent(i + 1, np.random.default_rng([seed, i])) for i in range(N_DISTRACTORS)]
     jobs = [(score, N_PERFORMANCES) for score in tunes] + [(score, 1) for score in inventions]
-    with multiprocessing.get_context("spawn").Pool(n_jobs) as pool:
+    with processes(n_jobs) as pool:
         work = partial(_write_work, folder, seed)
         for paths in pool.imap(work, list(enumerate(jobs))):
             yield from paths

@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from pemr.corpus.chords import infer_chords
 from pemr.corpus.melody import find_sections
 from pemr.corpus.midi import hymn, pop909_song
 from pemr.corpus.notation import lead_sheet, tune, tunes
+from pemr.corpus.processes import processes
 from pemr.corpus.scores import Score, Skipped, clean, load_scores, write_scores
 from pemr.errors import CorpusError, ScoreError
 
@@ -76,7 +76,7 @@ def _read_archive(directory: Path, archive: str, n_jobs: int) -> Iterator[Score 
     if n_jobs == 1:
         yield from map(_attempt, readings)
         return
-    with get_context("spawn").Pool(n_jobs) as pool:
+    with processes(n_jobs) as pool:
         yield from pool.imap(_attempt, readings, chunksize=16)
 
 
