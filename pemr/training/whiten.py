@@ -17,12 +17,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from pemr.errors import TrainingError
 from pemr.model.cover import CoverHead, CoverModel
 from pemr.training.cliques import Batch
 from pemr.training.machine import Machine
 
 N_CROPS = 4096  # that the covariance is measured on
 _LEAST_SHRINKAGE = 0.1
+_LEAST_VARIANCE = 1e-12  # where crops of a clique do not differ at all, nothing is to be changed
 
 
 def whiten(model: CoverModel, batches: Iterable[Batch], machine: Machine) -> None:
@@ -36,6 +38,11 @@ def whiten(model: CoverModel, batches: Iterable[Batch], machine: Machine) -> Non
         From `CliqueBatches`; crops as they are, not disguised.
     machine : Machine
         Where to compute.
+
+    Raises
+    ------
+    TrainingError
+        If an embedding is not finite.
     """
     n_dims, device = model.n_dims, machine.device
     scatter = torch.zeros(n_dims, n_dims, dtype=torch.float64, device=device)
@@ -49,6 +56,8 @@ def whiten(model: CoverModel, batches: Iterable[Batch], machine: Machine) -> Non
             scatter += deviations.T @ deviations
             n_free += len(deviations) - n_cliques
             performances.update(batch.paths)
+    if not torch.isfinite(scatter).all():
+        raise TrainingError("the embeddings are not finite; lower the learning rate")
     fold(model.head, inverse_root(scatter / n_free, shrinkage_for(len(performances), n_dims)))
 
 
@@ -91,7 +100,7 @@ def inverse_root(covariance: Tensor, shrinkage: float) -> Tensor:
     """
     values, directions = torch.linalg.eigh(covariance)
     drawn = (1 - shrinkage) * values + shrinkage * values.mean()
-    root: Tensor = (directions / drawn.sqrt()) @ directions.T
+    root: Tensor = (directions / drawn.clamp_min(_LEAST_VARIANCE).sqrt()) @ directions.T
     return root
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pemr.config import CoverConfig
+from pemr.errors import TrainingError
 from pemr.model.cover import CoverEncoder, CoverModel
 from pemr.training.cliques import Batch
 from pemr.training.machine import Machine
@@ -58,6 +59,11 @@ def test_full_shrinkage_leaves_a_multiple_of_the_identity():
     np.testing.assert_allclose(factor.numpy(), np.eye(3) / 2, atol=1e-12)
 
 
+def test_no_variance_at_all_leaves_a_multiple_of_the_identity():
+    factor = inverse_root(torch.zeros(3, 3, dtype=torch.float64), 0.1)
+    np.testing.assert_allclose((factor / factor[0, 0]).numpy(), np.eye(3), atol=1e-12)
+
+
 def test_few_performances_change_nothing_and_many_almost_all():
     assert shrinkage_for(20, 128) == 1.0
     assert shrinkage_for(512, 128) == 0.25
@@ -87,3 +93,10 @@ def test_after_whitening_all_directions_vary_alike_within_cliques(model, rng):
     before = copy.deepcopy(model)
     whiten(model, batches(rng), MACHINE)
     assert spread(model) < 0.7 * spread(before)
+
+
+def test_embeddings_that_are_not_finite_are_refused(model, rng):
+    with torch.no_grad():
+        model.head.project.weight[0, 0] = torch.nan
+    with pytest.raises(TrainingError, match="not finite"):
+        whiten(model, batches(rng, n_batches=1), MACHINE)
