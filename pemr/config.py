@@ -77,19 +77,17 @@ class WaveformViewConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramViewConfig:
-    """How a crop of semitone spectrogram becomes another view of itself."""
+    """How two views of a semitone spectrogram differ: each is disguised by itself.
+
+    Both show nearly the same moment. What two places of a recording share is who
+    plays, and in which room; what two disguises of one place share is the music.
+    """
 
     kind: Literal["spectrogram"] = "spectrogram"
-    max_roll: int = 6  # semitones up or down
-    max_stretch: float = 1.4  # tempo factor, and its inverse
-    max_tilt_db: float = 12.0  # from the lowest to the highest bin
-    max_noise_db: float = 3.0  # standard deviation of the level of a cell
+    max_apart_s: float = 4.0  # between the middles of two views
 
     def __post_init__(self) -> None:
-        _check(self, "max_roll", self.max_roll >= 0, "at least 0")
-        _check(self, "max_stretch", self.max_stretch >= 1.0, "at least 1")
-        _check(self, "max_tilt_db", self.max_tilt_db >= 0.0, "at least 0")
-        _check(self, "max_noise_db", self.max_noise_db >= 0.0, "at least 0")
+        _check(self, "max_apart_s", self.max_apart_s >= 0.0, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +96,7 @@ class MaskConfig:
 
     kind: Literal["attention", "random"] = "attention"  # random is the ablation's control
     ratio: float = 0.1  # share of frames that are inessential
+    filler_db: float = 0.0  # level of [MASK] before it is learned
     n_layers: int = 3
     n_heads: int = 3
     d_key: int = 128  # per head; not the frame's size over the heads

@@ -67,6 +67,7 @@ def cover() -> Config:
         preset="cover",
         front_end=SemitoneConfig(),
         view=SpectrogramViewConfig(),
+        mask=MaskConfig(filler_db=-50.0),  # at 0 dB it would be the loudest of what is heard
         encoder=CoverConfig(),
         pretrain=PretrainConfig(n_steps=2_000, learning_rate=1e-3),
     )

@@ -82,11 +82,13 @@ class FrameMask(nn.Module):
     ----------
     n_bins : int
         Size F of a frame.
+    level_db : float
+        Mean of [MASK] before it is learned.
     """
 
-    def __init__(self, n_bins: int) -> None:
+    def __init__(self, n_bins: int, level_db: float = 0.0) -> None:
         super().__init__()
-        self.filler = nn.Parameter(torch.randn(n_bins))  # [MASK], in dB
+        self.filler = nn.Parameter(level_db + torch.randn(n_bins))  # [MASK], in dB
 
     def forward(self, spectrogram: Tensor, is_crucial: Tensor) -> tuple[Tensor, Tensor]:
         """Replace whole frames.

@@ -49,7 +49,7 @@ class Pemr(nn.Module):
         )
         self.transformer = FrameTransformer(n_bins, n_frames, config.mask)
         self.predictor = Predictor(n_bins, config.mask.dropout, config.predictor)
-        self.mask = FrameMask(n_bins)
+        self.mask = FrameMask(n_bins, config.mask.filler_db)
 
     def forward(
         self, first: Tensor, second: Tensor, generator: Generator

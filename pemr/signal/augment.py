@@ -1,9 +1,9 @@
-"""Waveform or spectrogram → another view of it.
+"""Waveform → another view of it.
 
 First a recipe is drawn, a plain record of what will be done; then it is
 applied. The same recipe always gives the same view.
 
-Letters: L audio samples, F frequency bins, T frames.
+Letters: L audio samples.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from pemr.config import SpectrogramViewConfig, WaveformViewConfig
+from pemr.config import WaveformViewConfig
 
 _LOW_PASS_HZ = (2_200.0, 4_000.0)
 _HIGH_PASS_HZ = (200.0, 1_200.0)
@@ -38,17 +38,6 @@ class WaveformRecipe:
     wet: float = 0.0
     semitones: float = 0.0
     seed: int = 0  # of noise and of the room
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpectrogramRecipe:
-    """What turns a semitone spectrogram into a view."""
-
-    roll: int = 0  # semitones up
-    stretch: float = 1.0  # frames read for each frame given
-    tilt_db: float = 0.0  # from the lowest to the highest bin
-    noise_db: float = 0.0
-    seed: int = 0
 
 
 def draw_waveform_recipe(config: WaveformViewConfig, rng: np.random.Generator) -> WaveformRecipe:
@@ -235,83 +224,6 @@ def shift_pitch(waveform: Tensor, semitones: float) -> Tensor:
     wanted = round(len(longer) * rate)
     resampled = torch.fft.irfft(torch.fft.rfft(longer), wanted) * (wanted / len(longer))
     return torch.nn.functional.pad(resampled, (0, max(0, length - wanted)))[:length]
-
-
-def draw_spectrogram_recipe(
-    config: SpectrogramViewConfig, rng: np.random.Generator
-) -> SpectrogramRecipe:
-    """Draw what to do with a semitone spectrogram.
-
-    Parameters
-    ----------
-    config : SpectrogramViewConfig
-        Bounds of each step.
-    rng : Generator
-        Decides.
-
-    Returns
-    -------
-    SpectrogramRecipe
-    """
-    return SpectrogramRecipe(
-        roll=int(rng.integers(-config.max_roll, config.max_roll + 1)),
-        stretch=float(config.max_stretch ** rng.uniform(-1, 1)),
-        tilt_db=float(rng.uniform(-config.max_tilt_db, config.max_tilt_db)),
-        noise_db=float(rng.uniform(0, config.max_noise_db)),
-        seed=int(rng.integers(2**62)),
-    )
-
-
-def alter_spectrogram(
-    spectrogram: Tensor, recipe: SpectrogramRecipe, n_frames: int, floor_db: float
-) -> Tensor:
-    """Apply a recipe.
-
-    Parameters
-    ----------
-    spectrogram : float32 tensor, shape (F, T)
-        In dB; about `n_frames * recipe.stretch` frames.
-    recipe : SpectrogramRecipe
-        What to do.
-    n_frames : int
-        Frames of the view.
-    floor_db : float
-        Level of bins that a transposition leaves empty, and the least level.
-
-    Returns
-    -------
-    float32 tensor, shape (F, n_frames)
-    """
-    generator = Generator(spectrogram.device).manual_seed(recipe.seed)
-    stretched = torch.nn.functional.interpolate(
-        spectrogram[None], size=n_frames, mode="linear", align_corners=True
-    )[0]
-    view = transpose(stretched, recipe.roll, floor_db)
-    tilt = torch.linspace(-0.5, 0.5, len(view), device=view.device) * recipe.tilt_db
-    noise = torch.randn(view.shape, generator=generator, device=view.device) * recipe.noise_db
-    return (view + tilt[:, None] + noise).clamp(min=floor_db)
-
-
-def transpose(spectrogram: Tensor, semitones: int, floor_db: float) -> Tensor:
-    """Move a semitone spectrogram up or down, leaving silence behind.
-
-    Parameters
-    ----------
-    spectrogram : float32 tensor, shape (F, T)
-        In dB.
-    semitones : int
-        Up.
-    floor_db : float
-        Level of silence.
-
-    Returns
-    -------
-    float32 tensor, shape (F, T)
-    """
-    moved = spectrogram.roll(semitones, dims=0)
-    emptied = slice(0, semitones) if semitones >= 0 else slice(semitones, None)
-    moved[emptied] = floor_db
-    return moved
 
 
 def _noise(length: int, generator: Generator) -> Tensor:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from pemr.config import Config, MelConfig, SemitoneConfig, SpectrogramViewConfig, WaveformViewConfig
 from pemr.errors import AudioError, TrainingError
 from pemr.signal import augment, crops, frontend
 from pemr.signal.crops import FrontEnd
+from pemr.signal.disguise import disguise
 from pemr.training.machine import Machine
 
 AUDIO_SUFFIXES = frozenset(
@@ -183,9 +185,13 @@ class TwoViews:
         """
         chosen = [(int(i), self.recordings[i]) for i in self._items(step)]
         seed = self.config.pretrain.seed
+        places = [np.random.default_rng((seed, step, item, 0)).random() for item, _ in chosen]
         first, second = (
             self._spectrograms(
-                [(r, np.random.default_rng((seed, step, item, view))) for item, r in chosen]
+                [
+                    (recording, np.random.default_rng((seed, step, item, view)), place)
+                    for (item, recording), place in zip(chosen, places, strict=True)
+                ]
             )
             for view in (1, 2)
         )
@@ -199,15 +205,14 @@ class TwoViews:
         batch = order[position * batch_size : (position + 1) * batch_size]
         return batch[self.machine.rank :: self.machine.world]
 
-    def _spectrograms(self, draws: list[tuple[Recording, np.random.Generator]]) -> Tensor:
+    def _spectrograms(self, draws: list[tuple[Recording, np.random.Generator, float]]) -> Tensor:
         front_end, device = self.config.front_end, self.machine.device
         if isinstance(front_end, SemitoneConfig):
-            view_config = cast(SpectrogramViewConfig, self.config.view)
-            return torch.stack(
-                [_spectrogram_view(*draw, front_end, view_config, device) for draw in draws]
-            )
-        waveform_config = cast(WaveformViewConfig, self.config.view)
-        waveforms = [_waveform_view(*draw, front_end, waveform_config, device) for draw in draws]
+            return torch.stack([_spectrogram_view(*draw, self.config, device) for draw in draws])
+        view = cast(WaveformViewConfig, self.config.view)
+        waveforms = [
+            _waveform_view(recording, rng, front_end, view, device) for recording, rng, _ in draws
+        ]
         return crops.log_mel(torch.stack(waveforms), front_end)
 
 
@@ -309,15 +314,18 @@ def _waveform_view(
 
 
 def _spectrogram_view(
-    recording: Recording,
-    rng: np.random.Generator,
-    front_end: SemitoneConfig,
-    config: SpectrogramViewConfig,
-    device: str,
+    recording: Recording, rng: np.random.Generator, place: float, config: Config, device: str
 ) -> Tensor:
-    stored = np.load(recording.cached, mmap_mode="r")
-    recipe = augment.draw_spectrogram_recipe(config, rng)
-    length = min(stored.shape[1], round(front_end.n_frames * recipe.stretch))
-    start = int(rng.integers(stored.shape[1] - length + 1))
-    crop = torch.from_numpy(frontend.unpack(stored[:, start : start + length])).to(device)
-    return augment.alter_spectrogram(crop, recipe, front_end.n_frames, frontend.FLOOR_DB)
+    """Cut around a place, 0 the first and 1 the last, stretch and disguise; (F, T) in dB."""
+    n_frames, n_stored = config.front_end.shape[1], recording.length
+    apart = cast(SpectrogramViewConfig, config.view).max_apart_s * frontend.FRAME_RATE
+    stretch = config.disguise.max_stretch ** rng.uniform(-1, 1)
+    length = min(n_stored, round(n_frames * stretch))
+    middle = n_frames / 2 + place * (n_stored - n_frames) + apart * rng.uniform(-0.5, 0.5)
+    start = int(np.clip(middle - length / 2, 0, n_stored - length))
+    stored = np.load(recording.cached, mmap_mode="r")[:, start : start + length]
+    crop = torch.from_numpy(frontend.unpack(stored)).to(device)
+    stretched = functional.interpolate(crop[None], size=n_frames, mode="linear", align_corners=True)
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    alone = replace(config.disguise, mix=0.0)  # there is no other work beside it
+    return disguise(stretched, alone, 1.0, generator)[0]

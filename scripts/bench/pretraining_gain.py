@@ -2,7 +2,7 @@
 """Measure what PEMR gives the cover encoder: its pretraining, and its frame mask.
 
     scripts/bench/pretraining_gain.py --corpus MANIFEST --dev MANIFEST --work FOLDER
-        [--pretrain-steps 150] [--steps 200] [--batch 24] [--seeds 3] [--out STEM]
+        [--pretrain-steps 500] [--pretrain-batch 32] [--steps 100] [--batch 24] [--seeds 3] [--out STEM]
 
 For each seed: PEMR on the corpus without labels, then fine-tuning from random
 weights and from those, with the same steps and batches, on 10 % and on all of the
@@ -47,7 +47,10 @@ def recipe(seed: int, options: argparse.Namespace) -> Config:
     base = cover()
     n_steps, n_items = options.steps, options.batch
     pretrain_recipe = replace(
-        base.pretrain, n_steps=options.pretrain_steps, batch_size=n_items, seed=seed
+        base.pretrain,
+        n_steps=options.pretrain_steps,
+        batch_size=options.pretrain_batch,
+        seed=seed,
     )
     tuning = replace(
         base.finetune,
@@ -128,9 +131,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("--corpus", "--dev", "--work"):
         parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--pretrain-steps", type=int, default=150)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--batch", type=int, default=24, help="recordings, then cliques, a step")
+    parser.add_argument("--pretrain-steps", type=int, default=500)
+    parser.add_argument("--pretrain-batch", type=int, default=32, help="recordings a step")
+    parser.add_argument("--steps", type=int, default=100, help="of fine-tuning")
+    parser.add_argument("--batch", type=int, default=24, help="cliques a step")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pemr.config import Config, FcnConfig, SemitoneConfig, SpectrogramViewConfig
+from pemr.config import (
+    Config,
+    DisguiseConfig,
+    FcnConfig,
+    SemitoneConfig,
+    SpectrogramViewConfig,
+)
 from pemr.errors import TrainingError
 from pemr.presets import tiny
 from pemr.training import data as module
@@ -157,6 +163,31 @@ def test_spectrogram_views_keep_their_shape_at_any_tempo(tmp_path, semitones, rn
         views = maker(step)
         assert views.first.shape == (2, 84, 20)
         assert views.first.isfinite().all()
+
+
+def melody(rng, n_frames=400):
+    """One loud bin a frame, another every five frames, in a quiet room."""
+    stored = np.full((84, n_frames), 40, np.uint8)
+    stored[np.repeat(rng.integers(20, 64, n_frames // 5), 5), np.arange(n_frames)] = 220
+    return stored
+
+
+def test_both_views_show_one_moment_each_in_its_own_disguise(tmp_path, semitones, rng):
+    np.save(tmp_path / "a.npy", melody(rng))
+    np.save(tmp_path / "b.npy", melody(rng))
+    plain = DisguiseConfig(
+        max_roll=0, max_stretch=1.0, max_eq_db=0.0, max_noise_db=0.0, floor_db=(80.0, 80.0),
+        max_gamma=0.0, mask=0.0,
+    )  # fmt: skip
+    config = replace(semitones, disguise=plain, view=SpectrogramViewConfig(max_apart_s=0.0))
+    recordings = list(prepare(tmp_path, config.front_end, tmp_path / "cache"))
+    for step in range(3):
+        views = TwoViews(recordings, config, Machine())(step)
+        assert torch.equal(views.first.argmax(1), views.second.argmax(1))
+        assert not torch.equal(views.first, views.second)  # the floor's own noise
+    apart = replace(config, view=SpectrogramViewConfig(max_apart_s=8.0))
+    views = TwoViews(recordings, apart, Machine())(0)
+    assert not torch.equal(views.first.argmax(1), views.second.argmax(1))
 
 
 def test_things_are_made_in_order_and_at_most_a_few_ahead():
