@@ -76,6 +76,7 @@ Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
 ]
 Tempos = Annotated[bool, typer.Option("--tempos/--own-tempo", help="Ask at four other tempos too.")]
+Neighbours = Annotated[bool, typer.Option(help="Raise candidates that are near to the best.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 
@@ -393,14 +394,14 @@ def _measure(
         return _rank(benchmark, catalog_scorer(cache, benchmark, stages, encoder), run)
 
 
-def _stages(*, align: bool, align_only: bool, tempos: bool) -> "Stages":
+def _stages(*, align: bool, align_only: bool, **others: bool) -> "Stages":
     """Say what decides the ranking."""
     from retrieval import N_ALIGNED, Stages
 
     if align_only and not align:
         raise typer.BadParameter("--align-only and --no-align exclude each other")
     n_aligned = N_ALIGNED if align else 0
-    return Stages(n_aligned=n_aligned, align_only=align_only, at_other_tempos=tempos)
+    return Stages(n_aligned=n_aligned, align_only=align_only, **others)
 
 
 def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
@@ -454,6 +455,7 @@ def evaluate(
     align: Align = True,
     align_only: AlignOnly = False,
     tempos: Tempos = True,
+    neighbours: Neighbours = True,
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
@@ -466,7 +468,9 @@ def evaluate(
     from pemr import load_embedder
     from retrieval import command_line, load_benchmark
 
-    stages = _stages(align=align, align_only=align_only, tempos=tempos)
+    stages = _stages(
+        align=align, align_only=align_only, at_other_tempos=tempos, neighbours=neighbours
+    )
     options = {"--embedder": embedder, **stages.options()}
     command = command_line("pemr evaluate", folder, options)
     benchmark = load_benchmark("folder", folder)
@@ -496,6 +500,7 @@ def benchmark_run(
     align: Align = True,
     align_only: AlignOnly = False,
     tempos: Tempos = True,
+    neighbours: Neighbours = True,
     embeddings: Annotated[
         Path | None,
         typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
@@ -522,7 +527,9 @@ def benchmark_run(
         run = trace(command_line(start, root, options), embeddings.name)
         report = _rank(chosen, read_embeddings(embeddings), run)
     else:
-        stages = _stages(align=align, align_only=align_only, tempos=tempos)
+        stages = _stages(
+            align=align, align_only=align_only, at_other_tempos=tempos, neighbours=neighbours
+        )
         options |= {"--embedder": embedder, **stages.options()}
         command = command_line(start, root, options)
         encoder = load_embedder(embedder, device)

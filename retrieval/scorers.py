@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from indexer import Catalog, Embedder, Track
 from retrieval.benchmarks.base import Benchmark
 from retrieval.hubs import hub_weight, hubness, mean_embeddings
+from retrieval.neighbours import neighbour_weight
 from retrieval.query import embed_at_tempos, tempos_for
 from retrieval.report import NO_EMBEDDER
-from retrieval.search import ALIGNMENT_WEIGHT, N_ALIGNED, align_best, best_scores
+from retrieval.search import ALIGNMENT_WEIGHT, N_ALIGNED, align_best, among_all, best_scores
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +36,25 @@ class Stages:
         Whether embeddings count for nothing and every candidate is aligned.
     at_other_tempos : bool, optional
         Whether a query is asked at the tempos of `tempos_for` too.
+    neighbours : bool, optional
+        Whether candidates near to the best gain (`retrieval.neighbours`); otherwise each is
+        scored by itself, but for what hubs lose.
     """
 
     n_aligned: int = N_ALIGNED
     align_only: bool = False
     at_other_tempos: bool = True
+    neighbours: bool = True
 
     def options(self) -> dict[str, bool]:
         """Give what a command must be told for this, as a report repeats it."""
         own_tempo = not (self.at_other_tempos or self.align_only)
+        each_alone = not (self.neighbours or self.align_only)
         return {
             "--no-align": not self.n_aligned,
             "--align-only": self.align_only,
             "--own-tempo": own_tempo,
+            "--no-neighbours": each_alone,
         }
 
     def system(self, embedder_name: str) -> str:
@@ -73,7 +80,7 @@ class SegmentScorer:
     chromas : sequence of uint8 arrays, each of shape (12, T)
         At 5 frames a second; may be empty when nothing is aligned.
     embedder_name : str
-        Decides the weight of the alignment, and of what hubs lose.
+        Decides what hubs lose and neighbours gain.
     stages : Stages, optional
         What decides the ranking.
     at_other_tempos : callable, optional
@@ -103,7 +110,6 @@ class SegmentScorer:
     def _score_one(self, query: int, candidates: Ints) -> NDArray[np.float64]:
         n_aligned = len(candidates) if self.stages.align_only else self.stages.n_aligned
         scores = self._embedding_scores(query, candidates)
-        scores[candidates == query] = -np.inf  # so that no alignment is spent on it
         if not n_aligned:
             return scores
         aligned = align_best(
@@ -120,12 +126,15 @@ class SegmentScorer:
         return aligned.scores
 
     def _embedding_scores(self, query: int, candidates: Ints) -> NDArray[np.float64]:
+        is_query = candidates == query  # never a candidate, and no alignment is spent on it
         if self.stages.align_only:
-            return np.zeros(len(candidates))
+            return np.where(is_query, -np.inf, 0.0)
         others = self.at_other_tempos(query) if self.at_other_tempos else ()
         versions = (self.embeddings[query], *others)
-        scores = best_scores(versions, [self.embeddings[c] for c in candidates])
-        return scores - self._hub_losses[candidates]
+        embeddings = [self.embeddings[c] for c in candidates]
+        scores = np.where(is_query, -np.inf, best_scores(versions, embeddings))
+        share = neighbour_weight(self.embedder_name) if self.stages.neighbours else 0.0
+        return among_all(scores, embeddings, self._hub_losses[candidates], share)
 
     @cached_property
     def _hub_losses(self) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """A query becomes ranked candidates: nearest embeddings first, then the best of them aligned.
 
-Two stages give one score. Embeddings are compared with all tracks, and those near to everything
-lose a share of their scores (see `retrieval.hubs`); the chroma of the best is aligned with the
-query's, which only ever raises a score, so that an aligned candidate never falls behind one that
-was not.
+Two stages give one score. Embeddings are compared with all tracks; those near to everything lose
+some of their scores (`retrieval.hubs`), those near to the best gain (`retrieval.neighbours`). The
+chroma of the best is aligned with the query's, which only ever raises a score, so that an aligned
+candidate never falls behind one that was not.
 
 Letters: S segments, D embedding, K candidates, T frames of chroma.
 """
@@ -19,6 +19,7 @@ from retrieval.align import align_many, find_spans
 from retrieval.candidate import Candidate, Query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.hubs import catalog_hubness, hub_weight
+from retrieval.neighbours import neighbour_weight, with_neighbours
 
 Scores = NDArray[np.float64]
 
@@ -87,12 +88,12 @@ def search(
         raise EmptyCatalogError
     tracks = list(_pool(catalog, query, max(POOL_LENGTH, 2 * n_aligned, 2 * n_candidates)))
     versions = (query.embeddings, *query.at_other_tempos)
-    embedding_scores = best_scores(versions, [catalog.embeddings(track.id) for track in tracks])
-    hub_share = hub_weight(catalog.embedder_name)
-    hubs = catalog_hubness(catalog, [track.id for track in tracks]) if hub_share else 0.0
+    embeddings = [catalog.embeddings(track.id) for track in tracks]
+    embedding_scores = best_scores(versions, embeddings)
+    share = neighbour_weight(catalog.embedder_name)
     scored = align_best(
         query.chroma,
-        embedding_scores - hub_share * hubs,
+        among_all(embedding_scores, embeddings, _hub_losses(catalog, tracks), share),
         lambda index: catalog.chroma(tracks[index].id),
         n_aligned=n_aligned,
         weight=ALIGNMENT_WEIGHT,
@@ -206,6 +207,36 @@ def best_scores(
     return np.asarray(np.max(heard, axis=0))
 
 
+def among_all(
+    scores: Scores,
+    embeddings: Sequence[NDArray[np.float32]],
+    hub_losses: Scores,
+    weight: float,
+) -> Scores:
+    """Correct scores by what else there is: hubs lose, and who is near to the best gains.
+
+    Parameters
+    ----------
+    scores : float64 array, shape (K,)
+        From `best_scores`; minus infinity for what is no candidate.
+    embeddings : sequence of float32 arrays, each of shape (S, D)
+        Of the candidates' segments.
+    hub_losses : float64 array, shape (K,)
+        What each candidate loses as a hub.
+    weight : float
+        Share of the strongest chain that a candidate gains; 0 leaves neighbours out.
+
+    Returns
+    -------
+    float64 array, shape (K,)
+    """
+
+    def cosines_from(index: int, others: Sequence[int]) -> Scores:
+        return track_scores(embeddings[index], [embeddings[other] for other in others])
+
+    return with_neighbours(scores - hub_losses, hub_losses, cosines_from, weight)
+
+
 def align_best(
     query_chroma: NDArray[np.uint8],
     embedding_scores: Scores,
@@ -284,6 +315,13 @@ def _pool(catalog: Catalog, query: Query, length: int) -> Iterator[Track]:
         track = catalog.track(track_id)
         if track.id not in own and not track.is_missing:
             yield track
+
+
+def _hub_losses(catalog: Catalog, tracks: Sequence[Track]) -> Scores:
+    weight = hub_weight(catalog.embedder_name)
+    if not weight:
+        return np.zeros(len(tracks))
+    return weight * catalog_hubness(catalog, [track.id for track in tracks])
 
 
 def _nearest_tracks(catalog: Catalog, embeddings: NDArray[np.float32], length: int) -> list[int]:

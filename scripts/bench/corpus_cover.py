@@ -7,13 +7,16 @@
 CORPUS is a folder that `pemr corpus build` made. The shipped weights are measured,
 or another embedder: its name, or the folder of a checkpoint. Some of the queries,
 drawn from a seed as qmax_difficulty.py draws them, are ranked against the whole
-corpus; intervals are bootstrapped over works, and those of differences are paired:
+corpus, once with each candidate by itself (`--no-neighbours`) and once with what those near
+to the best gain. Intervals are bootstrapped over works, and those of differences are paired:
 of each system less each other.
 """
 
 import argparse
 import shlex
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,7 @@ from retrieval import trace, write_rows
 from retrieval.align import align_many
 from retrieval.metrics import score_queries
 from retrieval.query import tempos_for
-from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
+from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer, Stages
 from retrieval.search import ALIGNMENT_WEIGHT, fuse
 
 Floats = NDArray[np.float64]
@@ -38,6 +41,7 @@ Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 N_ALIGNED = 100
+ALONE = ", no neighbours"
 SILENCE_DB = -80.0
 N_REPLICATES = 2000
 SEED = 0
@@ -97,14 +101,15 @@ def versions(embedder: Embedder, spectrogram: Vectors, tempos: tuple[float, ...]
 
 def nearness(
     embedder: Embedder, performances: list[Performance], queries: Ints, *, own_tempo: bool
-) -> Floats:
-    """Score all performances for each query as search does without alignment: (Q, N)."""
+) -> dict[str, Floats]:
+    """Score all performances for each query as search does without alignment: (Q, N) each."""
 
+    @cache
     def at_other_tempos(query: int) -> list[Vectors]:
         stored = np.load(performances[query].recording.cached)
         return versions(embedder, unpack(stored), tempos_for(embedder.name))[1:]
 
-    scorer = SegmentScorer(
+    with_neighbours = SegmentScorer(
         names=[performance.recording.path.name for performance in performances],
         embeddings=embedded(embedder, performances),
         chromas=[],
@@ -112,7 +117,12 @@ def nearness(
         stages=EMBEDDING_ALONE,
         at_other_tempos=None if own_tempo else at_other_tempos,
     )
-    return scorer.score(queries, np.arange(len(performances)))
+    each_alone = replace(with_neighbours, stages=Stages(n_aligned=0, neighbours=False))
+    everything = np.arange(len(performances))
+    return {
+        f"{embedder.name}{ALONE}": each_alone.score(queries, everything),
+        embedder.name: with_neighbours.score(queries, everything),
+    }
 
 
 def main() -> None:
@@ -132,10 +142,10 @@ def main() -> None:
     performances = read_manifest(options.corpus / "manifest.jsonl")
     works = [performance.clique for performance in performances]
     queries = drawn(works, options.queries)
-    scores = {embedder.name: nearness(embedder, performances, queries, own_tempo=own_tempo)}
+    scores = nearness(embedder, performances, queries, own_tempo=own_tempo)
     if options.against:
         other = load_embedder(options.against)
-        scores[other.name] = nearness(other, performances, queries, own_tempo=own_tempo)
+        scores |= nearness(other, performances, queries, own_tempo=own_tempo)
     if not options.no_align:
         paths = [performance.recording.cached for performance in performances]
         scores["alignment"] = aligned(paths, queries)

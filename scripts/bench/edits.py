@@ -27,8 +27,9 @@ from pemr.signal.segments import Segments
 from retrieval import trace, write_rows
 from retrieval.align import align_many
 from retrieval.hubs import hub_weight, hubness, mean_embeddings
+from retrieval.neighbours import neighbour_weight
 from retrieval.query import embed_at_tempos
-from retrieval.search import ALIGNMENT_WEIGHT, best_scores, fuse
+from retrieval.search import ALIGNMENT_WEIGHT, among_all, best_scores, fuse
 
 Waveform = NDArray[np.float32]
 
@@ -139,7 +140,8 @@ def main() -> None:
     for place, waveform in enumerate(waveforms):
         asked, chroma = cut(embedder, edited(waveform, np.random.default_rng(place)))
         versions = (embedded(embedder, asked), *embed_at_tempos(embedder, asked))
-        nearest = best_scores(versions, vectors) - losses
+        by_itself = best_scores(versions, vectors)
+        nearest = among_all(by_itself, vectors, losses, neighbour_weight(embedder.name))
         aligned = np.array([one.score for one in align_many(chroma, chromas)])
         fused = fuse(nearest, aligned, ALIGNMENT_WEIGHT)
         for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):

@@ -2,7 +2,8 @@
 """Measure what PEMR gives the cover encoder: its pretraining, and its frame mask.
 
     scripts/bench/pretraining_gain.py --corpus MANIFEST --dev MANIFEST --work FOLDER
-        [--pretrain-steps 500] [--pretrain-batch 32] [--steps 100] [--batch 24] [--seeds 3] [--out STEM]
+        [--pretrain-steps 500] [--pretrain-batch 32] [--steps 100] [--batch 24]
+        [--seeds 3] [--out STEM]
 
 For each seed: PEMR on the corpus without labels, then fine-tuning from random
 weights and from those, with the same steps and batches, on 10 % and on all of the

@@ -1,17 +1,13 @@
 """Hubs: what is near to everything, in a matrix and in a catalog."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from indexer import AudioFile, Catalog
-from indexer.rows import Embedded
-from indexer.tags import Tags
 from retrieval import search, stored_query
 from retrieval.hubs import HUB_WEIGHT, catalog_hubness, hub_weight, hubness, mean_embeddings
-from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer
-from retrieval.search import track_scores
+from retrieval.neighbours import NEIGHBOUR_WEIGHT
+from retrieval.scorers import SegmentScorer, Stages
+from retrieval.search import among_all, track_scores
 
 DIM = 8
 
@@ -60,24 +56,8 @@ def test_means_are_unit_vectors_of_any_number_of_segments(rng):
     np.testing.assert_allclose(means[0], tracks[0][0], rtol=1e-5)
 
 
-def filled(folder, tracks):
-    catalog = Catalog.open(folder, "cover@0", DIM, create=True)
-    ids = []
-    for place, vectors in enumerate(tracks):
-        starts = np.arange(len(vectors), dtype=np.float64) * 10
-        embedded = Embedded(
-            vectors=vectors,
-            spans_s=np.stack([starts, starts + 20], axis=1),
-            chroma=np.zeros((12, 100), np.uint8),
-            duration_s=20.0,
-        )
-        file = AudioFile(Path("/music") / f"{place}.wav", 1, 1, f"hash {place}")
-        ids.append(catalog.store(file, Tags("", artist="", album=""), embedded))
-    return catalog, ids
-
-
 @pytest.mark.parametrize("n_tracks", [1, 2, 8, 25])
-def test_a_catalog_finds_the_same_hubness(tmp_path, rng, n_tracks):
+def test_a_catalog_finds_the_same_hubness(tmp_path, rng, filled, n_tracks):
     tracks = [unit(rng.normal(size=(1 + k % 3, DIM))) for k in range(n_tracks)]
     catalog, ids = filled(tmp_path / "catalog", tracks)
     with catalog:
@@ -85,7 +65,7 @@ def test_a_catalog_finds_the_same_hubness(tmp_path, rng, n_tracks):
     np.testing.assert_allclose(found, hubness(mean_embeddings(tracks)), atol=1e-5)
 
 
-def test_many_copies_are_hubs_of_each_other(tmp_path):
+def test_many_copies_are_hubs_of_each_other(tmp_path, filled):
     catalog, ids = filled(tmp_path / "catalog", [unit(np.ones((1, DIM)))] * 14)
     with catalog:
         np.testing.assert_allclose(catalog_hubness(catalog, ids), 1.0, rtol=1e-5)
@@ -99,7 +79,7 @@ def test_hubs_lose_their_share_in_an_evaluation(rng):
             embeddings=tracks,
             chromas=[],
             embedder_name=name,
-            stages=EMBEDDING_ALONE,
+            stages=Stages(n_aligned=0, neighbours=False),
         )
         for name in ("cover@0", "other@0")
     }
@@ -112,14 +92,16 @@ def test_hubs_lose_their_share_in_an_evaluation(rng):
     np.testing.assert_allclose(plain[kept] - lessened[kept], losses[kept])
 
 
-def test_search_takes_the_share_of_hubs_too(tmp_path, rng):
+def test_search_takes_the_share_of_hubs_too(tmp_path, rng, filled):
     tracks = [unit(rng.normal(size=(2, DIM))) for _ in range(15)]
     catalog, ids = filled(tmp_path / "catalog", tracks)
     with catalog:
         query = stored_query(catalog, catalog.track(ids[3]))
         found = search(catalog, query, n_candidates=15, n_aligned=0)
     losses = HUB_WEIGHT * hubness(mean_embeddings(tracks))
-    expected = track_scores(tracks[3], tracks) - losses
+    by_itself = track_scores(tracks[3], tracks)
+    by_itself[3] = -np.inf
+    expected = among_all(by_itself, tracks, losses, NEIGHBOUR_WEIGHT)
     places = {track_id: place for place, track_id in enumerate(ids)}
     assert len(found) == 14
     for candidate in found:

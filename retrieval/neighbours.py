@@ -1,0 +1,87 @@
+"""A candidate that is near to one of the best candidates is nearer to the query than it looks.
+
+Two covers of one work may share little with each other and much with a third. A chain from the
+query over another candidate is as strong as its weaker link, and the strongest chain adds to a
+candidate's score. Only what it has above the level of strangers counts: where a work has two
+recordings and no third, chains lead over strangers.
+
+Letters: K candidates.
+
+References
+----------
+.. [1] Serrà, Zanin, Herrera and Serra, "Characterization and exploitation of community structure
+   in cover song networks", Pattern Recognition Letters 33, 2012.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.measured import is_cover
+
+NEIGHBOUR_WEIGHT = 0.8
+"""What a chain adds of what it has above strangers, for the embedders of the preset cover."""
+
+_N_LINKS = 10  # best candidates that a chain may lead over
+_POOL_LENGTH = 500  # best candidates that a chain may lead to
+_STRANGER = 0.12  # a score, less what hubs lose, that one stranger in a hundred reaches
+_COPY = 0.9  # cosine above which two candidates are one recording, which vouches for nothing
+
+Scores = NDArray[np.float64]
+
+
+def neighbour_weight(embedder_name: str) -> float:
+    """Tell how much a chain of candidates may add to a score.
+
+    Parameters
+    ----------
+    embedder_name : str
+        As the catalog records it.
+
+    Returns
+    -------
+    float
+        0 for embedders that it was not measured for.
+    """
+    return NEIGHBOUR_WEIGHT if is_cover(embedder_name) else 0.0
+
+
+def with_neighbours(
+    scores: Scores,
+    hub_losses: Scores,
+    cosines_from: Callable[[int, Sequence[int]], Scores],
+    weight: float,
+) -> Scores:
+    """Raise each of the best candidates by what the strongest chain to it is worth.
+
+    Parameters
+    ----------
+    scores : float64 array, shape (K,)
+        Of each candidate by itself, less what hubs lose; minus infinity for what is no candidate.
+    hub_losses : float64 array, shape (K,)
+        What each candidate lost as a hub, and loses as the end of a chain.
+    cosines_from : callable
+        Given a candidate's index and the indices of others: how near these are to it, from
+        `search.track_scores`.
+    weight : float
+        From `neighbour_weight`.
+
+    Returns
+    -------
+    float64 array, shape (K,)
+        No score falls, and who was not among the best does not pass who was.
+    """
+    order = np.argsort(-scores, kind="stable")[:_POOL_LENGTH]
+    pool = order[np.isfinite(scores[order])]
+    if not weight or not len(pool):
+        return scores
+    strongest = np.full(len(pool), _STRANGER)
+    for link in pool[:_N_LINKS].tolist():
+        cosines = cosines_from(link, pool.tolist())
+        chain = np.minimum(scores[link], cosines - hub_losses[pool])
+        chain[(cosines > _COPY) | (pool == link)] = _STRANGER
+        strongest = np.maximum(strongest, chain)
+    raised = scores.copy()
+    raised[pool] += weight * (strongest - _STRANGER)
+    return raised
