@@ -51,7 +51,8 @@ class Candidate:
     rank : int
         1 for the best.
     score : float
-        Higher is better; what the candidates are ranked by.
+        Higher is better; what the candidates are ranked by: the embedding score, less what hubs
+        lose, more by what neighbours and the alignment add.
     track_id : int
         In the catalog.
     title, artist, album : str or None

@@ -8,7 +8,9 @@ import torch
 
 from pemr.config import MaskConfig
 from pemr.model.mask import FrameMask, attention, crucial_frames, importance
+from pemr.model.pemr import Pemr
 from pemr.model.transformer import FrameTransformer
+from pemr.presets import cover
 
 
 def slow_attention(first_query, second_query, keys):
@@ -128,3 +130,10 @@ def test_a_permuted_batch_permutes_the_mask():
         importance(transformer, first[order], second[order]),
         importance(transformer, first, second)[order],
     )
+
+
+def test_the_filler_starts_about_its_level():
+    filler = FrameMask(2000, level_db=-50.0).filler
+    assert float(filler.mean()) == pytest.approx(-50.0, abs=0.2)
+    assert float(filler.std()) == pytest.approx(1.0, abs=0.1)
+    assert Pemr(cover()).mask.filler.mean() < -45.0
