@@ -75,6 +75,7 @@ EmbedderName = Annotated[
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
 ]
+Align = Annotated[bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")]
 Tempos = Annotated[bool, typer.Option("--tempos/--own-tempo", help="Ask at four other tempos too.")]
 Neighbours = Annotated[bool, typer.Option(help="Raise candidates that are near to the best.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -231,9 +232,7 @@ def search(
     catalog: CatalogFolder = None,
     embedder: EmbedderName = None,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many candidates.")] = 10,
-    align: Annotated[
-        bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")
-    ] = True,
+    align: Align = True,
     tempos: Tempos = True,
     device: Device = None,
     as_json: AsJson = False,
@@ -442,7 +441,6 @@ ReportFolder = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Embed anew, as after a change of the code that embeds.")
 ]
-Align = Annotated[bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")]
 AlignOnly = Annotated[
     bool, typer.Option("--align-only", help="Rank by alignment alone; every pair, so slow.")
 ]

@@ -79,7 +79,7 @@ def cover_continued() -> Config:
     return replace(
         base,
         preset="cover-continued",
-        finetune=replace(base.finetune, n_steps=2_600, easy=0, learning_rate=1e-3),
+        finetune=replace(base.finetune, n_steps=2_000, easy=0, learning_rate=1e-3),
     )
 
 
