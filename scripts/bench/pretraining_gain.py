@@ -7,8 +7,8 @@
 
 PEMR is trained once on the corpus without labels. For each seed, an encoder is then
 fine-tuned from random weights and from those, with the same steps and batches, on
-10 % and on all of the labelled works; and on all of them twice more from PEMR's
-weights with frames of half of the crops replaced: those that PEMR's own mask calls
+10 % and on all of the labelled works; and on all of them twice more from random
+weights with frames of half of the crops replaced: those that PEMR's mask calls
 inessential, and as many at random. Each row is the MAP on --dev, mean and standard
 deviation over the seeds, and how many seeds are above random weights. What is done is
 kept in --work, so a run that was stopped goes on.
@@ -105,8 +105,8 @@ def arms(pretrained: Path, share: float) -> dict[str, tuple[Path | None, Augment
     if share < 1.0:
         return initialised
     return initialised | {
-        "PEMR, its mask": (pretrained, frames_masked(pretrained, at_random=False)),
-        "PEMR, random mask": (pretrained, frames_masked(pretrained, at_random=True)),
+        "random, PEMR's mask": (None, frames_masked(pretrained, at_random=False)),
+        "random, random mask": (None, frames_masked(pretrained, at_random=True)),
     }
 
 

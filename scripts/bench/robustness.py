@@ -35,9 +35,8 @@ from pemr.signal.frontend import semitone_spectrogram, unpack
 from retrieval import trace, write_rows
 from retrieval.hubs import hub_weight, hubness, mean_embeddings
 from retrieval.metrics import score_queries
-from retrieval.neighbours import neighbour_weight
 from retrieval.query import tempos_for
-from retrieval.search import among_all, best_scores
+from retrieval.search import best_scores
 
 Floats = NDArray[np.float32]
 
@@ -48,19 +47,17 @@ N_REPLICATES = 2000
 
 @dataclass(frozen=True)
 class Catalog:
-    """The unchanged recordings: their segments, what each loses as a hub, and neighbours gain."""
+    """The unchanged recordings: their segments, and what each loses as a hub."""
 
     embeddings: list[Floats]
     hub_losses: NDArray[np.float64]
-    neighbour_share: float
 
 
 def catalog_of(embedder: Embedder, spectrograms: list[Floats]) -> Catalog:
     """Embed what is searched."""
     embeddings = [versions(embedder, one, ())[0] for one in spectrograms]
     weight = hub_weight(embedder.name)
-    losses = weight * hubness(mean_embeddings(embeddings))
-    return Catalog(embeddings, losses, neighbour_weight(embedder.name))
+    return Catalog(embeddings, weight * hubness(mean_embeddings(embeddings)))
 
 
 def transposed(spectrogram: Floats, semitones: int) -> Floats:
@@ -108,19 +105,12 @@ def through_codec(path: Path) -> Floats:
 def precision(
     queries: NDArray[np.int64], asked: list[list[Floats]], catalog: Catalog, works: list[str]
 ) -> NDArray[np.float64]:
-    """Average precision of each query, at whatever tempos, among the others of the catalog."""
+    """Average precision of each query, at whatever tempos, each candidate by itself."""
     names = np.array(works)
     scores = np.stack([best_scores(query, catalog.embeddings) for query in asked])
-    scores[np.arange(len(queries)), queries] = -np.inf
-    scores = np.stack(
-        [
-            among_all(row, catalog.embeddings, catalog.hub_losses, catalog.neighbour_share)
-            for row in scores
-        ]
-    )
     relevant = names[queries][:, None] == names[None]
     relevant[np.arange(len(queries)), queries] = False
-    return score_queries(scores, relevant, queries).average_precision
+    return score_queries(scores - catalog.hub_losses, relevant, queries).average_precision
 
 
 def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.float64]:
