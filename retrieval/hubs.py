@@ -21,7 +21,7 @@ from indexer import Catalog
 from retrieval.measured import is_cover
 
 N_NEIGHBOURS = 10
-HUB_WEIGHT = 0.5
+HUB_WEIGHT = 0.4
 """Share of a candidate's hubness that its score loses, for the embedders of the preset cover."""
 
 _BLOCK_LENGTH = 1024  # tracks compared with all others at once
