@@ -181,7 +181,10 @@ def main() -> None:
         print("  ".join(row.values()))
     if options.out:
         command = shlex.join(
-            ["scripts/bench/pretraining_gain.py", *(Path(word).name for word in sys.argv[1:])]
+            [
+                "scripts/bench/pretraining_gain.py",
+                *("/".join(Path(word).parts[-2:]) for word in sys.argv[1:]),
+            ]
         )
         write_rows(rows, trace(command, "cover"), options.out.with_suffix(".json"))
 
