@@ -18,29 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Catalog
-from retrieval.measured import is_cover
 
 N_NEIGHBOURS = 10
 HUB_WEIGHT = 0.4
 """Share of a candidate's hubness that its score loses, for the embedders of the preset cover."""
 
 _BLOCK_LENGTH = 1024  # tracks compared with all others at once
-
-
-def hub_weight(embedder_name: str) -> float:
-    """Tell which share of a candidate's hubness is taken from its score.
-
-    Parameters
-    ----------
-    embedder_name : str
-        As the catalog records it.
-
-    Returns
-    -------
-    float
-        0 for embedders that it was not measured for.
-    """
-    return HUB_WEIGHT if is_cover(embedder_name) else 0.0
 
 
 def hubness(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -18,8 +18,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.measured import is_cover
-
 NEIGHBOUR_WEIGHT = 0.8
 """What a chain adds of what it has above strangers, for the embedders of the preset cover."""
 
@@ -29,22 +27,6 @@ _STRANGER = 0.12  # a score, less what hubs lose, that one stranger in a hundred
 _COPY = 0.9  # cosine above which two candidates are one recording, which vouches for nothing
 
 Scores = NDArray[np.float64]
-
-
-def neighbour_weight(embedder_name: str) -> float:
-    """Tell how much a chain of candidates may add to a score.
-
-    Parameters
-    ----------
-    embedder_name : str
-        As the catalog records it.
-
-    Returns
-    -------
-    float
-        0 for embedders that it was not measured for.
-    """
-    return NEIGHBOUR_WEIGHT if is_cover(embedder_name) else 0.0
 
 
 def with_neighbours(
@@ -65,7 +47,7 @@ def with_neighbours(
         Given a candidate's index and the indices of others: how near these are to it, from
         `search.track_scores`.
     weight : float
-        From `neighbour_weight`.
+        What a chain adds of what it has above strangers; 0 changes nothing.
 
     Returns
     -------

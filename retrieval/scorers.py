@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Embedder, Track
 from retrieval.benchmarks.base import Benchmark
-from retrieval.hubs import hub_weight, hubness, mean_embeddings
-from retrieval.neighbours import neighbour_weight
+from retrieval.hubs import HUB_WEIGHT, hubness, mean_embeddings
+from retrieval.measured import for_cover
+from retrieval.neighbours import NEIGHBOUR_WEIGHT
 from retrieval.query import embed_at_tempos, tempos_for
 from retrieval.report import NO_EMBEDDER
 from retrieval.search import ALIGNMENT_WEIGHT, N_ALIGNED, align_best, among_all, best_scores
@@ -133,13 +134,14 @@ class SegmentScorer:
         versions = (self.embeddings[query], *others)
         embeddings = [self.embeddings[c] for c in candidates]
         scores = np.where(is_query, -np.inf, best_scores(versions, embeddings))
-        share = neighbour_weight(self.embedder_name) if self.stages.neighbours else 0.0
+        weight = NEIGHBOUR_WEIGHT if self.stages.neighbours else 0.0
+        share = for_cover(weight, self.embedder_name)
         return among_all(scores, embeddings, self._hub_losses[candidates], share)
 
     @cached_property
     def _hub_losses(self) -> NDArray[np.float64]:
         """What each of the N performances loses for being near to everything."""
-        weight = hub_weight(self.embedder_name)
+        weight = for_cover(HUB_WEIGHT, self.embedder_name)
         if not weight:
             return np.zeros(len(self.embeddings))
         return weight * hubness(mean_embeddings(self.embeddings))

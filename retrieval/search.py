@@ -18,8 +18,9 @@ from indexer import Catalog, Track
 from retrieval.align import align_many, find_spans
 from retrieval.candidate import Candidate, Query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
-from retrieval.hubs import catalog_hubness, hub_weight
-from retrieval.neighbours import neighbour_weight, with_neighbours
+from retrieval.hubs import HUB_WEIGHT, catalog_hubness
+from retrieval.measured import for_cover
+from retrieval.neighbours import NEIGHBOUR_WEIGHT, with_neighbours
 
 Scores = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def search(
     versions = (query.embeddings, *query.at_other_tempos)
     embeddings = [catalog.embeddings(track.id) for track in tracks]
     embedding_scores = best_scores(versions, embeddings)
-    share = neighbour_weight(catalog.embedder_name)
+    share = for_cover(NEIGHBOUR_WEIGHT, catalog.embedder_name)
     scored = align_best(
         query.chroma,
         among_all(embedding_scores, embeddings, _hub_losses(catalog, tracks), share),
@@ -318,7 +319,7 @@ def _pool(catalog: Catalog, query: Query, length: int) -> Iterator[Track]:
 
 
 def _hub_losses(catalog: Catalog, tracks: Sequence[Track]) -> Scores:
-    weight = hub_weight(catalog.embedder_name)
+    weight = for_cover(HUB_WEIGHT, catalog.embedder_name)
     if not weight:
         return np.zeros(len(tracks))
     return weight * catalog_hubness(catalog, [track.id for track in tracks])

@@ -26,8 +26,9 @@ from pemr.signal import audio
 from pemr.signal.segments import Segments
 from retrieval import trace, write_rows
 from retrieval.align import align_many
-from retrieval.hubs import hub_weight, hubness, mean_embeddings
-from retrieval.neighbours import neighbour_weight
+from retrieval.hubs import HUB_WEIGHT, hubness, mean_embeddings
+from retrieval.measured import for_cover
+from retrieval.neighbours import NEIGHBOUR_WEIGHT
 from retrieval.query import embed_at_tempos
 from retrieval.search import ALIGNMENT_WEIGHT, among_all, best_scores, fuse
 
@@ -135,13 +136,14 @@ def main() -> None:
     heard = [cut(embedder, waveform) for waveform in waveforms]
     vectors = [embedded(embedder, batches) for batches, _ in heard]
     chromas = [chroma for _, chroma in heard]
-    losses = hub_weight(embedder.name) * hubness(mean_embeddings(vectors))
+    losses = for_cover(HUB_WEIGHT, embedder.name) * hubness(mean_embeddings(vectors))
+    share = for_cover(NEIGHBOUR_WEIGHT, embedder.name)
     ranks: dict[str, list[int]] = {embedder.name: [], "alignment": [], "both": []}
     for place, waveform in enumerate(waveforms):
         asked, chroma = cut(embedder, edited(waveform, np.random.default_rng(place)))
         versions = (embedded(embedder, asked), *embed_at_tempos(embedder, asked))
         by_itself = best_scores(versions, vectors)
-        nearest = among_all(by_itself, vectors, losses, neighbour_weight(embedder.name))
+        nearest = among_all(by_itself, vectors, losses, share)
         aligned = np.array([one.score for one in align_many(chroma, chromas)])
         fused = fuse(nearest, aligned, ALIGNMENT_WEIGHT)
         for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):

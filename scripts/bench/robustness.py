@@ -33,7 +33,8 @@ from pemr.errors import AudioError
 from pemr.signal import audio
 from pemr.signal.frontend import semitone_spectrogram, unpack
 from retrieval import trace, write_rows
-from retrieval.hubs import hub_weight, hubness, mean_embeddings
+from retrieval.hubs import HUB_WEIGHT, hubness, mean_embeddings
+from retrieval.measured import for_cover
 from retrieval.metrics import score_queries
 from retrieval.query import tempos_for
 from retrieval.search import best_scores
@@ -56,7 +57,7 @@ class Catalog:
 def catalog_of(embedder: Embedder, spectrograms: list[Floats]) -> Catalog:
     """Embed what is searched."""
     embeddings = [versions(embedder, one, ())[0] for one in spectrograms]
-    weight = hub_weight(embedder.name)
+    weight = for_cover(HUB_WEIGHT, embedder.name)
     return Catalog(embeddings, weight * hubness(mean_embeddings(embeddings)))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrieval import search, stored_query
-from retrieval.hubs import HUB_WEIGHT, catalog_hubness, hub_weight, hubness, mean_embeddings
+from retrieval.hubs import HUB_WEIGHT, catalog_hubness, hubness, mean_embeddings
 from retrieval.neighbours import NEIGHBOUR_WEIGHT
 from retrieval.scorers import SegmentScorer, Stages
 from retrieval.search import among_all, track_scores
@@ -42,11 +42,6 @@ def test_a_track_alone_is_no_hub():
 def test_what_lies_amid_all_others_is_the_hub(rng):
     vectors = unit(np.concatenate([np.eye(DIM), np.ones((1, DIM))]))
     assert hubness(vectors).argmax() == DIM
-
-
-def test_only_cover_embedders_have_a_weight():
-    assert hub_weight("cover@1a2b3c4d") == hub_weight("cover-continued@0") == HUB_WEIGHT
-    assert hub_weight("ftm2d@r1") == hub_weight("coverage@1") == 0.0
 
 
 def test_means_are_unit_vectors_of_any_number_of_segments(rng):

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.measured import is_cover
+from retrieval.measured import for_cover, is_cover
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,4 @@ from retrieval.measured import is_cover
 )
 def test_the_preset_decides_and_not_the_weights(name, expected):
     assert is_cover(name) is expected
+    assert for_cover(0.3, name) == (0.3 if expected else 0.0)

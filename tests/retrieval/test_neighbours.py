@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrieval import search, stored_query
-from retrieval.neighbours import NEIGHBOUR_WEIGHT, neighbour_weight, with_neighbours
+from retrieval.neighbours import NEIGHBOUR_WEIGHT, with_neighbours
 from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer, Stages
 
 STRANGER = 0.12
@@ -53,8 +53,6 @@ def test_what_is_no_candidate_neither_gains_nor_vouches():
 
 def test_without_weight_nothing_changes():
     assert raised([0.6, 0.1], np.full((2, 2), 0.5), weight=0.0).tolist() == [0.6, 0.1]
-    assert neighbour_weight("cover@1a2b3c4d") == NEIGHBOUR_WEIGHT
-    assert neighbour_weight("ftm2d@r1") == 0.0
 
 
 @pytest.fixture
