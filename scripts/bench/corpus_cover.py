@@ -2,7 +2,7 @@
 """Measure an embedder, alignment, and both, on a corpus with compact spectrograms.
 
     scripts/bench/corpus_cover.py CORPUS [--embedder E] [--against E] [--queries 60] [--no-align]
-        [--own-tempo] [--out STEM]
+        [--own-tempo] [--performances N] [--out STEM]
 
 CORPUS is a folder that `pemr corpus build` made. The shipped weights are measured,
 or another embedder: its name, or the folder of a checkpoint. Some of the queries,
@@ -15,6 +15,7 @@ of each system less each other.
 import argparse
 import shlex
 import sys
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,17 @@ def drawn(works: list[str], n_queries: int) -> Ints:
     several = [k for k, work in enumerate(works) if works.count(work) > 1]
     chosen = np.random.default_rng(SEED).permutation(several)[:n_queries]
     return np.sort(chosen).astype(np.int64)
+
+
+def first_of_each(performances: list[Performance], n: int | None) -> list[Performance]:
+    """Keep the first performances of each work, all of them without a number."""
+    counts: Counter[str] = Counter()
+    kept = []
+    for performance in performances:
+        counts[performance.clique] += 1
+        if n is None or counts[performance.clique] <= n:
+            kept.append(performance)
+    return kept
 
 
 def aligned(paths: list[Path], queries: Ints) -> Floats:
@@ -133,13 +145,15 @@ def main() -> None:
     parser.add_argument("--against", help="another embedder, to compare with query by query")
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--no-align", action="store_true")
+    parser.add_argument("--performances", type=int, help="keep so many of each work")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     parser.add_argument("--own-tempo", action="store_true", help="as `pemr search --own-tempo`")
     options = parser.parse_args()
 
     own_tempo = options.own_tempo
     embedder = load_embedder(options.embedder)
-    performances = read_manifest(options.corpus / "manifest.jsonl")
+    everything = read_manifest(options.corpus / "manifest.jsonl")
+    performances = first_of_each(everything, options.performances)
     works = [performance.clique for performance in performances]
     queries = drawn(works, options.queries)
     scores = nearness(embedder, performances, queries, own_tempo=own_tempo)
