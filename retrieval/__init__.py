@@ -4,13 +4,10 @@ The door of the room; what lies behind it is loaded when it is asked for, so tha
 room is quick.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from retrieval.align import Span
     from retrieval.benchmarks import (
         benchmark_names,
         benchmark_rows,
@@ -19,18 +16,28 @@ if TYPE_CHECKING:
         missing_rows,
     )
     from retrieval.benchmarks.base import Benchmark
-    from retrieval.benchmarks.cache import cache_folder, embedding_plan
     from retrieval.benchmarks.datacos import feature_scorer
-    from retrieval.benchmarks.embeddings import read_embeddings
-    from retrieval.candidate import Candidate, Query, candidate_rows, candidate_table, m3u
-    from retrieval.compare import changed_rows, compare, difference_rows
     from retrieval.errors import RetrievalError
-    from retrieval.evaluate import Scorer, evaluate, prepare, rank, report_on
-    from retrieval.excerpts import excerpt_row, excerpt_scorers
-    from retrieval.page import write_report
-    from retrieval.provenance import command_line, system_row, trace
-    from retrieval.query import read_query
-    from retrieval.report import (
+    from retrieval.measuring.cache import cache_folder, embedding_plan
+    from retrieval.measuring.comparison import changed_rows, compare, difference_rows
+    from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank, report_on
+    from retrieval.measuring.excerpts import excerpt_row, excerpt_scorers
+    from retrieval.measuring.foreign import read_embeddings
+    from retrieval.measuring.scorers import (
+        ALIGNMENT_ALONE,
+        BOTH_STAGES,
+        EMBEDDING_ALONE,
+        Stages,
+        catalog_scorer,
+    )
+    from retrieval.measuring.validation import validation_map, validation_score
+    from retrieval.ranking.align import Span
+    from retrieval.ranking.candidate import Candidate, Query, candidate_rows, candidate_table, m3u
+    from retrieval.ranking.query import read_query
+    from retrieval.ranking.searching import N_ALIGNED, copies, search, stored_query
+    from retrieval.reporting.page import write_report
+    from retrieval.reporting.provenance import command_line, system_row, trace
+    from retrieval.reporting.report import (
         Report,
         Run,
         count_rows,
@@ -40,15 +47,6 @@ if TYPE_CHECKING:
         read_report,
         write_rows,
     )
-    from retrieval.scorers import (
-        ALIGNMENT_ALONE,
-        BOTH_STAGES,
-        EMBEDDING_ALONE,
-        Stages,
-        catalog_scorer,
-    )
-    from retrieval.search import N_ALIGNED, copies, search, stored_query
-    from retrieval.validation import validation_map, validation_score
 
 __all__ = [
     "ALIGNMENT_ALONE",
@@ -105,24 +103,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "align": "Span",
     "benchmarks": "benchmark_names benchmark_rows card_of load_benchmark missing_rows",
     "benchmarks.base": "Benchmark",
-    "benchmarks.cache": "cache_folder embedding_plan",
     "benchmarks.datacos": "feature_scorer",
-    "benchmarks.embeddings": "read_embeddings",
-    "candidate": "Candidate Query candidate_rows candidate_table m3u",
-    "compare": "changed_rows compare difference_rows",
     "errors": "RetrievalError",
-    "evaluate": "Scorer evaluate prepare rank report_on",
-    "excerpts": "excerpt_row excerpt_scorers",
-    "page": "write_report",
-    "provenance": "command_line system_row trace",
-    "query": "read_query",
-    "report": "Report Run count_rows final_line heading metric_rows read_report write_rows",
-    "scorers": "ALIGNMENT_ALONE BOTH_STAGES EMBEDDING_ALONE Stages catalog_scorer",
-    "search": "N_ALIGNED copies search stored_query",
-    "validation": "validation_map validation_score",
+    "measuring.cache": "cache_folder embedding_plan",
+    "measuring.comparison": "changed_rows compare difference_rows",
+    "measuring.evaluation": "Scorer evaluate prepare rank report_on",
+    "measuring.excerpts": "excerpt_row excerpt_scorers",
+    "measuring.foreign": "read_embeddings",
+    "measuring.scorers": "ALIGNMENT_ALONE BOTH_STAGES EMBEDDING_ALONE Stages catalog_scorer",
+    "measuring.validation": "validation_map validation_score",
+    "ranking.align": "Span",
+    "ranking.candidate": "Candidate Query candidate_rows candidate_table m3u",
+    "ranking.query": "read_query",
+    "ranking.searching": "N_ALIGNED copies search stored_query",
+    "reporting.page": "write_report",
+    "reporting.provenance": "command_line system_row trace",
+    "reporting.report": (
+        "Report Run count_rows final_line heading metric_rows read_report write_rows"
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -135,14 +135,3 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (a door opens on anything)
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Door(ModuleType):
-    """Keeps `retrieval.search` the function, though a module of that name is loaded behind it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Door

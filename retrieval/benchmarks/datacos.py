@@ -27,7 +27,7 @@ from retrieval.benchmarks.base import (
     require_unique,
 )
 from retrieval.errors import BenchmarkError
-from retrieval.scorers import SegmentScorer, Stages
+from retrieval.measuring.scorers import SegmentScorer, Stages
 
 CARD = Card(
     name="datacos",

@@ -31,11 +31,11 @@ from pemr.signal.segments import Cutter
 from pemr.signal.tempo import at_tempo
 from pemr.training.cliques import Performance, embedded, read_manifest
 from retrieval import trace, write_rows
-from retrieval.align import align_many
-from retrieval.metrics import score_queries
-from retrieval.query import tempos_for
-from retrieval.scorers import EMBEDDING_ALONE, SegmentScorer, Stages
-from retrieval.search import ALIGNMENT_WEIGHT, fuse
+from retrieval.measuring.metrics import score_queries
+from retrieval.measuring.scorers import EMBEDDING_ALONE, SegmentScorer, Stages
+from retrieval.ranking.align import align_many
+from retrieval.ranking.query import tempos_for
+from retrieval.ranking.searching import ALIGNMENT_WEIGHT, fuse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -25,12 +25,12 @@ from pemr.errors import AudioError
 from pemr.signal import audio
 from pemr.signal.segments import Segments
 from retrieval import trace, write_rows
-from retrieval.align import align_many
-from retrieval.hubs import HUB_WEIGHT, hubness, mean_embeddings
-from retrieval.measured import for_cover
-from retrieval.neighbours import NEIGHBOUR_WEIGHT
-from retrieval.query import embed_at_tempos
-from retrieval.search import ALIGNMENT_WEIGHT, among_all, best_scores, fuse
+from retrieval.ranking.align import align_many
+from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
+from retrieval.ranking.measured import for_cover
+from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT
+from retrieval.ranking.query import embed_at_tempos
+from retrieval.ranking.searching import ALIGNMENT_WEIGHT, among_all, best_scores, fuse
 
 Waveform = NDArray[np.float32]
 

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 
 from retrieval.benchmarks.base import Benchmark, Card, Performance
-from retrieval.evaluate import evaluate
-from retrieval.provenance import trace
-from retrieval.scorers import VectorScorer
+from retrieval.measuring.evaluation import evaluate
+from retrieval.measuring.scorers import VectorScorer
+from retrieval.reporting.provenance import trace
 
 COMMAND = "python scripts/bench/map_speed.py"
 LIMIT_S, LIMIT_GIB = 20.0, 2.0

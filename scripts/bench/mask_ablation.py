@@ -35,7 +35,7 @@ from pemr.training.norms import settle_norms
 from pemr.training.pretrain import pretrain
 from pemr.training.probe import ProbeOptions, ProbeReport, probe
 from pemr.training.tagging import Clip, LabelledSet
-from retrieval.metrics import average_precision, rank_relevant
+from retrieval.measuring.metrics import average_precision, rank_relevant
 
 MACHINE = Machine(n_workers=1)
 SAMPLE_RATE = 2_000  # Hz

@@ -33,11 +33,11 @@ from pemr.errors import AudioError
 from pemr.signal import audio
 from pemr.signal.frontend import semitone_spectrogram, unpack
 from retrieval import trace, write_rows
-from retrieval.hubs import HUB_WEIGHT, hubness, mean_embeddings
-from retrieval.measured import for_cover
-from retrieval.metrics import score_queries
-from retrieval.query import tempos_for
-from retrieval.search import best_scores
+from retrieval.measuring.metrics import score_queries
+from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
+from retrieval.ranking.measured import for_cover
+from retrieval.ranking.query import tempos_for
+from retrieval.ranking.searching import best_scores
 
 Floats = NDArray[np.float32]
 

@@ -11,9 +11,9 @@ import pytest
 from retrieval.benchmarks import datacos
 from retrieval.benchmarks.datacos import CARD, feature_scorer, load, read_chroma
 from retrieval.errors import BenchmarkError
-from retrieval.evaluate import evaluate
-from retrieval.provenance import trace
-from retrieval.scorers import EMBEDDING_ALONE, Stages
+from retrieval.measuring.evaluation import evaluate
+from retrieval.measuring.scorers import EMBEDDING_ALONE, Stages
+from retrieval.reporting.provenance import trace
 
 h5py = pytest.importorskip("h5py")
 

@@ -1,0 +1,1 @@
+"""Rankings with ground truth become figures."""

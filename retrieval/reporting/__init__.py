@@ -1,0 +1,1 @@
+"""Answers and figures become rows, files, pages and pictures."""

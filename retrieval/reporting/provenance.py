@@ -1,0 +1,124 @@
+"""Where a figure comes from: the code, the machine, the libraries, the day."""
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from retrieval.reporting.report import Run
+
+_LIBRARIES = (
+    "pemr-covers",
+    "numpy",
+    "torch",
+    "torchaudio",
+    "faiss-gpu",
+    "faiss-cpu",
+    "numba",
+    "av",
+)
+
+
+def trace(command: str, embedder: str, n_aligned: int = 0) -> Run:
+    """Write down what is needed to judge a figure, and to print it again.
+
+    Parameters
+    ----------
+    command : str
+        What the user typed, without paths of this machine.
+    embedder : str
+        Its name with the hash of its weights, or the name of a file of embeddings.
+    n_aligned : int, optional
+        Candidates re-ranked by alignment.
+
+    Returns
+    -------
+    Run
+        As of now, here.
+    """
+    return Run(
+        command=command,
+        commit=commit(),
+        embedder=embedder,
+        n_aligned=n_aligned,
+        hardware=hardware(),
+        date=datetime.now(UTC).date().isoformat(),
+        versions={"python": platform.python_version(), **_versions()},
+    )
+
+
+def command_line(start: str, root: Path, options: Mapping[str, object]) -> str:
+    """Write a command as anyone could type it, with `DATA` for where the data set lies.
+
+    Parameters
+    ----------
+    start : str
+        The command up to its root.
+    root : Path
+        Of the data set; only its last part is kept.
+    options : mapping
+        Values by their flags; None and False are left out, True is the flag alone.
+
+    Examples
+    --------
+    >>> command_line("pemr evaluate", Path("/home/me/anthems"), {"--no-align": True, "--out": None})
+    'pemr evaluate DATA/anthems --no-align'
+    """
+    words = [start, shlex.quote(f"DATA/{root.resolve().name}")]
+    for flag, value in options.items():
+        if value is not None and value is not False:
+            words += [flag] if value is True else [flag, shlex.quote(str(value))]
+    return " ".join(words)
+
+
+def commit(folder: Path = Path(__file__).parents[2]) -> str | None:
+    """Name the commit of the code, with a plus sign when files differ from it.
+
+    Returns
+    -------
+    str or None
+        None when the code does not run from a git repository.
+    """
+    git = shutil.which("git")
+    if git is None or not (folder / ".git").exists():
+        return None
+    head = _output(git, "-C", str(folder), "rev-parse", "--short=10", "HEAD")
+    changes = _output(git, "-C", str(folder), "status", "--porcelain", "--untracked-files=no")
+    return head + ("+" if changes else "") if head else None
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (git)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def hardware() -> str:
+    """Say how many cores this process may use, and of what kind."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    n_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return f"{n_cores} CPU core{'s' if n_cores > 1 else ''}, {platform.machine()}"
+
+
+def system_row() -> dict[str, str]:
+    """Describe the installation as one row: Python, system, cores and library versions."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "hardware": hardware(),
+        **_versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

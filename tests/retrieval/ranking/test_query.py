@@ -1,0 +1,119 @@
+"""A file to ask with becomes a query."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from indexer import Catalog, build
+from retrieval import EMBEDDING_ALONE, catalog_scorer, load_benchmark, read_query, search
+from retrieval.ranking.query import TEMPOS, tempos_for
+from tests.conftest import FakeEmbedder
+
+
+@pytest.fixture
+def indexed(tmp_path, fake_embedder, tone):
+    for seed in range(3):
+        tone(tmp_path / "music" / f"{seed}.wav", seed=seed)
+    where = tmp_path / "catalog"
+    with Catalog.open(where, fake_embedder.name, fake_embedder.dim, create=True) as catalog:
+        list(build(catalog, fake_embedder, [tmp_path / "music"]))
+    with Catalog.open(where, read_only=True) as catalog:
+        yield catalog
+
+
+def test_a_file_of_the_catalog_is_not_decoded_again(indexed, fake_embedder, tmp_path):
+    fake_embedder.stream = None
+    query = read_query(indexed, fake_embedder, tmp_path / "music" / "1.wav")
+    assert query.track_id == indexed.find(tmp_path / "music" / "1.wav").id
+
+
+def test_another_file_is_embedded_as_the_catalog_was(indexed, fake_embedder, tmp_path, tone):
+    copy = tone(tmp_path / "elsewhere.wav", seed=1)
+    query = read_query(indexed, fake_embedder, copy)
+    stored = indexed.embeddings(indexed.find(tmp_path / "music" / "1.wav").id)
+    assert query.track_id is None
+    np.testing.assert_allclose(query.embeddings, stored, rtol=1e-6)
+    assert query.duration_s == pytest.approx(2.0)
+
+
+def test_a_file_changed_since_is_decoded_and_still_not_its_own_answer(
+    indexed, fake_embedder, tmp_path, tone
+):
+    path = tone(tmp_path / "music" / "1.wav", seed=9)
+    query = read_query(indexed, fake_embedder, path)
+    assert query.track_id == indexed.find(path).id
+    assert path not in [c.path for c in search(indexed, query)]
+
+
+@pytest.fixture
+def of_cover(tmp_path, tone):
+    """A catalog of works of two recordings, and an embedder that is asked at several tempos."""
+    for seed in range(4):
+        tone(tmp_path / "works" / f"work {seed // 2}" / f"{seed}.wav", seed=seed)
+    embedder = FakeEmbedder("cover@fake")
+    where = tmp_path / "catalog"
+    with Catalog.open(where, embedder.name, embedder.dim, create=True) as catalog:
+        list(build(catalog, embedder, [tmp_path / "works"]))
+    with Catalog.open(where, read_only=True) as catalog:
+        yield catalog, embedder
+
+
+def test_a_query_is_asked_at_other_tempos_too(of_cover, tmp_path):
+    catalog, embedder = of_cover
+    path = tmp_path / "works" / "work 0" / "1.wav"
+    query = read_query(catalog, embedder, path)
+    stored = catalog.embeddings(catalog.find(path).id)
+    np.testing.assert_array_equal(query.embeddings, stored)
+    batches = list(embedder.stream(path))
+    for tempo, version in zip(TEMPOS, query.at_other_tempos, strict=True):
+        np.testing.assert_array_equal(version, embedder.embed_at(batches, tempo))
+
+
+def test_the_tempo_that_suits_a_candidate_best_decides(of_cover, tmp_path):
+    catalog, embedder = of_cover
+    asked = read_query(catalog, embedder, tmp_path / "works" / "work 0" / "1.wav")
+    own = {c.path: c.embedding_score for c in search(catalog, asked, n_aligned=0)}
+    other = catalog.embeddings(catalog.find(tmp_path / "works" / "work 1" / "2.wav").id)
+    twin = replace(asked, at_other_tempos=(other,))
+    found = {c.path: c.embedding_score for c in search(catalog, twin, n_aligned=0)}
+    assert found[tmp_path / "works" / "work 1" / "2.wav"] == pytest.approx(1.0)
+    plain = replace(asked, at_other_tempos=())
+    for candidate in search(catalog, plain, n_aligned=0):
+        assert candidate.embedding_score <= own[candidate.path] + 1e-12
+
+
+def test_at_its_own_tempo_a_file_of_the_catalog_is_not_decoded_again(of_cover, tmp_path):
+    catalog, embedder = of_cover
+    embedder.stream = None
+    path = tmp_path / "works" / "work 0" / "1.wav"
+    assert read_query(catalog, embedder, path, at_other_tempos=False).at_other_tempos == ()
+
+
+def test_evaluation_asks_at_the_same_tempos_as_search(of_cover, tmp_path):
+    catalog, embedder = of_cover
+    benchmark = load_benchmark("folder", tmp_path / "works")
+    everything = np.arange(4)
+    scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE, embedder)
+    for query, name in enumerate(scorer.names):
+        path = tmp_path / "works" / name
+        scores = scorer.score(np.array([query]), everything)[0]
+        found = search(catalog, read_query(catalog, embedder, path), n_aligned=0)
+        others = {c.path: c.score for c in found}
+        for index, score in enumerate(scores):
+            if index != query:
+                assert others[tmp_path / "works" / scorer.names[index]] == pytest.approx(score)
+
+
+def test_a_query_whose_file_has_gone_is_ranked_all_the_same(of_cover, tmp_path):
+    catalog, embedder = of_cover
+    benchmark = load_benchmark("folder", tmp_path / "works")
+    scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE, embedder)
+    (tmp_path / "works" / scorer.names[0]).unlink()
+    scores = scorer.score(np.array([0]), np.arange(4))[0]
+    assert np.isfinite(scores[1:]).all()
+
+
+def test_other_embedders_are_asked_at_their_own_tempo():
+    assert tempos_for("ftm2d@r1") == ()
+    assert tempos_for("cover@1234") == tempos_for("cover-full@1234") == TEMPOS
