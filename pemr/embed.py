@@ -7,11 +7,11 @@ looked up here, and nothing heavy is imported before sound is to be decoded.
 Letters: L audio samples, S segments, F frequency bins, T frames, D embedding.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from pemr.model import ftm2d
 if TYPE_CHECKING:
     from pemr.model.cover import CoverModel
     from pemr.signal.frontend import Cqt
+    from pemr.signal.recording import Recording
     from pemr.signal.segments import Segments
 
 DEFAULT: Final = "cover"
@@ -51,6 +52,9 @@ class Embedder:
         once, when first needed.
     batch_size : int
         How many segments the encoder sees at once.
+    ranking : mapping
+        What was measured to rank best with its embeddings, as plain values;
+        empty where nothing was measured.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Embedder:
     hop_length: int
     load_encoder: Callable[[], Encoder] = field(repr=False)
     batch_size: int = 64
+    ranking: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sample_rate: int = 16_000
 
     @property
@@ -112,7 +117,142 @@ class Embedder:
             yield self._batch(cut, chroma, clock)
         yield self._batch(cutter.finish(), np.zeros((12, 0), np.uint8), clock)
 
-    def embed(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+    def listen(self, source: Path) -> "Recording":
+        """Decode one file and keep what is ever asked of its sound.
+
+        Parameters
+        ----------
+        source : Path
+            An audio file; it is decoded block by block.
+
+        Returns
+        -------
+        Recording
+
+        Raises
+        ------
+        UnreadableAudioError, NoAudioStreamError
+            If there is no sound to be had from the file.
+        """
+        from pemr.signal import audio  # noqa: PLC0415 (not before sound is decoded)
+        from pemr.signal.recording import record  # noqa: PLC0415
+
+        return record(audio.blocks(source), self._cqt)
+
+    def restore(self, arrays: Mapping[str, Any]) -> "Recording":
+        """Make a recording of arrays that were kept.
+
+        Parameters
+        ----------
+        arrays : mapping
+            `spectrogram`, `chroma` and `harmony` as in `Recording`, each of which
+            may be absent, and `duration_s`, a number; without it the recording
+            lasts as long as its frames.
+
+        Returns
+        -------
+        Recording
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape or type.
+        """
+        from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415
+        from pemr.signal.recording import Recording  # noqa: PLC0415
+
+        parts = {
+            name: np.asarray(arrays[name])
+            for name in ("spectrogram", "chroma", "harmony")
+            if name in arrays
+        }
+        n_frames = max((part.shape[-1] for part in parts.values()), default=0)
+        duration_s = float(arrays.get("duration_s", n_frames / FRAME_RATE))
+        return Recording(duration_s=duration_s, **parts)
+
+    def embed(self, recordings: "Sequence[Recording] | Any", *, tempo: float = 1.0) -> Any:  # noqa: ANN401
+        """Embed recordings, as they are or as if they were played faster or slower.
+
+        Parameters
+        ----------
+        recordings : sequence of Recording
+            From `listen` or `restore`.
+        tempo : float, optional
+            Factor; 2 is twice as fast.
+
+        Returns
+        -------
+        list of float32 arrays, each of shape (S, D)
+            Unit vectors of each recording's segments in order of time; none of
+            a silent one.
+
+        Raises
+        ------
+        UnfitEmbedderError
+            If a recording lacks the part that this embedder reads.
+        """
+        if isinstance(recordings, np.ndarray):
+            return self.embed_segments(recordings)
+        played = [recording.at_tempo(tempo) for recording in recordings]
+        starts = [self._starts(recording) for recording in played]
+        vectors = [self._encoder(segments) for segments in self._batches(played, starts)]
+        joined = np.concatenate([np.zeros((0, self.dim), np.float32), *vectors])
+        ends = np.cumsum([len(some) for some in starts])
+        return np.split(joined, ends[:-1]) if played else []
+
+    def spans_s(self, recording: "Recording") -> NDArray[np.float64]:
+        """Tell where the segments of a recording begin and end.
+
+        Parameters
+        ----------
+        recording : Recording
+            As `embed` was given it.
+
+        Returns
+        -------
+        float64 array, shape (S, 2)
+            In seconds, never past the end of the recording.
+        """
+        from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415
+
+        starts = self._starts(recording)
+        spans = np.stack([starts, starts + self.segment_length], axis=1) / FRAME_RATE
+        return np.minimum(spans, recording.duration_s)
+
+    def _starts(self, recording: "Recording") -> NDArray[np.int64]:
+        from pemr.signal.segments import segment_starts  # noqa: PLC0415
+
+        n_frames = recording.parts[self.reads].shape[1]
+        if n_frames < len(recording.is_heard):
+            raise UnfitEmbedderError(
+                f"embedder {self.name!r} reads the {self.reads} of a recording, and there is "
+                f"only its {'chroma' if self.reads == 'spectrogram' else 'spectrogram'}"
+            )
+        return segment_starts(recording.is_heard, self.segment_length, self.hop_length)
+
+    def _batches(
+        self, recordings: "Sequence[Recording]", starts: Sequence[NDArray[np.int64]]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Cut a batch of segments at a time, several recordings' where they are short."""
+        from pemr.signal.frontend import unpack  # noqa: PLC0415
+        from pemr.signal.segments import cut  # noqa: PLC0415
+
+        owners = np.repeat(np.arange(len(starts)), [len(some) for some in starts])
+        firsts = np.concatenate([np.zeros(0, np.int64), *starts])
+        for start in range(0, len(firsts), self.batch_size):
+            owner, first = (all_[start : start + self.batch_size] for all_ in (owners, firsts))
+            packed = np.concatenate(
+                [
+                    cut(recordings[one].parts[self.reads], first[owner == one], self.segment_length)
+                    for one in np.unique(owner)
+                ]
+            )  # (S, F, T)
+            if self.reads == "spectrogram":
+                yield unpack(packed)
+            else:
+                yield packed.astype(np.float32) / np.float32(255)
+
+    def embed_segments(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed segments of any number of files.
 
         Parameters
@@ -151,10 +291,12 @@ class Embedder:
 
         sounding = [batch for batch in batches if len(batch.segments)]
         if not sounding:
-            return self.embed(np.zeros((0, 0, 0), np.float32))
+            return self.embed_segments(np.zeros((0, 0, 0), np.float32))
         segments = np.concatenate([batch.segments for batch in sounding])
         starts = np.rint(np.concatenate([batch.start_s for batch in sounding]) * FRAME_RATE)
-        return self.embed(at_tempo(segments, starts.astype(np.int64), tempo, self.hop_length))
+        return self.embed_segments(
+            at_tempo(segments, starts.astype(np.int64), tempo, self.hop_length)
+        )
 
     def embed_chroma(self, chroma: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a recording of which there is only chroma.
@@ -184,7 +326,7 @@ class Embedder:
         cutter = Cutter(self.segment_length, self.hop_length)
         frames = np.asarray(chroma / 255, dtype=np.float32)
         pieces = [cutter.push(frames, chroma.max(axis=0) > 0)[0], cutter.finish()[0]]
-        return np.concatenate([self.embed(piece) for piece in pieces])
+        return np.concatenate([self.embed_segments(piece) for piece in pieces])
 
     @cached_property
     def _encoder(self) -> Encoder:
