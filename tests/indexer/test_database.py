@@ -29,6 +29,17 @@ def test_migrations_make_exactly_the_tables_of_the_schema(engine, tmp_path):
     assert tables - {"alembic_version", "sqlite_sequence"} == set(Base.metadata.tables)
 
 
+def everything(engine):
+    """Read how each table was made, and its rows."""
+    with engine.connect() as connection:
+        made = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all()
+        rows = {
+            name: [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {name}")]
+            for name in inspect(connection).get_table_names()
+        }
+    return {"made": [tuple(one) for one in made], **rows}
+
+
 def test_ids_are_never_used_again(engine, tmp_path):
     migrate(engine, tmp_path)
     with engine.connect() as connection:
@@ -44,7 +55,10 @@ def test_the_program_knows_all_its_migrations(request):
 
 def test_migrating_again_changes_nothing(engine, tmp_path):
     migrate(engine, tmp_path)
+    before = everything(engine)
     migrate(engine, tmp_path)
+    assert everything(engine) == before
+    assert before["alembic_version"] == [(REVISIONS[-1],)]
 
 
 def test_a_migration_that_is_cut_short_leaves_nothing(engine, tmp_path, monkeypatch):
