@@ -21,7 +21,7 @@ from pemr.model import ftm2d
 
 if TYPE_CHECKING:
     from pemr.model.cover import CoverModel
-    from pemr.signal.frontend import Cqt
+    from pemr.signal.cqt import Cqt
     from pemr.signal.recording import Recording
     from pemr.signal.segments import Segments
 
@@ -334,7 +334,7 @@ class Embedder:
 
     @cached_property
     def _cqt(self) -> "Cqt":
-        from pemr.signal.frontend import Cqt  # noqa: PLC0415 (as in `stream`)
+        from pemr.signal.cqt import Cqt  # noqa: PLC0415 (as in `stream`)
 
         return Cqt()
 

@@ -32,7 +32,8 @@ from pemr.corpus.synth import Waveform
 from pemr.corpus.voice import voice_names
 from pemr.corpus.works import Split, Work
 from pemr.errors import CorpusError
-from pemr.signal.frontend import Cqt, decibels, pack, semitone_frames
+from pemr.signal.cqt import Cqt
+from pemr.signal.frontend import decibels, pack, semitone_frames
 
 log = logging.getLogger(__name__)
 

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from pemr.corpus.arrange import Performance, Track
 from pemr.corpus.synth import Event
-from pemr.signal.frontend import C1_HZ, FLOOR_DB, FRAME_RATE, N_BINS, pack, wavelet_lengths_s
+from pemr.signal.cqt import C1_HZ, SPECTRUM
+from pemr.signal.frontend import FLOOR_DB, FRAME_RATE, N_BINS, pack
 
 N_PARTIALS: Final = 16
 
 Floats = NDArray[np.float64]
 
 _BINS = np.arange(N_BINS)
-_BANK = np.stack([C1_HZ * 2 ** (_BINS / 12), wavelet_lengths_s()[1::3]])  # Hz, s
+_BANK = np.stack([C1_HZ * 2 ** (_BINS / 12), SPECTRUM.lengths_s[1::3]])  # Hz, s
 _PLUCKED = frozenset({*range(16), *range(24, 40), *range(104, 120), 45, 46})  # MIDI programs
 _KITS = ((36, 12.0, 9.0, 80.0), (40, 64.0, 40.0, 90.0), (128, 84.0, 20.0, 150.0))
 # drums up to which pitch: centre and width in bins, decay in dB/s

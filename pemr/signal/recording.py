@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pemr.signal.audio import SAMPLE_RATE
 from pemr.signal.chroma import SILENCE_DB, chroma
+from pemr.signal.cqt import Cqt
 from pemr.signal.frontend import (
     FLOOR_DB,
     N_BINS,
-    Cqt,
     decibels,
     pack,
     semitone_frames,

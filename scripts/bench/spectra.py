@@ -43,7 +43,8 @@ def corpus_spectrograms(corpus: Path, n: int) -> list[NDArray[np.float32]]:
 def recorded_spectrograms(folder: Path, n: int) -> list[NDArray[np.float32]]:
     from pemr.errors import AudioError
     from pemr.signal.audio import blocks
-    from pemr.signal.frontend import Cqt, decibels, semitone_frames
+    from pemr.signal.cqt import Cqt
+    from pemr.signal.frontend import decibels, semitone_frames
 
     kinds = {".opus", ".ogg", ".mp3", ".flac", ".wav", ".m4a"}
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from pemr.signal.audio import SAMPLE_RATE
 from pemr.signal.chroma import chroma
-from pemr.signal.frontend import SAMPLE_RATE, semitone_frames
+from pemr.signal.frontend import semitone_frames
 
 
 def of_notes(*semitones, level=0.2, duration_s=4.0):

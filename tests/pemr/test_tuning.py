@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from pemr.signal import frontend
-from pemr.signal.frontend import SAMPLE_RATE, Cqt
+from pemr.signal.audio import SAMPLE_RATE
+from pemr.signal.cqt import C1_HZ, Cqt
 from pemr.signal.tuning import Tuning
 
 
 def sine(semitones, duration_s=4.0, level=1.0):
     """A sine so many semitones above C1."""
     times = np.arange(round(duration_s * SAMPLE_RATE)) / SAMPLE_RATE
-    frequency_hz = frontend.C1_HZ * 2 ** (semitones / 12)
+    frequency_hz = C1_HZ * 2 ** (semitones / 12)
     return (level * np.sin(2 * np.pi * frequency_hz * times)).astype(np.float32)
 
 
