@@ -169,7 +169,7 @@ class Cqt:
     @property
     def margin_length(self) -> int:
         """Samples of context that frames need on either side."""
-        return self._margin_length
+        return int(self._margin_length)
 
     def n_frames(self, n_samples: int) -> int:
         """Count the frames whose centres lie in so many samples."""
