@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pemr.config import Config, CoverConfig, from_json
 
 if TYPE_CHECKING:
+    import torch
+
     from pemr.model.cover import CoverModel
 
 SHIPPED: Final = "cover"
@@ -86,3 +88,21 @@ def load_model(name: str) -> "CoverModel":
         }
     )
     return model.eval()
+
+
+def load_arrays(name: str) -> "dict[str, torch.Tensor]":
+    """Load the arrays of weights that have no config, such as those of the chord network.
+
+    Parameters
+    ----------
+    name : str
+        For example `harmony`.
+
+    Returns
+    -------
+    dict
+        As they are stored.
+    """
+    from safetensors.torch import load
+
+    return load((resources.files(__name__) / f"{name}.safetensors").read_bytes())
