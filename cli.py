@@ -204,6 +204,7 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete tracks whose file is gone, not just mark them.")
     ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Decode what has no recording.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if files failed.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -219,7 +220,7 @@ def index(
     encoder = _embedder_for(folder, embedder, device)
     next(scan(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
-        planned = plan(opened, folders)
+        planned = plan(opened, folders, again=again)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
     _print_row(tally.row(), as_json=as_json)
     if strict and tally.skipped:
@@ -384,7 +385,7 @@ def _measure(
 
     run = trace(command, stages.system(encoder.name), stages.n_aligned)
     if not benchmark.card.has_audio:
-        scorer = feature_scorer(benchmark, encoder.embed_chroma, encoder.name, stages)
+        scorer = feature_scorer(benchmark, encoder, stages)
         return _rank(benchmark, scorer, run)
     folder = cache_folder(benchmark, encoder.name, fresh=fresh)
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:

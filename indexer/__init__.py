@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from indexer.build import Plan, build, carry_out, plan
     from indexer.catalog import Catalog
     from indexer.duplicates import duplicate_groups
-    from indexer.embedder import Embedder, SegmentBatch
+    from indexer.embedder import Embedder
     from indexer.errors import (
         CatalogError,
         CatalogWriteError,
@@ -26,31 +26,34 @@ if TYPE_CHECKING:
     )
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.labels import label
+    from indexer.records import FRAME_RATE, CatalogStats, Embedded, KeptRecording, Recording, Track
     from indexer.reembed import reembed
-    from indexer.rows import CatalogStats, Track
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, hash_audio, scan
     from indexer.tables import stats_row, track_rows
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "FRAME_RATE",
     "Added",
     "AudioFile",
     "Catalog",
     "CatalogError",
     "CatalogStats",
     "CatalogWriteError",
+    "Embedded",
     "Embedder",
     "Event",
     "FolderError",
     "ForeignEmbedderError",
     "IndexerError",
+    "KeptRecording",
     "LabelError",
     "Missing",
     "NewerSchemaError",
     "NoCatalogError",
     "Plan",
+    "Recording",
     "Removed",
-    "SegmentBatch",
     "Skipped",
     "Tally",
     "Track",
@@ -72,13 +75,13 @@ _HOMES = {
     "build": "Plan build carry_out plan",
     "catalog": "Catalog",
     "duplicates": "duplicate_groups",
-    "embedder": "Embedder SegmentBatch",
+    "embedder": "Embedder",
     "errors": "CatalogError CatalogWriteError FolderError ForeignEmbedderError IndexerError "
     "LabelError NewerSchemaError NoCatalogError",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label",
     "reembed": "reembed",
-    "rows": "CatalogStats Track",
+    "records": "FRAME_RATE CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile hash_audio scan",
     "tables": "stats_row track_rows",
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -29,8 +30,8 @@ from indexer.events import (
     Updated,
     reason_of,
 )
-from indexer.pipeline import embed_files, n_readers
-from indexer.rows import Embedded, Known
+from indexer.pipeline import Hear, embed_all, n_readers
+from indexer.records import Embedded, Known
 from indexer.scan import AudioFile, Unreachable, absolute, scan
 from indexer.tags import NO_TAGS, Tags, read_tags
 
@@ -51,15 +52,18 @@ class Plan:
         How many audio files these are.
     n_unchanged : int
         How many of them the catalog knows as they are.
+    again : bool
+        Whether tracks of which the catalog keeps no recording are decoded again.
     """
 
     folders: tuple[Path, ...]
     found: tuple[AudioFile | Unreachable, ...]
     n_files: int
     n_unchanged: int
+    again: bool = False
 
 
-def plan(catalog: Catalog, folders: Iterable[Path]) -> Plan:
+def plan(catalog: Catalog, folders: Iterable[Path], *, again: bool = False) -> Plan:
     """Scan folders and count what a build would have to do; nothing is read but names.
 
     Parameters
@@ -68,6 +72,8 @@ def plan(catalog: Catalog, folders: Iterable[Path]) -> Plan:
         What is known already.
     folders : iterable of Path
         Where to look.
+    again : bool
+        Whether tracks of which the catalog keeps no recording are to be decoded again.
 
     Returns
     -------
@@ -82,10 +88,10 @@ def plan(catalog: Catalog, folders: Iterable[Path]) -> Plan:
     folders = tuple(absolute(folder) for folder in folders)
     found = tuple(scan(folders))
     files = [file for file in found if isinstance(file, AudioFile)]
-    same = {_likeness(known.file) for known in catalog.known() if known.is_embedded}
+    same = {_likeness(known.file) for known in catalog.known() if _is_done(known, again)}
     same |= {_likeness(skipped.file) for skipped in catalog.skipped()}
     n_unchanged = sum(_likeness(file) in same for file in files)
-    return Plan(folders, found, len(files), n_unchanged)
+    return Plan(folders, found, len(files), n_unchanged, again)
 
 
 def build(
@@ -130,6 +136,10 @@ def carry_out(
     yield from run.vanished(prune=prune)
 
 
+def _is_done(known: Known, again: bool) -> bool:
+    return known.is_embedded and (known.is_recorded or not again)
+
+
 def _likeness(file: AudioFile) -> tuple[Path, int, int]:
     return file.path, file.size_bytes, file.mtime_ns
 
@@ -154,11 +164,6 @@ class _Step:
     known: Known | None = None
     reason: str = ""
 
-    @property
-    def source(self) -> Path | None:
-        """What the pipeline has to decode."""
-        return self.file.path if self.kind is _Kind.EMBED else None
-
 
 class _Run:
     """One build: decides what is to be done, has it done, and stores it.
@@ -175,7 +180,8 @@ class _Run:
         self._known = {one.file.path: one for one in known}
         self._skipped = {one.file.path: one for one in catalog.skipped()}
         self._found = {found.path for found in plan.found}
-        self._heard = {one.file.audio_hash for one in known if one.is_embedded}
+        self._done = {one.file.path for one in known if _is_done(one, plan.again)}
+        self._heard = {one.file.audio_hash for one in known if one.file.path in self._done}
         self._homeless: dict[str | None, deque[Known]] = {}
         for one in known:
             if one.is_embedded and one.file.path not in self._found:
@@ -187,13 +193,18 @@ class _Run:
         """Yield an event per file found."""
         with ThreadPoolExecutor(n_readers()) as pool:
             steps = self._steps(pool)
-            done = embed_files(self._embedder, ((step, step.source) for step in steps))
+            done = embed_all(self._embedder, ((step, self._hear(step)) for step in steps))
             try:
                 for step, outcome in done:
                     yield self._store(step, outcome)
             finally:
                 done.close()
                 pool.shutdown(cancel_futures=True)
+
+    def _hear(self, step: _Step) -> Hear | None:
+        if step.kind is not _Kind.EMBED:
+            return None
+        return partial(self._embedder.listen, step.file.path)
 
     def vanished(self, *, prune: bool) -> Iterator[Event]:
         """Yield an event per track whose file is gone."""
@@ -241,7 +252,8 @@ class _Run:
             step = _Step(_Kind.SKIP, AudioFile(found.path, 0, 0), reason=found.reason)
             return lambda: step
         known = self._known.get(found.path)
-        if known is not None and known.is_embedded and _likeness(known.file) == _likeness(found):
+        is_done = found.path in self._done
+        if known is not None and is_done and _likeness(known.file) == _likeness(found):
             kept = _Step(_Kind.KEEP, found, known=known)
             return lambda: kept
         skipped = self._skipped.get(found.path)
@@ -257,7 +269,8 @@ class _Run:
         except OSError as error:
             return _Step(_Kind.SKIP, found, reason=reason_of(error))
         known = self._known.get(file.path)
-        if known is not None and known.is_embedded and known.file.audio_hash == file.audio_hash:
+        is_done = file.path in self._done
+        if known is not None and is_done and known.file.audio_hash == file.audio_hash:
             return _Step(_Kind.DESCRIBE, file, tags, known)
         moved = self._homeless_twin(file) if known is None else None
         if moved is not None:
@@ -288,11 +301,12 @@ class _Run:
         if step.kind is _Kind.COPY:
             outcome = self._catalog.embedded(str(file.audio_hash))
             if outcome is None:  # the one that it is a copy of could not be embedded, or is gone
-                ((_, outcome),) = embed_files(self._embedder, [(step, file.path)])
+                hear = partial(self._embedder.listen, file.path)
+                ((_, outcome),) = embed_all(self._embedder, [(step, hear)])
         if not isinstance(outcome, Embedded):
             return self._skip(file, cast(Exception, outcome))
         track_id = self._catalog.store(file, step.tags, outcome)
-        return Added(file.path, track_id, outcome.duration_s, not len(outcome.vectors))
+        return Added(file.path, track_id, outcome.recording.duration_s, not len(outcome.vectors))
 
     def _keep(self, step: _Step, known: Known) -> Event:
         path = step.file.path

@@ -16,10 +16,10 @@ import numpy as np
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import database, repair, rows
+from indexer import database, repair, statements
 from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
 from indexer.reader import Reader
-from indexer.rows import Embedded, Ids
+from indexer.records import Embedded, Ids
 from indexer.scan import AudioFile, absolute
 from indexer.schema import CatalogRow, TrackRow
 from indexer.tags import Tags
@@ -123,7 +123,7 @@ class Catalog(Reader):
             undo.callback(engine.dispose)
             database.migrate(engine, path)
             with Session(engine) as session, session.begin():
-                if new is not None and rows.catalog_row(session) is None:
+                if new is not None and statements.catalog_row(session) is None:
                     repair.delete_indexes(path)
                     session.add(new)
             opened = cls(path, engine, lock)
@@ -215,16 +215,17 @@ class Catalog(Reader):
             The track's id, which a file keeps as long as it is in the catalog.
         """
         with self._writing() as session:
-            row = rows.track_at(session, file.path)
+            row = statements.track_at(session, file.path)
             if row is None:
-                row, outdated = rows.insert_track(session, file, tags), rows.NO_IDS
+                row, outdated = statements.insert_track(session, file, tags), statements.NO_IDS
             else:
-                rows.describe(row, file, tags)
-                outdated = rows.segment_ids(session, [row.id])
-                rows.detach(session, [row.id])
-            rows.unskip(session, file.path)
-            segment_ids = rows.attach(session, row, embedded)
-            track_id, generation = row.id, rows.next_generation(session)
+                statements.describe(row, file, tags)
+                outdated = statements.segment_ids(session, [row.id])
+                statements.detach(session, [row.id])
+            statements.unskip(session, file.path)
+            statements.keep(session, row.id, embedded.recording)
+            segment_ids = statements.attach(session, row, embedded)
+            track_id, generation = row.id, statements.next_generation(session)
         self._turn(generation, np.array([track_id]), outdated)
         if self._indexes is not None:
             self._indexes.add(track_id, segment_ids, embedded.vectors)
@@ -233,14 +234,14 @@ class Catalog(Reader):
     def describe(self, track_id: int, file: AudioFile, tags: Tags) -> None:
         """Note the new name, tags or date of a track whose audio is as it was."""
         with self._writing() as session:
-            rows.describe(session.get_one(TrackRow, track_id), file, tags)
-            rows.unskip(session, file.path)
+            statements.describe(session.get_one(TrackRow, track_id), file, tags)
+            statements.unskip(session, file.path)
 
     def skip(self, file: AudioFile, reason: str) -> None:
         """Remember that a file cannot be indexed; a track that it was before is now missing."""
         with self._writing() as session:
-            rows.skip(session, file, reason)
-            row = rows.track_at(session, file.path)
+            statements.skip(session, file, reason)
+            row = statements.track_at(session, file.path)
             if row is not None:
                 row.is_missing = True
 
@@ -248,25 +249,25 @@ class Catalog(Reader):
         """Forget that some files could not be indexed."""
         with self._writing() as session:
             for path in paths:
-                rows.unskip(session, path)
+                statements.unskip(session, path)
 
     def mark_missing(self, track_ids: Iterable[int], *, is_missing: bool) -> None:
         """Note whose files are gone, or back; nothing else of them changes."""
         with self._writing() as session:
             for some in _batched(track_ids, _AT_ONCE):
-                rows.mark_missing(session, some, is_missing=is_missing)
+                statements.mark_missing(session, some, is_missing=is_missing)
 
     def delete(self, track_ids: Iterable[int]) -> None:
         """Delete some tracks with all that belongs to them; files are never touched."""
         track_ids = list(track_ids)
         if not track_ids:
             return
-        segment_ids = [rows.NO_IDS]
+        segment_ids = [statements.NO_IDS]
         with self._writing() as session:
             for some in _batched(track_ids, _AT_ONCE):
-                segment_ids.append(rows.segment_ids(session, some))
-                rows.delete_tracks(session, some)
-            generation = rows.next_generation(session)
+                segment_ids.append(statements.segment_ids(session, some))
+                statements.delete_tracks(session, some)
+            generation = statements.next_generation(session)
         self._turn(generation, np.array(track_ids), np.concatenate(segment_ids))
 
     def remove(self, path: Path) -> int:
@@ -279,27 +280,28 @@ class Catalog(Reader):
         """
         path = absolute(path)
         with self._session() as session:
-            track_ids = rows.tracks_below(session, path)
+            track_ids = statements.tracks_below(session, path)
         self.delete(track_ids)
         with self._writing() as session:
-            rows.forget_root(session, path)
+            statements.forget_root(session, path)
         return len(track_ids)
 
     def add_roots(self, folders: Iterable[Path]) -> None:
         """Note which folders the user asked to index."""
         with self._writing() as session:
             for folder in folders:
-                rows.add_root(session, absolute(folder))
+                statements.add_root(session, absolute(folder))
 
     def set_labels(self, works: Mapping[int, str]) -> None:
         """Say which work some tracks are performances of; an older label is replaced."""
         with self._writing() as session:
-            rows.set_labels(session, works)
+            statements.set_labels(session, works)
 
     def exchange(self, new: "Catalog") -> None:
         """Take over another catalog's embedder and vectors in one transaction.
 
-        Tracks whose audio the other does not hold stay, without vectors.
+        Tracks whose audio the other does not hold stay, without vectors. A recording that the
+        other does not keep stays as it is here.
 
         Parameters
         ----------
@@ -311,12 +313,16 @@ class Catalog(Reader):
             about.embedder, about.dim = new.embedder_name, new.dim
             about.generation += 1
             generation = about.generation
-            rows.detach_all(session)
-            for track in rows.tracks(session):
+            statements.detach(session)
+            for track in statements.tracks(session):
                 embedded = new.embedded(track.audio_hash)
-                if embedded is not None:
-                    rows.attach(session, session.get_one(TrackRow, track.id), embedded)
-                    session.expunge_all()
+                if embedded is None:
+                    statements.forget_recording(session, track.id)
+                    continue
+                if embedded.recording.spectrogram.size:  # it was decoded, and not restored
+                    statements.keep(session, track.id, embedded.recording)
+                statements.attach(session, session.get_one(TrackRow, track.id), embedded)
+                session.expunge_all()
         self.embedder_name, self.dim, self._generation = new.embedder_name, new.dim, generation
         self._indexes = self._owners = None
 

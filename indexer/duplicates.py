@@ -1,7 +1,7 @@
 """Tracks that hold the same recording, packet for packet."""
 
 from indexer.catalog import Catalog
-from indexer.rows import Track
+from indexer.records import Track
 
 
 def duplicate_groups(catalog: Catalog) -> list[list[Track]]:

@@ -1,42 +1,23 @@
-"""What the indexer asks of an embedder: files to segments, segments to embeddings.
+"""What the indexer asks of an embedder: files to recordings, recordings to embeddings.
 
-Letters: S segments, F frequency bins, T frames, D embedding.
+Letters: S segments, D embedding.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-class SegmentBatch(Protocol):
-    """Some consecutive segments of one file, and the chroma of the stretch they came from."""
-
-    @property
-    def segments(self) -> NDArray[np.float32]:
-        """Spectrogram segments, shape (S, F, T); silent ones are left out, so S may be 0."""
-
-    @property
-    def start_s(self) -> NDArray[np.float64]:
-        """Start of each segment in seconds from the start of the file, shape (S,)."""
-
-    @property
-    def end_s(self) -> NDArray[np.float64]:
-        """End of each segment in seconds, never past the end of the file, shape (S,)."""
-
-    @property
-    def chroma(self) -> NDArray[np.uint8]:
-        """Chroma at 5 frames a second, shape (12, T); joined over batches it covers the file."""
-
-    @property
-    def duration_s(self) -> float:
-        """How much audio of the file this batch newly covers; sums to the file's duration."""
+from indexer.records import Recording
 
 
 class Embedder(Protocol):
-    """Turns audio files into unit-length segment embeddings."""
+    """Turns audio files into recordings, and these into unit-length segment embeddings.
+
+    A recording is whatever its own `listen` or `restore` returned.
+    """
 
     @property
     def name(self) -> str:
@@ -47,18 +28,21 @@ class Embedder(Protocol):
         """Length D of an embedding."""
 
     @property
-    def sample_rate(self) -> int:
-        """Samples a second of the waveform that segments are made from, in Hz."""
+    def ranking(self) -> Mapping[str, Any]:
+        """What was measured to rank best with its embeddings; empty where nothing was."""
 
     @property
     def file_errors(self) -> tuple[type[Exception], ...]:
-        """What `stream` raises when one file is bad; the build skips that file and goes on."""
+        """What `listen` raises when one file is bad; the build skips that file and goes on."""
 
-    def stream(self, source: Path) -> Iterator[SegmentBatch]:
-        """Decode one file and yield its segments in order, in bounded memory."""
+    def listen(self, source: Path) -> Recording:
+        """Decode one file, in bounded memory; called from any thread."""
 
-    def embed(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed segments of any number of files: (S, F, T) to unit vectors (S, D)."""
+    def restore(self, arrays: Mapping[str, Any]) -> Recording:
+        """Make a recording of what a catalog kept of it."""
 
-    def embed_at(self, batches: Sequence[Any], tempo: float) -> NDArray[np.float32]:
-        """Embed all batches of one file as if it were played faster by a factor: (S, D)."""
+    def embed(self, recordings: Sequence[Any], *, tempo: float = 1.0) -> list[NDArray[np.float32]]:
+        """Embed recordings as if they were played faster by a factor: (S, D) each."""
+
+    def spans_s(self, recording: Any) -> NDArray[np.float64]:  # noqa: ANN401 (its own kind)
+        """Tell where the segments of a recording begin and end in seconds, (S, 2)."""

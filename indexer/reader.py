@@ -7,7 +7,7 @@ Letters: D embedding, S segments, N tracks with vectors, Q queries, K hits, T fr
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +16,18 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import repair, rows
+from indexer import repair, statements
 from indexer.errors import NoCatalogError
-from indexer.rows import CatalogStats, Embedded, Ids, Known, SkippedFile, Track, Vectors
+from indexer.records import (
+    CatalogStats,
+    Embedded,
+    Ids,
+    Known,
+    Parts,
+    SkippedFile,
+    Track,
+    Vectors,
+)
 from indexer.scan import absolute
 from indexer.schema import TrackRow
 
@@ -43,7 +52,7 @@ class Reader:
         self._engine = engine
         self._snapshot = Session(engine) if keeps_snapshot else None
         with self._session() as session:
-            about = rows.catalog_row(session)
+            about = statements.catalog_row(session)
         if about is None:
             self._release()
             raise NoCatalogError(path)
@@ -69,7 +78,7 @@ class Reader:
     def tracks(self) -> list[Track]:
         """List all tracks in the order in which they came."""
         with self._session() as session:
-            return rows.tracks(session)
+            return statements.tracks(session)
 
     def track(self, track_id: int) -> Track:
         """Look up one track.
@@ -80,7 +89,7 @@ class Reader:
             If there is none of this id.
         """
         with self._session() as session:
-            found = rows.tracks(session, TrackRow.id == track_id)
+            found = statements.tracks(session, TrackRow.id == track_id)
         if not found:
             raise KeyError(track_id)
         return found[0]
@@ -88,59 +97,86 @@ class Reader:
     def find(self, path: Path) -> Track | None:
         """Look up the track of a file; None if the file is not in the catalog."""
         with self._session() as session:
-            found = rows.tracks(session, TrackRow.path == os.fsencode(absolute(path)))
+            found = statements.tracks(session, TrackRow.path == os.fsencode(absolute(path)))
         return found[0] if found else None
 
     def find_audio(self, audio_hash: str) -> list[Track]:
         """List the tracks that hold exactly this audio; several where there are copies."""
         with self._session() as session:
-            return rows.tracks(session, TrackRow.audio_hash == audio_hash)
+            return statements.tracks(session, TrackRow.audio_hash == audio_hash)
 
     def embeddings(self, track_id: int) -> Vectors:
         """Read the unit vectors of a track's segments in order of time, float32 (S, D)."""
         with self._session() as session:
-            return rows.vectors(session, track_id, self.dim)
+            return statements.vectors(session, track_id, self.dim)
 
     def segments(self, track_id: int) -> NDArray[np.float64]:
         """Read start and end of a track's segments in seconds, float64 (S, 2)."""
         with self._session() as session:
-            return rows.spans_s(session, track_id)
+            return statements.spans_s(session, track_id)
 
     def chroma(self, track_id: int) -> NDArray[np.uint8]:
         """Read the chroma of a track at 5 frames a second, uint8 (12, T)."""
         with self._session() as session:
-            return rows.chroma(session, track_id)
+            return statements.chroma(session, track_id)
+
+    def recordings_of(self, track_ids: Sequence[int]) -> list[Parts | None]:
+        """Read what is kept of the sound of some tracks, for `Embedder.restore`.
+
+        Parameters
+        ----------
+        track_ids : sequence of int
+            Which tracks.
+
+        Returns
+        -------
+        list of mapping or None
+            In the same order; None for a track that was embedded before catalogs kept
+            recordings, or whose recording is damaged: its file has to be decoded.
+        """
+        with self._session() as session:
+            found = statements.parts_of(session, track_ids)
+        return [
+            parts
+            if parts is not None and (parts["spectrogram"].size or not parts["chroma"].size)
+            else None
+            for parts in map(found.get, track_ids)
+        ]
 
     def embedded(self, audio_hash: str) -> Embedded | None:
         """Recall what the embedder made of this audio; None if it has not seen it."""
         with self._session() as session:
-            track_id = rows.embedded_track(session, audio_hash)
-            return None if track_id is None else rows.embedded(session, track_id, self.dim)
+            track_id = statements.embedded_track(session, audio_hash)
+            return None if track_id is None else statements.embedded(session, track_id, self.dim)
 
     def labels(self) -> dict[int, str]:
         """Read the work of each labelled track by its id."""
         with self._session() as session:
-            return rows.labels(session)
+            return statements.labels(session)
 
     def known(self) -> list[Known]:
         """List what is remembered of each track's file."""
         with self._session() as session:
-            return rows.known(session)
+            return statements.known(session)
 
     def skipped(self) -> list[SkippedFile]:
         """List the files that could not be indexed, each with its reason."""
         with self._session() as session:
-            return rows.skipped(session)
+            return statements.skipped(session)
 
     def roots(self) -> list[Path]:
         """List the folders that the user asked to index."""
         with self._session() as session:
-            return rows.roots(session)
+            return statements.roots(session)
 
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
         tracks = self.tracks()
+        with self._session() as session:
+            recordings_bytes, n_unrecorded = statements.recorded(session)
         return CatalogStats(
+            n_unrecorded=n_unrecorded,
+            recordings_bytes=recordings_bytes,
             embedder=self.embedder_name,
             dim=self.dim,
             generation=self._generation,
@@ -198,7 +234,7 @@ class Reader:
     def _segment_owners(self) -> tuple[Ids, Ids]:
         if self._owners is None:
             with self._session() as session:
-                self._owners = rows.owners(session)
+                self._owners = statements.owners(session)
         return self._owners
 
     def _loaded(self) -> repair.Indexes:
@@ -211,6 +247,6 @@ class Reader:
             log.debug("rebuilding the vector index of generation %d", self._generation)
             with self._session() as session:
                 self._indexes = repair.rebuild_indexes(
-                    rows.all_vectors(session, self.dim), self.dim
+                    statements.all_vectors(session, self.dim), self.dim
                 )
         return self._indexes

@@ -2,6 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -9,8 +12,8 @@ from indexer.catalog import Catalog
 from indexer.embedder import Embedder
 from indexer.errors import ForeignEmbedderError
 from indexer.events import Added, Event, Missing, Skipped, Unchanged, reason_of
-from indexer.pipeline import embed_files
-from indexer.rows import Embedded, Known
+from indexer.pipeline import Hear, embed_all
+from indexer.records import Embedded, KeptRecording, Known, Recording
 from indexer.scan import AudioFile
 from indexer.tags import NO_TAGS
 
@@ -20,8 +23,9 @@ def reembed(path: Path, embedder: Embedder) -> Iterator[Event]:
 
     The new vectors are gathered in a catalog of their own, in the folder `reembed` inside this
     one, and taken over in a single transaction when all are there. Cut short, it goes on where it
-    was. Tracks whose file is gone, or cannot be decoded any more, stay in the catalog without
-    vectors, and are embedded when `build` finds them again.
+    was. Tracks are embedded from the recordings that the catalog keeps. One that was indexed
+    before catalogs kept them is decoded again; where its file is gone, it stays in the catalog
+    without vectors, and is embedded when `build` finds it again.
 
     Parameters
     ----------
@@ -71,23 +75,42 @@ def _embed_again(catalog: Catalog, new: Catalog, embedder: Embedder) -> Iterator
     copies: dict[str | None, list[Known]] = {}
     for known in catalog.known():
         copies.setdefault(known.file.audio_hash, []).append(known)
-    done = {known.file.audio_hash for known in new.known()}
-    jobs = []
-    for audio_hash, same in copies.items():
-        source = next((known.file for known in same if _is_as_it_was(known.file)), None)
-        if audio_hash in done:
-            yield from (Unchanged(known.file.path) for known in same)
-        elif source is None:
+    for known in new.known():
+        yield from (Unchanged(one.file.path) for one in copies.pop(known.file.audio_hash, []))
+    jobs: list[tuple[tuple[Known, list[Known]], Hear]] = []
+    for same in copies.values():
+        source = _source(same)
+        if source is None:
             yield from (_lost(known.file.path) for known in same)
         else:
-            jobs.append(((source, same), source.path))
-    for (source, same), outcome in embed_files(embedder, jobs):
+            jobs.append(((source, same), partial(_heard, catalog, embedder, source)))
+    for (source, same), outcome in embed_all(embedder, jobs):
         if isinstance(outcome, Embedded):
-            new.store(source, NO_TAGS, outcome)
+            new.store(source.file, NO_TAGS, _without_copy(source, outcome))
             yield from (_added(known, outcome) for known in same)
         else:
             reason = reason_of(cast(Exception, outcome))
             yield from (Skipped(known.file.path, reason) for known in same)
+
+
+def _without_copy(source: Known, embedded: Embedded) -> Embedded:
+    """Leave out the recording where the catalog that is changed over keeps it already."""
+    if not source.is_recorded:
+        return embedded
+    nothing = KeptRecording.without_frames(embedded.recording.duration_s)
+    return replace(embedded, recording=nothing)
+
+
+def _source(same: list[Known]) -> Known | None:
+    """Choose the one of some copies that is embedded: one that is recorded, if there is one."""
+    recorded = (known for known in same if known.is_recorded)
+    as_they_were = (known for known in same if _is_as_it_was(known.file))
+    return next(chain(recorded, as_they_were), None)
+
+
+def _heard(catalog: Catalog, embedder: Embedder, known: Known) -> Recording:
+    (kept,) = catalog.recordings_of([known.track_id]) if known.is_recorded else (None,)
+    return embedder.listen(known.file.path) if kept is None else embedder.restore(kept)
 
 
 def _is_as_it_was(file: AudioFile) -> bool:
@@ -106,4 +129,4 @@ def _lost(path: Path) -> Event:
 
 def _added(known: Known, embedded: Embedded) -> Added:
     silent = not len(embedded.vectors)
-    return Added(known.file.path, known.track_id, embedded.duration_s, silent)
+    return Added(known.file.path, known.track_id, embedded.recording.duration_s, silent)

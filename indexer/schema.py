@@ -4,10 +4,10 @@ Vectors are kept as float32, as they are compared: half precision would save hal
 move scores by 1e-3, which is more than separates neighbours in a ranking.
 """
 
-from sqlalchemy import Double, ForeignKey, Index, LargeBinary
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 
@@ -49,8 +49,8 @@ class TrackRow(Base):
     """As the file system has it; SQLite's TEXT refuses names that are not UTF-8."""
     path_text: Mapped[str]
     """The same to be read by people, with replacement characters where it must."""
-    size_bytes: Mapped[int]
-    mtime_ns: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
     audio_hash: Mapped[str]
     title: Mapped[str]
     artist: Mapped[str | None]
@@ -83,18 +83,27 @@ class EmbeddingRow(Base):
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class ChromaRow(Base):
-    """The chroma of a track: uint8 (12, T) at 5 frames a second, deflated.
+class RecordingRow(Base):
+    """What is kept of the sound of a track: uint8 at 5 frames a second, each part deflated.
 
-    Every track that has been through the embedder has this row, silent ones too.
+    Every track that has been through the embedder has this row, silent ones too. A part without
+    frames is empty: harmony where nobody asked for it, the spectrogram of a track from before
+    catalogs kept it.
     """
 
-    __tablename__ = "chroma"
+    __tablename__ = "recording"
 
     track_id: Mapped[int] = mapped_column(
         ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
     )
-    frames: Mapped[bytes] = mapped_column(LargeBinary)
+    chroma: Mapped[bytes] = mapped_column(LargeBinary)
+    """(12, T); the first, because it is read most and a row is read from its start."""
+    harmony: Mapped[bytes] = mapped_column(LargeBinary)
+    """(36, T)."""
+    spectrogram: Mapped[bytes] = mapped_column(LargeBinary)
+    """(84, T)."""
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    """CRC-32 of spectrogram, chroma and harmony as they are stored, in this order."""
 
 
 class LabelRow(Base):
@@ -114,6 +123,6 @@ class SkipRow(Base):
     __tablename__ = "skip"
 
     path: Mapped[bytes] = mapped_column(primary_key=True)
-    size_bytes: Mapped[int]
-    mtime_ns: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from indexer.rows import CatalogStats, Track
+from indexer.records import CatalogStats, Track
 
 
 def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
@@ -57,6 +57,8 @@ def stats_row(stats: CatalogStats) -> dict[str, Any]:
         "skipped": stats.n_skipped,
         "labelled": stats.n_labelled,
         "hours": round(stats.duration_s / 3600, 2),
+        "without_recording": stats.n_unrecorded,
+        "recordings_mb": round(stats.recordings_bytes / 1e6, 2),
         "size_mb": round(stats.size_bytes / 1e6, 2),
         "folders": [str(root) for root in stats.roots],
     }

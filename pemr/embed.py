@@ -1,13 +1,13 @@
-"""An audio file → segment embeddings and chroma, as NumPy.
+"""An audio file → a recording → segment embeddings, as NumPy.
 
 An `Embedder` joins the front end, which all embedders share, to an encoder that
 turns segments into unit vectors. Embedders go by name; what a name stands for is
 looked up here, and nothing heavy is imported before sound is to be decoded.
 
-Letters: L audio samples, S segments, F frequency bins, T frames, D embedding.
+Letters: S segments, F frequency bins, T frames, D embedding.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pemr.model.cover import CoverModel
     from pemr.signal.cqt import Cqt
     from pemr.signal.recording import Recording
-    from pemr.signal.segments import Segments
 
 DEFAULT: Final = "cover"
 
@@ -65,57 +64,11 @@ class Embedder:
     load_encoder: Callable[[], Encoder] = field(repr=False)
     batch_size: int = 64
     ranking: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    sample_rate: int = 16_000
 
     @property
     def file_errors(self) -> tuple[type[Exception], ...]:
-        """What `stream` raises when one file is bad."""
+        """What `listen` raises when one file is bad."""
         return (AudioError,)
-
-    def stream(self, source: Path) -> Iterator["Segments"]:
-        """Decode one file and yield its segments in order, in bounded memory.
-
-        Parameters
-        ----------
-        source : Path
-            An audio file.
-
-        Yields
-        ------
-        Segments
-            About four minutes each.
-
-        Raises
-        ------
-        UnreadableAudioError, NoAudioStreamError
-            If there is no sound to be had from the file.
-        """
-        from pemr.signal import audio  # noqa: PLC0415 (not before sound is decoded)
-
-        return self.cut(audio.blocks(source, sample_rate=self.sample_rate))
-
-    def cut(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator["Segments"]:
-        """Yield the segments of a waveform that comes in blocks.
-
-        Parameters
-        ----------
-        blocks : iterable of float32 arrays, shape (L,)
-            Consecutive blocks of mono waveform at `sample_rate`.
-
-        Yields
-        ------
-        Segments
-            About four minutes each.
-        """
-        from pemr.signal.segments import Cutter  # noqa: PLC0415 (as in `stream`)
-
-        cutter = Cutter(self.segment_length, self.hop_length)
-        clock = _Clock(self.sample_rate)
-        for spectrogram, chroma in self._frames(clock.counted(blocks)):
-            frames = chroma.astype(np.float32) / 255 if self.reads == "chroma" else spectrogram
-            cut = cutter.push(frames.astype(np.float32, copy=False), chroma.max(axis=0) > 0)
-            yield self._batch(cut, chroma, clock)
-        yield self._batch(cutter.finish(), np.zeros((12, 0), np.uint8), clock)
 
     def listen(self, source: Path) -> "Recording":
         """Decode one file and keep what is ever asked of its sound.
@@ -170,7 +123,9 @@ class Embedder:
         duration_s = float(arrays.get("duration_s", n_frames / FRAME_RATE))
         return Recording(duration_s=duration_s, **parts)
 
-    def embed(self, recordings: "Sequence[Recording] | Any", *, tempo: float = 1.0) -> Any:  # noqa: ANN401
+    def embed(
+        self, recordings: "Sequence[Recording]", *, tempo: float = 1.0
+    ) -> list[NDArray[np.float32]]:
         """Embed recordings, as they are or as if they were played faster or slower.
 
         Parameters
@@ -191,8 +146,6 @@ class Embedder:
         UnfitEmbedderError
             If a recording lacks the part that this embedder reads.
         """
-        if isinstance(recordings, np.ndarray):
-            return self.embed_segments(recordings)
         played = [recording.at_tempo(tempo) for recording in recordings]
         starts = [self._starts(recording) for recording in played]
         vectors = [self._encoder(segments) for segments in self._batches(played, starts)]
@@ -252,141 +205,15 @@ class Embedder:
             else:
                 yield packed.astype(np.float32) / np.float32(255)
 
-    def embed_segments(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed segments of any number of files.
-
-        Parameters
-        ----------
-        segments : float32 array, shape (S, F, T)
-            From `stream`.
-
-        Returns
-        -------
-        float32 array, shape (S, D)
-            Unit vectors.
-        """
-        batches = [
-            self._encoder(segments[start : start + self.batch_size])
-            for start in range(0, len(segments), self.batch_size)
-        ]
-        return np.concatenate([np.zeros((0, self.dim), np.float32), *batches])
-
-    def embed_at(self, batches: Sequence["Segments"], tempo: float) -> NDArray[np.float32]:
-        """Embed a recording as it would be if it were played faster or slower.
-
-        Parameters
-        ----------
-        batches : sequence of Segments
-            All that `stream` yields of one file.
-        tempo : float
-            Factor; 2 is twice as fast.
-
-        Returns
-        -------
-        float32 array, shape (S, D)
-            Unit vectors; none of a silent file.
-        """
-        from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415 (as in `stream`)
-        from pemr.signal.tempo import at_tempo  # noqa: PLC0415 (as in `stream`)
-
-        sounding = [batch for batch in batches if len(batch.segments)]
-        if not sounding:
-            return self.embed_segments(np.zeros((0, 0, 0), np.float32))
-        segments = np.concatenate([batch.segments for batch in sounding])
-        starts = np.rint(np.concatenate([batch.start_s for batch in sounding]) * FRAME_RATE)
-        return self.embed_segments(
-            at_tempo(segments, starts.astype(np.int64), tempo, self.hop_length)
-        )
-
-    def embed_chroma(self, chroma: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed a recording of which there is only chroma.
-
-        Parameters
-        ----------
-        chroma : uint8 array, shape (12, T)
-            All of it, 5 frames a second.
-
-        Returns
-        -------
-        float32 array, shape (S, D)
-            Unit vectors of the segments that are not silent.
-
-        Raises
-        ------
-        UnfitEmbedderError
-            If this embedder reads more than chroma.
-        """
-        from pemr.signal.segments import Cutter  # noqa: PLC0415 (as in `stream`)
-
-        if self.reads != "chroma":
-            raise UnfitEmbedderError(
-                f"embedder {self.name!r} reads audio and there is only chroma; "
-                f"take one that reads chroma, such as `--embedder ftm2d`"
-            )
-        cutter = Cutter(self.segment_length, self.hop_length)
-        frames = np.asarray(chroma / 255, dtype=np.float32)
-        pieces = [cutter.push(frames, chroma.max(axis=0) > 0)[0], cutter.finish()[0]]
-        return np.concatenate([self.embed_segments(piece) for piece in pieces])
-
     @cached_property
     def _encoder(self) -> Encoder:
         return self.load_encoder()
 
     @cached_property
     def _cqt(self) -> "Cqt":
-        from pemr.signal.cqt import Cqt  # noqa: PLC0415 (as in `stream`)
+        from pemr.signal.cqt import Cqt  # noqa: PLC0415 (as in `listen`)
 
         return Cqt()
-
-    def _frames(
-        self, blocks: Iterable[NDArray[np.float32]]
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
-        """Stretches of the semitone spectrogram, with their chroma."""
-        from pemr.signal.chroma import chroma  # noqa: PLC0415 (as in `stream`)
-        from pemr.signal.frontend import decibels, semitone_frames  # noqa: PLC0415
-
-        for power in semitone_frames(blocks, self._cqt):
-            yield decibels(power), chroma(power)
-
-    def _batch(
-        self,
-        cut: tuple[NDArray[np.float32], NDArray[np.int64]],
-        chroma: NDArray[np.uint8],
-        clock: "_Clock",
-    ) -> "Segments":
-        from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415 (as in `stream`)
-        from pemr.signal.segments import Segments  # noqa: PLC0415
-
-        segments, starts = cut
-        duration_s = clock.advance(chroma.shape[1] / FRAME_RATE)
-        start_s = starts / FRAME_RATE
-        return Segments(
-            segments=segments,
-            start_s=start_s,
-            end_s=np.minimum(start_s + self.segment_length / FRAME_RATE, clock.now_s),
-            chroma=chroma,
-            duration_s=duration_s,
-        )
-
-
-class _Clock:
-    """Knows how much sound has come, so that no time is past the end of the file."""
-
-    def __init__(self, sample_rate: int) -> None:
-        self._sample_rate = sample_rate
-        self._n_samples = 0
-        self.now_s = 0.0
-
-    def counted(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        for block in blocks:
-            self._n_samples += len(block)
-            yield block
-
-    def advance(self, duration_s: float) -> float:
-        """Go on by a duration, but not past the sound; return by how much."""
-        before_s = self.now_s
-        self.now_s = min(before_s + duration_s, self._n_samples / self._sample_rate)
-        return self.now_s - before_s
 
 
 def embedder_names() -> tuple[str, ...]:

@@ -2,16 +2,18 @@
 
 import hashlib
 import os
+import sqlite3
 import wave
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer import Catalog
+from indexer import Catalog, KeptRecording
 
 
 @pytest.fixture
@@ -64,66 +66,86 @@ class BadSoundError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class FakeBatch:
-    segments: NDArray[np.float32]
-    start_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-    chroma: NDArray[np.uint8]
-    duration_s: float
-
-
 class FakeEmbedder:
     """Meets the indexer's protocol for WAV files, without any signal processing.
 
-    A segment is one second of samples; its embedding is drawn from a seed that is a hash of them,
-    so equal sound has equal vectors whatever the batch. Files that are no WAV are bad.
+    A segment is one second of sound: five frames, drawn from a seed that is a hash of its samples.
+    Its embedding is drawn likewise from the frames, so equal sound has equal vectors whatever the
+    batch. Files that are no WAV are bad.
     """
 
-    sample_rate = 8000
     file_errors = (BadSoundError,)
 
     def __init__(self, name: str = "fake", dim: int = 8) -> None:
         self.name = name
         self.dim = dim
-        self.streamed: list[Path] = []
+        self.ranking: dict[str, float] = {}
+        self.heard: list[Path] = []
 
-    def stream(self, source: Path) -> Iterator[FakeBatch]:
-        self.streamed.append(source)
+    def listen(self, source: Path) -> KeptRecording:
+        self.heard.append(source)
         try:
             with source.open("rb") as file, wave.open(file, "rb") as sound:
                 samples = np.frombuffer(sound.readframes(sound.getnframes()), dtype="<i2")
+                rate = sound.getframerate()
         except (wave.Error, EOFError) as error:
             raise BadSoundError(source, "no sound in here") from error
-        for first in range(0, len(samples), 2 * self.sample_rate):
-            yield self._batch(samples[first : first + 2 * self.sample_rate], first)
-
-    def _batch(self, samples: NDArray[np.int16], first: int) -> FakeBatch:
-        n_segments = -(-len(samples) // self.sample_rate)
-        padded = np.zeros(n_segments * self.sample_rate, np.float32)
-        padded[: len(samples)] = samples
-        segments = padded.reshape(n_segments, 1, self.sample_rate)
-        starts = (first + self.sample_rate * np.arange(n_segments)) / self.sample_rate
-        ends = np.minimum(starts + 1, (first + len(samples)) / self.sample_rate)
-        sounding = segments.any(axis=(1, 2))
-        chroma = np.tile((np.abs(padded[:12]) % 256).astype(np.uint8)[:, None], 5 * n_segments)
-        return FakeBatch(
-            segments[sounding],
-            starts[sounding],
-            ends[sounding],
-            chroma,
-            len(samples) / self.sample_rate,
+        seconds = [self._second(samples[at : at + rate]) for at in range(0, len(samples), rate)]
+        frames = np.concatenate([np.zeros((96, 0), np.uint8), *seconds], axis=1)
+        return KeptRecording(
+            duration_s=len(samples) / rate,
+            spectrogram=frames[:84],
+            chroma=frames[84:],
+            harmony=np.zeros((36, 0), np.uint8),
         )
 
-    def embed_at(self, batches: list[FakeBatch], tempo: float) -> NDArray[np.float32]:
-        return self.embed(np.concatenate([batch.segments * tempo for batch in batches]))
+    @staticmethod
+    def _second(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
+        if not samples.any():
+            return np.zeros((96, 5), np.uint8)
+        return drawn_from(samples).integers(1, 256, (96, 5)).astype(np.uint8)
 
-    def embed(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
-        seeds = [
-            hashlib.blake2b(one.tobytes(), key=self.name.encode()).digest() for one in segments
-        ]
-        drawn = [np.random.default_rng(list(seed)).standard_normal(self.dim) for seed in seeds]
-        return np.array([one / np.linalg.norm(one) for one in drawn], dtype=np.float32)
+    def restore(self, arrays: Mapping[str, Any]) -> KeptRecording:
+        n_frames = arrays["chroma"].shape[1]
+        return KeptRecording(**{"duration_s": n_frames / 5, **arrays})
+
+    def spans_s(self, recording: KeptRecording) -> NDArray[np.float64]:
+        frames = recording.spectrogram
+        starts = [at // 5 for at in range(0, frames.shape[1], 5) if frames[:, at : at + 5].any()]
+        spans = np.stack([np.array(starts, float), np.array(starts) + 1.0], axis=1)
+        return np.minimum(spans, recording.duration_s)
+
+    def embed(
+        self, recordings: Sequence[KeptRecording], *, tempo: float = 1.0
+    ) -> list[NDArray[np.float32]]:
+        return [self._embed(recording, tempo) for recording in recordings]
+
+    def _embed(self, recording: KeptRecording, tempo: float) -> NDArray[np.float32]:
+        key = f"{self.name} {tempo}".encode()
+        vectors = np.zeros((0, self.dim))
+        for start_s in self.spans_s(recording)[:, 0]:
+            frames = recording.spectrogram[:, int(start_s) * 5 :][:, :5]
+            vector = drawn_from(frames, key).standard_normal(self.dim)
+            vectors = np.vstack([vectors, vector / np.linalg.norm(vector)])
+        return vectors.astype(np.float32)
+
+
+def drawn_from(content: NDArray[Any], key: bytes = b"") -> np.random.Generator:
+    """Make a generator whose seed is a hash of an array."""
+    return np.random.default_rng(list(hashlib.blake2b(content.tobytes(), key=key).digest()))
+
+
+def forget_spectrograms(folder: Path) -> None:
+    """Leave of a catalog's recordings what migration leaves in one from before there were any."""
+    connection = sqlite3.connect(folder / "catalog.db")
+    with connection:
+        kept = connection.execute("SELECT track_id, chroma FROM recording").fetchall()
+        for track_id, chroma in kept:
+            connection.execute(
+                "UPDATE recording SET spectrogram = x'', checksum = ? WHERE track_id = ?",
+                (zlib.crc32(chroma), track_id),
+            )
+    connection.close()
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from pemr.config import Config, SemitoneConfig
 from pemr.embed import Embedder
 from pemr.errors import TrainingError
 from pemr.signal.frontend import FRAME_RATE, N_BINS, unpack
-from pemr.signal.segments import Cutter
 from pemr.training.data import Recording, prepare_files
 from pemr.training.machine import Machine
 
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 MIN_CLIQUES = 4
 _TUNE = frozenset({"tune", "solo"})  # passages that show the work itself
 _BEATS_OFF = 1.5  # beats that a crop's middle may be from where it should be
-_SILENCE_DB = -80.0  # a frame without anything louder is not heard
 
 
 @dataclass(frozen=True)
@@ -358,13 +356,6 @@ def embedded(embedder: Embedder, performances: Sequence[Performance]) -> list[ND
     list of float32 array, shape (S, D)
         Unit vectors of each performance's segments.
     """
-    cut = []
-    for performance in performances:
-        spectrogram = unpack(np.load(performance.recording.cached))
-        cutter = Cutter(embedder.segment_length, embedder.hop_length)
-        is_sounding = spectrogram.max(axis=0) > _SILENCE_DB
-        parts = [cutter.push(spectrogram, is_sounding)[0], cutter.finish()[0]]
-        none = np.zeros((0, N_BINS, embedder.segment_length), np.float32)
-        cut.append(np.concatenate([none, *(part for part in parts if len(part))]))
-    ends = np.cumsum([len(segments) for segments in cut])
-    return np.split(embedder.embed(np.concatenate(cut)), ends[:-1])
+    return embedder.embed(
+        [embedder.restore({"spectrogram": np.load(one.recording.cached)}) for one in performances]
+    )

@@ -8,13 +8,13 @@ Letters: T frames at 5 a second, S segments, D embedding.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer import Embedder
 from retrieval.benchmarks import published
 from retrieval.benchmarks.base import (
     Benchmark,
@@ -181,8 +181,7 @@ def _slower(chroma: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 def feature_scorer(
     benchmark: Benchmark,
-    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    embedder_name: str,
+    embedder: Embedder,
     stages: Stages,
 ) -> SegmentScorer:
     """Score performances by their chroma.
@@ -191,10 +190,8 @@ def feature_scorer(
     ----------
     benchmark : Benchmark
         From `load`.
-    embed : callable
-        Chroma (12, T) to unit vectors of segments (S, D); S may be 0 for silence.
-    embedder_name : str
-        Of `embed`.
+    embedder : Embedder
+        One that reads chroma; silence is left out.
     stages : Stages
         What decides the ranking.
 
@@ -203,13 +200,14 @@ def feature_scorer(
     SegmentScorer
     """
     chromas = {p.name: _chroma_of(p, benchmark) for p in benchmark.present}
-    embeddings = {name: embed(chroma) for name, chroma in chromas.items()}
+    recordings = [embedder.restore({"chroma": chroma}) for chroma in chromas.values()]
+    embeddings = dict(zip(chromas, embedder.embed(recordings), strict=True))
     names = [name for name, vectors in embeddings.items() if len(vectors)]
     return SegmentScorer(
         names=names,
         embeddings=[embeddings[name] for name in names],
         chromas=[chromas[name] for name in names],
-        embedder_name=embedder_name,
+        embedder_name=embedder.name,
         stages=stages,
         duration_s=np.array([chromas[name].shape[1] / FRAME_RATE for name in names]),
     )

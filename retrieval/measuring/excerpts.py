@@ -24,14 +24,14 @@ References
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog, Embedder
+from indexer import FRAME_RATE, Catalog, Embedder, Recording
 from retrieval.benchmarks.base import Benchmark
 from retrieval.measuring.scorers import EMBEDDING_ALONE, catalog_scorer
+from retrieval.ranking.query import recording_of
 from retrieval.ranking.searching import track_scores
 from retrieval.reporting.report import Report, metric_rows
 
@@ -149,13 +149,16 @@ def excerpt_scorers(
     tracks = {track.path: track for track in catalog.tracks()}
     paths = {p.name: p.path for p in benchmark.present if p.path is not None}
     bounds = [catalog.segments(tracks[paths[name]].id) for name in whole.names]
-    segment_s = max(float((one[:, 1] - one[:, 0]).max()) for one in bounds)
     for tau_s in taus_s:
         n_segments = excerpt_length(bounds, tau_s)
         excerpts: Sequence[Vectors] = whole.embeddings
         if not n_segments:
-            share = tau_s / segment_s
-            excerpts = [short_embeddings(embedder, paths[name], share) for name in whole.names]
+            excerpts = [
+                short_embeddings(
+                    embedder, recording_of(catalog, embedder, tracks[paths[name]]), tau_s
+                )
+                for name in whole.names
+            ]
         for protocol in PROTOCOLS:
             yield (
                 tau_s,
@@ -212,30 +215,34 @@ def excerpt_length(bounds: Sequence[NDArray[np.float64]], tau_s: float) -> int:
     return 1 + int((tau_s - segment_s) / hop_s + 1e-6) if tau_s >= segment_s - 1e-6 else 0
 
 
-def short_embeddings(embedder: Embedder, path: Path, share: float) -> Vectors:
-    """Embed the beginning of every segment of a file, as if the recording ended there.
+def short_embeddings(embedder: Embedder, recording: Recording, tau_s: float) -> Vectors:
+    """Embed the beginning of every segment of a recording, as if the recording ended there.
 
     Parameters
     ----------
     embedder : Embedder
         Whose segments are longer than what is to be heard.
-    path : Path
-        Audio.
-    share : float
-        How much of each segment is heard, in (0, 1].
+    recording : Recording
+        From `embedder.listen` or `embedder.restore`.
+    tau_s : float
+        How much of each segment is heard, in seconds.
 
     Returns
     -------
     float32 array, shape (S, D)
-        Unit vectors.
+        Unit vectors; none for a segment that begins with silence.
     """
-    pieces = [np.zeros((0, embedder.dim), np.float32)]
-    for batch in embedder.stream(path):
-        n_frames = batch.segments.shape[2] if len(batch.segments) else 0
-        if n_frames:
-            heard = batch.segments[:, :, : max(1, round(share * n_frames))]  # (S, F, T)
-            floor = heard.min(axis=(1, 2), keepdims=True)
-            padded = np.broadcast_to(floor, batch.segments.shape).copy()
-            padded[:, :, : heard.shape[2]] = heard
-            pieces.append(embedder.embed(padded))
-    return np.concatenate(pieces)
+    n_frames = max(1, round(tau_s * FRAME_RATE))
+    excerpts = []
+    for start in np.rint(embedder.spans_s(recording)[:, 0] * FRAME_RATE).astype(int):
+        frames = slice(start, start + n_frames)
+        excerpts.append(
+            embedder.restore(
+                {
+                    "spectrogram": recording.spectrogram[:, frames],
+                    "chroma": recording.chroma[:, frames],
+                    "harmony": recording.harmony[:, frames],
+                }
+            )
+        )
+    return np.concatenate([np.zeros((0, embedder.dim), np.float32), *embedder.embed(excerpts)])

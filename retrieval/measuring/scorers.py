@@ -16,7 +16,7 @@ from retrieval.benchmarks.base import Benchmark
 from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
 from retrieval.ranking.measured import for_cover
 from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT
-from retrieval.ranking.query import embed_at_tempos, tempos_for
+from retrieval.ranking.query import embed_at_tempos, recording_of, tempos_for
 from retrieval.ranking.searching import (
     ALIGNMENT_WEIGHT,
     N_ALIGNED,
@@ -174,8 +174,8 @@ def catalog_scorer(
     stages : Stages, optional
         What decides the ranking.
     embedder : Embedder, optional
-        The one that the catalog was made with; with it, queries are decoded again and asked at
-        other tempos too, where the stages say so.
+        The one that the catalog was made with; with it, queries are asked at other
+        tempos too, where the stages say so.
 
     Returns
     -------
@@ -186,12 +186,12 @@ def catalog_scorer(
     def at_other_tempos(query: int) -> Sequence[NDArray[np.float32]]:
         if embedder is None or not tempos_for(embedder.name):
             return ()
-        path = found[query][1].path
+        track = found[query][1]
         errors: tuple[type[Exception], ...] = (OSError, *embedder.file_errors)
         try:
-            return embed_at_tempos(embedder, list(embedder.stream(path)))
+            return embed_at_tempos(embedder, recording_of(catalog, embedder, track))
         except errors as error:
-            log.warning("%s is asked at its own tempo alone: %s", path, error)
+            log.warning("%s is asked at its own tempo alone: %s", track.path, error)
             return ()
 
     return SegmentScorer(

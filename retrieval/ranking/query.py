@@ -6,7 +6,7 @@ another tempo less well than in another key. The catalog is embedded once, as it
 Letters: S segments, D embedding.
 """
 
-from collections.abc import Sequence
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog, Embedder, SegmentBatch, hash_audio
+from indexer import Catalog, Embedder, Recording, Track, hash_audio
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.measured import is_cover
 from retrieval.ranking.searching import stored_query
+
+log = logging.getLogger(__name__)
 
 TEMPOS: Final = (0.8, 0.89, 1.12, 1.25)
 """Tempos beside its own at which a query is asked, for the embedders of the preset cover."""
@@ -39,23 +41,52 @@ def tempos_for(embedder_name: str) -> tuple[float, ...]:
     return TEMPOS if is_cover(embedder_name) else ()
 
 
-def embed_at_tempos(
-    embedder: Embedder, batches: Sequence[SegmentBatch]
-) -> tuple[NDArray[np.float32], ...]:
+def embed_at_tempos(embedder: Embedder, recording: Recording) -> tuple[NDArray[np.float32], ...]:
     """Embed a recording at the tempos of `tempos_for`.
 
     Parameters
     ----------
     embedder : Embedder
         Its name decides the tempos.
-    batches : sequence of SegmentBatch
-        All that `embedder.stream` yields of one file.
+    recording : Recording
+        From `embedder.listen` or `embedder.restore`.
 
     Returns
     -------
     tuple of float32 arrays, each of shape (S, D)
     """
-    return tuple(embedder.embed_at(batches, tempo) for tempo in tempos_for(embedder.name))
+    return tuple(embedder.embed([recording], tempo=tempo)[0] for tempo in tempos_for(embedder.name))
+
+
+def recording_of(catalog: Catalog, embedder: Embedder, track: Track) -> Recording:
+    """Restore what a catalog keeps of a track's sound; decode its file where it keeps nothing.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalog that holds the track.
+    embedder : Embedder
+        The catalog's.
+    track : Track
+        The track.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    Exception
+        What `embedder.file_errors` names, if the file has to be decoded and cannot be.
+    """
+    (kept,) = catalog.recordings_of([track.id])
+    if kept is not None:
+        return embedder.restore(kept)
+    log.warning(
+        "the catalog keeps no recording of %s, so it is decoded; `pemr index --again` keeps one",
+        track.path,
+    )
+    return embedder.listen(track.path)
 
 
 def read_query(
@@ -63,8 +94,8 @@ def read_query(
 ) -> Query:
     """Ask with a file, which may be in the catalog or not.
 
-    Either way it is not its own answer. Where it is asked at its own tempo alone, a file of the
-    catalog is not decoded again, unless it has changed since.
+    Either way it is not its own answer. A file of the catalog is not decoded again, unless it has
+    changed since.
 
     Parameters
     ----------
@@ -93,14 +124,15 @@ def read_query(
     is_stretched = at_other_tempos and bool(tempos_for(embedder.name))
     if track is not None and is_stored and not is_stretched:
         return stored_query(catalog, track)
-    batches = list(embedder.stream(path))
-    versions = embed_at_tempos(embedder, batches) if is_stretched else ()
     if track is not None and is_stored:
+        versions = embed_at_tempos(embedder, recording_of(catalog, embedder, track))
         return replace(stored_query(catalog, track), at_other_tempos=versions)
+    recording = embedder.listen(path)
+    versions = embed_at_tempos(embedder, recording) if is_stretched else ()
     return Query(
-        embeddings=np.concatenate([embedder.embed(batch.segments) for batch in batches]),
-        chroma=np.concatenate([batch.chroma for batch in batches], axis=1),
-        duration_s=sum(batch.duration_s for batch in batches),
+        embeddings=embedder.embed([recording])[0],
+        chroma=recording.chroma,
+        duration_s=recording.duration_s,
         at_other_tempos=versions,
         track_id=None if track is None else track.id,
         audio_hash=audio_hash,

@@ -26,9 +26,6 @@ from qmax_difficulty import chroma_of
 
 from pemr import load_embedder
 from pemr.embed import Embedder
-from pemr.signal.frontend import FLOOR_DB, unpack
-from pemr.signal.segments import Cutter
-from pemr.signal.tempo import at_tempo
 from pemr.training.cliques import Performance, embedded, read_manifest
 from retrieval import trace, write_rows
 from retrieval.measuring.metrics import score_queries
@@ -43,7 +40,6 @@ Vectors = NDArray[np.float32]
 
 N_ALIGNED = 100
 ALONE = ", no neighbours"
-SILENCE_DB = -80.0
 N_REPLICATES = 2000
 SEED = 0
 
@@ -98,17 +94,10 @@ def interval(values: Floats, works: list[str]) -> str:
     return f"{low:+.3f} to {high:+.3f}"
 
 
-def versions(embedder: Embedder, spectrogram: Vectors, tempos: tuple[float, ...]) -> list[Vectors]:
-    """Embed a recording at its own tempo, and at others unless it is silent."""
-    cutter = Cutter(embedder.segment_length, embedder.hop_length)
-    is_heard = spectrogram.max(axis=0) > SILENCE_DB
-    parts = [cutter.push(np.maximum(spectrogram, FLOOR_DB), is_heard), cutter.finish()]
-    parts = [part for part in parts if len(part[0])]
-    if not parts:
-        return [np.zeros((0, embedder.dim), np.float32)]
-    segments, starts = (np.concatenate(some) for some in zip(*parts, strict=True))
-    others = (at_tempo(segments, starts, tempo, embedder.hop_length) for tempo in tempos)
-    return [embedder.embed(cut) for cut in (segments, *others)]
+def versions(embedder: Embedder, packed: NDArray[np.uint8], tempos: Floats) -> list[Vectors]:
+    """Embed a recording at its own tempo, and at others."""
+    recording = embedder.restore({"spectrogram": packed})
+    return [embedder.embed([recording], tempo=tempo)[0] for tempo in (1.0, *tempos)]
 
 
 def nearness(
@@ -119,7 +108,7 @@ def nearness(
     @cache
     def at_other_tempos(query: int) -> list[Vectors]:
         stored = np.load(performances[query].recording.cached)
-        return versions(embedder, unpack(stored), tempos_for(embedder.name))[1:]
+        return versions(embedder, stored, tempos_for(embedder.name))[1:]
 
     with_neighbours = SegmentScorer(
         names=[performance.recording.path.name for performance in performances],

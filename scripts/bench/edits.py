@@ -20,10 +20,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from pemr import load_embedder
-from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
-from pemr.signal.segments import Segments
+from pemr.signal.recording import record
 from retrieval import trace, write_rows
 from retrieval.ranking.align import align_many
 from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
@@ -84,17 +83,6 @@ def filtered(waveform: Waveform, *filters: tuple[str, str]) -> Waveform:
             return np.concatenate(pieces)
 
 
-def cut(embedder: Embedder, waveform: Waveform) -> tuple[list[Segments], NDArray[np.uint8]]:
-    """Give segments and chroma of a waveform."""
-    batches = list(embedder.cut([waveform]))
-    return batches, np.concatenate([batch.chroma for batch in batches], axis=1)
-
-
-def embedded(embedder: Embedder, batches: list[Segments]) -> Waveform:
-    """Embed the segments as they are."""
-    return np.concatenate([embedder.embed(batch.segments) for batch in batches])
-
-
 def read(folders: list[Path], n_recordings: int | None) -> list[Waveform]:
     """Decode the recordings that are long enough."""
     paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -133,18 +121,18 @@ def main() -> None:
 
     embedder = load_embedder(options.embedder)
     waveforms = read(options.folders, options.recordings)
-    heard = [cut(embedder, waveform) for waveform in waveforms]
-    vectors = [embedded(embedder, batches) for batches, _ in heard]
-    chromas = [chroma for _, chroma in heard]
+    recordings = [record([waveform]) for waveform in waveforms]
+    vectors = embedder.embed(recordings)
+    chromas = [recording.chroma for recording in recordings]
     losses = for_cover(HUB_WEIGHT, embedder.name) * hubness(mean_embeddings(vectors))
     share = for_cover(NEIGHBOUR_WEIGHT, embedder.name)
     ranks: dict[str, list[int]] = {embedder.name: [], "alignment": [], "both": []}
     for place, waveform in enumerate(waveforms):
-        asked, chroma = cut(embedder, edited(waveform, np.random.default_rng(place)))
-        versions = (embedded(embedder, asked), *embed_at_tempos(embedder, asked))
+        asked = record([edited(waveform, np.random.default_rng(place))])
+        versions = (*embedder.embed([asked]), *embed_at_tempos(embedder, asked))
         by_itself = best_scores(versions, vectors)
         nearest = among_all(by_itself, vectors, losses, share)
-        aligned = np.array([one.score for one in align_many(chroma, chromas)])
+        aligned = np.array([one.score for one in align_many(asked.chroma, chromas)])
         fused = fuse(nearest, aligned, ALIGNMENT_WEIGHT)
         for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):
             ranks[name].append(1 + int((scores > scores[place]).sum()))

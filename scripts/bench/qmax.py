@@ -70,9 +70,7 @@ def read_chromas(paths: list[Path]) -> list[Frames]:
     from pemr import load_embedder
 
     embedder = load_embedder("ftm2d")
-    return [
-        np.concatenate([batch.chroma for batch in embedder.stream(path)], axis=1) for path in paths
-    ]
+    return [embedder.listen(path).chroma for path in paths]
 
 
 def long_pair(chromas: list[Frames]) -> tuple[Frames, Frames]:

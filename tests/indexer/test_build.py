@@ -36,7 +36,7 @@ def index(catalog, fake_embedder, music):
     """Build once more, and give the kinds of the events by file name."""
 
     def run(**options):
-        fake_embedder.streamed.clear()
+        fake_embedder.heard.clear()
         events = list(build(catalog, fake_embedder, [music], **options))
         return {event.path.name: event for event in events}
 
@@ -58,14 +58,14 @@ def test_a_first_build_adds_every_file_in_order(catalog, fake_embedder, music):
 def test_a_second_build_decodes_nothing(index, fake_embedder):
     index()
     assert set(kinds(index()).values()) == {Unchanged}
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
 
 
 def test_a_new_file_is_all_that_is_decoded(index, fake_embedder, music, tone):
     index()
     tone(music / "9.wav", seed=9)
     assert kinds(index())["9.wav"] is Added
-    assert fake_embedder.streamed == [music / "9.wav"]
+    assert fake_embedder.heard == [music / "9.wav"]
 
 
 def test_silence_is_added_and_marked(index, music, tone, catalog):
@@ -81,7 +81,7 @@ def test_a_renamed_file_keeps_its_track_and_is_not_decoded(index, fake_embedder,
     events = index()
     assert events["new name.wav"] == Updated(music / "new name.wav", "renamed")
     assert "1.wav" not in events
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
     after = catalog.find(music / "new name.wav")
     assert (after.id, after.title) == (before.id, "new name")
 
@@ -90,7 +90,7 @@ def test_a_touched_file_is_described_again_and_not_decoded(index, fake_embedder,
     index()
     os.utime(music / "1.wav", ns=(0, 0))
     assert index()["1.wav"] == Updated(music / "1.wav", "retagged")
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
     assert set(kinds(index()).values()) == {Unchanged}
 
 
@@ -126,7 +126,7 @@ def test_two_files_that_swap_names_swap_their_vectors(index, music, catalog):
 def test_a_copy_is_listed_and_not_decoded_again(index, fake_embedder, music, tone, catalog):
     tone(music / "copy.wav", seed=2)
     assert kinds(index())["copy.wav"] is Added
-    assert len(fake_embedder.streamed) == 4
+    assert len(fake_embedder.heard) == 4
     (pair,) = duplicate_groups(catalog)
     assert [track.path.name for track in pair] == ["2.wav", "copy.wav"]
     np.testing.assert_array_equal(catalog.embeddings(pair[0].id), catalog.embeddings(pair[1].id))
@@ -136,7 +136,7 @@ def test_a_copy_made_later_is_not_decoded(index, fake_embedder, music, tone):
     index()
     tone(music / "copy.wav", seed=2)
     assert kinds(index())["copy.wav"] is Added
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
 
 
 def test_copies_of_a_bad_file_are_each_skipped(index, music):
@@ -161,7 +161,7 @@ def test_a_bad_file_is_not_tried_again_but_reported_again(index, fake_embedder, 
     (music / "bad.mp3").write_text("text")
     first = index()
     assert index()["bad.mp3"] == first["bad.mp3"]
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
 
 
 def test_a_bad_file_that_is_mended_is_added(index, music, tone, catalog):
@@ -197,14 +197,14 @@ def test_a_file_that_cannot_be_read_is_tried_again_next_time(index, music, monke
 def test_an_error_of_the_system_on_one_file_skips_that_file(
     index, fake_embedder, music, monkeypatch
 ):
-    really = fake_embedder.stream
+    really = fake_embedder.listen
 
-    def stream(source):
-        yield from really(source)
+    def listen(source):
         if source.name == "2.wav":
             raise OSError(errno.EIO, "Input/output error")
+        return really(source)
 
-    monkeypatch.setattr(fake_embedder, "stream", stream)
+    monkeypatch.setattr(fake_embedder, "listen", listen)
     events = index()
     assert events.pop("2.wav") == Skipped(music / "2.wav", "input/output error")
     assert set(kinds(events).values()) == {Added}
@@ -213,11 +213,10 @@ def test_an_error_of_the_system_on_one_file_skips_that_file(
 
 
 def test_our_own_mistake_is_not_blamed_on_the_file(index, fake_embedder, monkeypatch):
-    def stream(source):
+    def listen(source):
         raise ZeroDivisionError
-        yield
 
-    monkeypatch.setattr(fake_embedder, "stream", stream)
+    monkeypatch.setattr(fake_embedder, "listen", listen)
     with pytest.raises(ZeroDivisionError):
         index()
     assert not [one for one in threading.enumerate() if one.name.startswith("reader-")]
@@ -238,7 +237,7 @@ def test_a_file_that_comes_back_is_no_longer_missing(index, fake_embedder, music
     (music.parent / "away").rename(music / "1.wav")
     assert kinds(index())["1.wav"] is Unchanged
     assert not catalog.find(music / "1.wav").is_missing
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
 
 
 def test_prune_deletes_what_vanished(index, music, catalog):

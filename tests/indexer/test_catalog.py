@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import Catalog, Track, build, hash_audio
+from indexer import Added, Catalog, Track, Unchanged, build, carry_out, hash_audio, plan
 from indexer.errors import (
     CatalogError,
     CatalogWriteError,
@@ -77,12 +77,11 @@ def test_a_relative_path_is_found(built, music, monkeypatch):
 
 def test_segments_come_back_as_the_embedder_gave_them(built, fake_embedder, music):
     track = by_name(built, "1.wav")
-    batches = list(fake_embedder.stream(music / "1.wav"))
-    given = np.concatenate([batch.segments for batch in batches])
-    np.testing.assert_array_equal(built.embeddings(track.id), fake_embedder.embed(given))
+    recording = fake_embedder.listen(music / "1.wav")
+    (expected,) = fake_embedder.embed([recording])
+    np.testing.assert_array_equal(built.embeddings(track.id), expected)
     np.testing.assert_array_equal(built.segments(track.id), [[0, 1], [1, 2], [2, 3], [3, 3.5]])
-    chroma = np.concatenate([batch.chroma for batch in batches], axis=1)
-    np.testing.assert_array_equal(built.chroma(track.id), chroma)
+    np.testing.assert_array_equal(built.chroma(track.id), recording.chroma)
     assert built.embeddings(track.id).dtype == np.float32
 
 
@@ -154,11 +153,13 @@ def test_the_figures_add_up(built, music):
         "n_missing": 0,
         "n_skipped": 0,
         "n_labelled": 0,
+        "n_unrecorded": 0,
         "duration_s": 2.5 + 3.5 + 4.5 + 5.5 + 2,
         "roots": (music,),
     }
     found = {field.name: getattr(stats, field.name) for field in fields(stats)}
     assert found.pop("size_bytes") > 10_000
+    assert 0 < found.pop("recordings_bytes") < stats.size_bytes
     assert found == expected
 
 
@@ -241,7 +242,7 @@ def test_a_newer_schema_is_refused(built, read_only):
 
 def test_an_older_schema_is_left_alone_by_a_reader(built, monkeypatch):
     built.close()
-    monkeypatch.setattr("indexer.database.REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr("indexer.database.REVISIONS", ("0001", "0002", "0003"))
     with pytest.raises(CatalogError, match="older pemr"):
         Catalog.open(built.path, "fake", 8, read_only=True)
 
@@ -351,3 +352,71 @@ def test_names_that_are_not_utf8_are_kept(built, fake_embedder, music, tone):
     list(build(built, fake_embedder, [music]))
     assert built.find(path).path == path
     assert built.remove(path) == 1
+
+
+def turn_back(folder: Path) -> None:
+    """Give a catalog the schema of before recordings were kept."""
+    key = "track_id INTEGER NOT NULL PRIMARY KEY REFERENCES track (id) ON DELETE CASCADE"
+    for statement in (
+        f"CREATE TABLE chroma ({key}, frames BLOB NOT NULL)",
+        "INSERT INTO chroma SELECT track_id, chroma FROM recording",
+        "DROP TABLE recording",
+        "UPDATE alembic_version SET version_num = '0001'",
+    ):
+        execute(folder, statement)
+
+
+def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):
+    tracks = built.tracks()
+    kept = [(built.chroma(t.id), built.embeddings(t.id), built.segments(t.id)) for t in tracks]
+    built.close()
+    turn_back(built.path)
+    fake_embedder.heard.clear()
+    with Catalog.open(built.path, "fake", 8) as new:
+        assert new.tracks() == tracks
+        for track, before in zip(tracks, kept, strict=True):
+            now = new.chroma(track.id), new.embeddings(track.id), new.segments(track.id)
+            for mine, theirs in zip(now, before, strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+        assert new.recordings_of([track.id for track in tracks]) == [None] * 5
+        assert new.stats().n_unrecorded == 4
+        assert all(known.is_embedded and not known.is_recorded for known in new.known())
+    assert fake_embedder.heard == []
+
+
+def test_indexing_again_fills_in_what_is_not_recorded(built, fake_embedder, music):
+    tracks = built.tracks()
+    built.set_labels({2: "Ode"})
+    built.close()
+    turn_back(built.path)
+    with Catalog.open(built.path, "fake", 8) as new:
+        assert {type(event) for event in build(new, fake_embedder, [music])} == {Unchanged}
+        planned = plan(new, [music], again=True)
+        assert (planned.n_unchanged, planned.again) == (0, True)
+        assert {type(event) for event in carry_out(new, fake_embedder, planned)} == {Added}
+        assert new.tracks() == tracks
+        assert new.labels() == {2: "Ode"}
+        assert new.stats().n_unrecorded == 0
+        assert None not in new.recordings_of([track.id for track in tracks])
+        assert plan(new, [music], again=True).n_unchanged == 5
+
+
+def test_a_recording_comes_back_as_it_was_heard(built, fake_embedder, music):
+    heard = fake_embedder.listen(music / "1.wav")
+    (kept, *_) = built.recordings_of([by_name(built, "1.wav").id])
+    restored = fake_embedder.restore(kept)
+    assert restored.duration_s == heard.duration_s
+    for name in ("spectrogram", "chroma", "harmony"):
+        np.testing.assert_array_equal(getattr(restored, name), getattr(heard, name))
+
+
+def test_recordings_come_in_the_order_asked(built):
+    (first,), (second,) = built.recordings_of([3]), built.recordings_of([2])
+    swapped = built.recordings_of([2, 3])
+    np.testing.assert_array_equal(swapped[0]["spectrogram"], second["spectrogram"])
+    np.testing.assert_array_equal(swapped[1]["spectrogram"], first["spectrogram"])
+
+
+def test_a_damaged_recording_is_not_believed(built):
+    execute(built.path, "UPDATE recording SET spectrogram = x'0102' WHERE track_id = 2")
+    assert [kept is None for kept in built.recordings_of([1, 2])] == [False, True]

@@ -44,7 +44,7 @@ event.listen(Engine, "commit", tick)
 os.replace = ticking(os.replace)
 Path.write_bytes = ticking(Path.write_bytes)
 Path.unlink = ticking(Path.unlink)
-fakes.FakeEmbedder._batch = ticking(fakes.FakeEmbedder._batch)
+fakes.FakeEmbedder.listen = ticking(fakes.FakeEmbedder.listen)
 fakes.FakeEmbedder.embed = ticking(fakes.FakeEmbedder.embed)
 if what == "build":
     embedder = fakes.FakeEmbedder()
@@ -84,6 +84,9 @@ def content(folder: Path) -> dict[str, list]:
             "vectors": [catalog.embeddings(id_).tobytes() for id_ in tracks],
             "spans": [catalog.segments(id_).tolist() for id_ in tracks],
             "chroma": [catalog.chroma(id_).tobytes() for id_ in tracks],
+            "recordings": [
+                kept and kept["spectrogram"].tobytes() for kept in catalog.recordings_of([*tracks])
+            ],
             "skipped": [(one.file.path.name, one.reason) for one in catalog.skipped()],
             "ranking": [[tracks[id_] for id_ in row] for row in found.tolist()],
             "embedder": [catalog.embedder_name, catalog.dim],
@@ -162,11 +165,11 @@ def test_a_catalog_whose_vector_files_are_lost_answers_the_same(tmp_path, tone, 
     before = content(tmp_path)
     for path in (tmp_path / "catalog").glob("*.faiss"):
         path.unlink()
-    fake_embedder.streamed.clear()
+    fake_embedder.heard.clear()
     assert content(tmp_path) == before
     index(tmp_path, fake_embedder)
     assert len(list((tmp_path / "catalog").glob("*.faiss"))) == 2
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
     assert content(tmp_path) == before
 
 

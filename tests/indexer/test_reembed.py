@@ -3,6 +3,7 @@ import pytest
 
 from indexer import Added, Catalog, Missing, Skipped, Unchanged, build, reembed
 from indexer.errors import CatalogWriteError, NoCatalogError
+from tests.conftest import forget_spectrograms
 
 
 @pytest.fixture
@@ -21,6 +22,13 @@ def path(catalog, fake_embedder, music):
 
 
 @pytest.fixture
+def old_path(path):
+    """A catalog from before recordings were kept: chroma alone is there."""
+    forget_spectrograms(path)
+    return path
+
+
+@pytest.fixture
 def other(fake_embedder):
     return type(fake_embedder)("other@12345678", 16)
 
@@ -33,14 +41,37 @@ def test_every_track_is_embedded_anew_under_its_old_id(path, other, music):
     assert {event.path: event.track_id for event in events} == ids
     with Catalog.open(path, "other@12345678", 16, read_only=True) as new:
         assert {track.path: track.id for track in new.tracks()} == ids
-        segments = np.concatenate([batch.segments for batch in other.stream(music / "1.wav")])
-        np.testing.assert_array_equal(new.embeddings(ids[music / "1.wav"]), other.embed(segments))
+        (expected,) = other.embed([other.listen(music / "1.wav")])
+        np.testing.assert_array_equal(new.embeddings(ids[music / "1.wav"]), expected)
         assert new.track_embeddings()[1].shape == (4, 16)
 
 
-def test_a_copy_is_decoded_once(path, other):
+def test_what_the_catalog_keeps_is_not_decoded_again(path, other, music):
+    (music / "1.wav").unlink()
+    assert {type(event) for event in reembed(path, other)} == {Added}
+    assert other.heard == []
+
+
+def test_a_copy_is_decoded_once_where_no_recording_is_kept(old_path, other):
+    list(reembed(old_path, other))
+    assert len(other.heard) == 3
+
+
+def test_recordings_that_were_decoded_are_kept(old_path, other):
+    list(reembed(old_path, other))
+    with Catalog.open(old_path, read_only=True) as new:
+        assert None not in new.recordings_of([track.id for track in new.tracks()])
+        assert new.stats().n_unrecorded == 0
+
+
+def test_recordings_that_were_restored_stay(path, other):
+    with Catalog.open(path, read_only=True) as old:
+        before = old.recordings_of([1, 2, 3, 4])
     list(reembed(path, other))
-    assert len(other.streamed) == 3
+    with Catalog.open(path, read_only=True) as new:
+        for mine, theirs in zip(new.recordings_of([1, 2, 3, 4]), before, strict=True):
+            for name, part in theirs.items():
+                np.testing.assert_array_equal(mine[name], part)
 
 
 def test_the_old_index_serves_until_the_new_one_is_complete(path, other):
@@ -66,10 +97,10 @@ def test_it_goes_on_where_it_was_interrupted(path, other, music):
     events = reembed(path, other)
     done = next(events).path
     events.close()
-    other.streamed.clear()
+    other.heard.clear()
     again = {event.path: type(event) for event in reembed(path, other)}
     assert again[done] is Unchanged
-    assert done not in other.streamed
+    assert done not in other.heard
     assert len(again) == 4
 
 
@@ -80,11 +111,11 @@ def test_an_unfinished_change_to_yet_another_embedder_is_forgotten(path, other, 
     assert {type(event) for event in reembed(path, other)} == {Added}
 
 
-def test_a_missing_file_stays_listed_and_is_embedded_when_it_is_back(path, other, music):
+def test_a_missing_file_stays_listed_and_is_embedded_when_it_is_back(old_path, other, music):
     (music / "1.wav").rename(music.parent / "away")
-    events = {event.path.name: event for event in reembed(path, other)}
+    events = {event.path.name: event for event in reembed(old_path, other)}
     assert events["1.wav"] == Missing(music / "1.wav")
-    with Catalog.open(path, "other@12345678", 16) as new:
+    with Catalog.open(old_path, "other@12345678", 16) as new:
         track = new.find(music / "1.wav")
         assert (track.n_segments, new.chroma(track.id).shape) == (0, (12, 0))
         (music.parent / "away").rename(music / "1.wav")
@@ -93,41 +124,41 @@ def test_a_missing_file_stays_listed_and_is_embedded_when_it_is_back(path, other
         assert events["2.wav"] == Unchanged(music / "2.wav")
 
 
-def test_a_copy_stands_in_for_a_missing_file(path, other, music):
+def test_a_copy_stands_in_for_a_missing_file(old_path, other, music):
     (music / "0.wav").unlink()
-    events = {event.path.name: type(event) for event in reembed(path, other)}
+    events = {event.path.name: type(event) for event in reembed(old_path, other)}
     assert events["0.wav"] is Added
 
 
-def test_a_file_that_changed_is_left_to_the_next_build(path, other, music, tone):
+def test_a_file_that_changed_is_left_to_the_next_build(old_path, other, music, tone):
     tone(music / "1.wav", seed=30, duration_s=4)
-    events = {event.path.name: event for event in reembed(path, other)}
+    events = {event.path.name: event for event in reembed(old_path, other)}
     assert events["1.wav"] == Skipped(
         music / "1.wav", "changed since it was indexed; `pemr index` takes it up again"
     )
-    with Catalog.open(path, other.name, 16) as new:
+    with Catalog.open(old_path, other.name, 16) as new:
         again = {event.path.name: event for event in build(new, other, [music])}
         assert type(again["1.wav"]) is Added
 
 
-def test_a_file_that_the_new_embedder_cannot_read_is_reported(path, other, music, monkeypatch):
-    really = other.stream
+def test_a_file_that_the_new_embedder_cannot_read_is_reported(old_path, other, music, monkeypatch):
+    really = other.listen
 
-    def stream(source):
+    def listen(source):
         if source.name == "2.wav":
             raise other.file_errors[0](source, "too short")
-        yield from really(source)
+        return really(source)
 
-    monkeypatch.setattr(other, "stream", stream)
-    events = {event.path.name: event for event in reembed(path, other)}
+    monkeypatch.setattr(other, "listen", listen)
+    events = {event.path.name: event for event in reembed(old_path, other)}
     assert events["2.wav"] == Skipped(music / "2.wav", "too short")
-    assert Catalog.embedder_of(path) == other.name
+    assert Catalog.embedder_of(old_path) == other.name
 
 
 def test_the_same_embedder_has_nothing_to_do(path, fake_embedder):
-    fake_embedder.streamed.clear()
+    fake_embedder.heard.clear()
     assert {type(event) for event in reembed(path, fake_embedder)} == {Unchanged}
-    assert fake_embedder.streamed == []
+    assert fake_embedder.heard == []
 
 
 def test_labels_stay(path, other, music):

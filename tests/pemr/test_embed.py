@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import replace
 
 import av
 import numpy as np
@@ -8,7 +7,8 @@ import pytest
 
 import pemr.embed
 from pemr import embedder_names, load_embedder
-from pemr.errors import AudioError, UnfitEmbedderError, UnknownEmbedderError, UnreadableAudioError
+from pemr.errors import AudioError, UnknownEmbedderError, UnreadableAudioError
+from pemr.signal.recording import record
 
 RATE = 16_000
 
@@ -37,91 +37,88 @@ def write(path, waveform):
     return path
 
 
-def test_a_file_becomes_segments_and_chroma_that_cover_it(embedder, tmp_path, rng):
-    path = write(tmp_path / "a.wav", melody(rng, 300.0)[:-1000])
-    batches = list(embedder.stream(path))
-    duration_s = 300 - 1000 / RATE
-    assert len(batches) > 1
-    assert sum(batch.duration_s for batch in batches) == pytest.approx(duration_s)
-    assert sum(batch.chroma.shape[1] for batch in batches) == 1500
-    starts_s = np.concatenate([batch.start_s for batch in batches])
-    ends_s = np.concatenate([batch.end_s for batch in batches])
+def test_a_file_becomes_a_recording_whose_segments_cover_it(embedder, tmp_path, rng):
+    recording = embedder.listen(write(tmp_path / "a.wav", melody(rng, 300.0)[:-1000]))
+    assert recording.duration_s == pytest.approx(300 - 1000 / RATE)
+    assert recording.chroma.shape == (12, 1500)
+    starts_s, ends_s = embedder.spans_s(recording).T
     assert starts_s[0] == 0
-    assert ends_s[-1] == pytest.approx(duration_s)
+    assert ends_s[-1] == recording.duration_s
     assert (starts_s[1:] < ends_s[:-1]).all()
     assert ((ends_s - starts_s) <= embedder.segment_length / 5).all()
+    (vectors,) = embedder.embed([recording])
+    assert vectors.shape == (len(starts_s), embedder.dim)
 
 
-def test_segments_of_several_files_share_a_batch(embedder, rng):
-    parts = [
-        batch.segments
-        for duration_s in (30, 45)
-        for batch in embedder.cut([melody(rng, duration_s)])
-    ]
-    together = embedder.embed(np.concatenate(parts))
-    apart = np.concatenate([embedder.embed(part) for part in parts])
-    assert together.dtype == np.float32
-    assert together.flags.c_contiguous
-    assert together.shape == (sum(map(len, parts)), embedder.dim)
-    np.testing.assert_allclose(together, apart, atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, rtol=1e-5)
+def test_recordings_embedded_together_are_as_they_are_apart(embedder, rng):
+    recordings = [record([melody(rng, duration_s)]) for duration_s in (30, 400, 45)]
+    together = embedder.embed(recordings)
+    assert len(together[1]) > embedder.batch_size
+    for recording, vectors in zip(recordings, together, strict=True):
+        assert vectors.dtype == np.float32
+        assert vectors.flags.c_contiguous
+        np.testing.assert_allclose(vectors, embedder.embed([recording])[0], atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
 
-def test_more_segments_than_a_batch_holds_are_embedded_in_order(embedder, rng):
-    segments = rng.uniform(0, 1, (200, 12, embedder.segment_length)).astype(np.float32)
-    np.testing.assert_allclose(
-        embedder.embed(segments)[150], embedder.embed(segments[150:151])[0], atol=1e-6
-    )
+def test_no_recordings_have_no_embeddings(embedder):
+    assert embedder.embed([]) == []
 
 
-def test_no_segments_give_no_embeddings(embedder):
-    nothing = np.zeros((0, 12, embedder.segment_length), np.float32)
-    assert embedder.embed(nothing).shape == (0, embedder.dim)
+def test_a_silent_recording_has_frames_but_no_segments(embedder):
+    silence = record([np.zeros(30 * RATE, np.float32)])
+    assert silence.chroma.shape == (12, 150)
+    assert embedder.spans_s(silence).shape == (0, 2)
+    assert embedder.embed([silence])[0].shape == (0, embedder.dim)
+    assert embedder.embed([silence], tempo=0.8)[0].shape == (0, embedder.dim)
 
 
-def test_a_silent_file_yields_chroma_but_no_segments(embedder, tmp_path):
-    batches = list(embedder.stream(write(tmp_path / "a.wav", np.zeros(30 * RATE, np.float32))))
-    assert sum(len(batch.segments) for batch in batches) == 0
-    assert sum(batch.chroma.shape[1] for batch in batches) == 150
-    assert sum(batch.duration_s for batch in batches) == 30
-
-
-def test_a_one_second_file_yields_one_segment(embedder, tmp_path, rng):
-    batches = list(embedder.stream(write(tmp_path / "a.wav", melody(rng, 1.0))))
-    segments = np.concatenate([batch.segments for batch in batches])
-    assert segments.shape == (1, 12, embedder.segment_length)
-    assert np.concatenate([batch.end_s for batch in batches]).tolist() == [1.0]
-    assert np.isfinite(embedder.embed(segments)).all()
+def test_a_recording_of_a_second_has_one_segment(embedder, rng):
+    recording = record([melody(rng, 1.0)])
+    assert embedder.spans_s(recording).tolist() == [[0.0, 1.0]]
+    (vectors,) = embedder.embed([recording])
+    assert np.isfinite(vectors).all()
 
 
 def test_a_spectrogram_embedder_is_given_decibels(rng):
+    given = []
     reader = pemr.embed.Embedder(
         name="mean",
         dim=84,
         reads="spectrogram",
         segment_length=50,
         hop_length=25,
-        load_encoder=lambda: lambda segments: segments.mean(axis=2),
+        load_encoder=lambda: lambda segments: given.append(segments) or segments.mean(axis=2),
     )
-    segments = next(reader.cut([melody(rng, 20)])).segments
-    assert segments.shape[1:] == (84, 50)
-    assert segments.min() >= -100
-    assert segments.max() <= 0
-    assert reader.embed(segments).shape == (len(segments), 84)
+    (vectors,) = reader.embed([record([melody(rng, 20)])])
+    assert given[0].dtype == np.float32
+    assert given[0].shape == (3, 84, 50)
+    assert given[0].min() >= -100
+    assert given[0].max() <= 0
+    assert vectors.shape == (3, 84)
+    assert reader.ranking == {}
 
 
-def test_chroma_alone_gives_the_embeddings_of_its_audio(embedder, tmp_path, rng):
-    batches = list(embedder.stream(write(tmp_path / "a.wav", melody(rng, 47.0))))
-    chroma = np.concatenate([batch.chroma for batch in batches], axis=1)
-    expected = np.concatenate([embedder.embed(batch.segments) for batch in batches])
-    np.testing.assert_allclose(embedder.embed_chroma(chroma), expected, atol=1e-6)
-    assert embedder.embed_chroma(np.zeros((12, 500), np.uint8)).shape == (0, embedder.dim)
+def test_a_restored_recording_is_embedded_as_it_was(embedder, rng):
+    recording = record([melody(rng, 47.0)])
+    restored = embedder.restore({**recording.parts, "duration_s": recording.duration_s})
+    assert restored.duration_s == recording.duration_s
+    np.testing.assert_array_equal(*embedder.embed([recording]), *embedder.embed([restored]))
 
 
-def test_chroma_alone_is_not_enough_for_a_spectrogram_embedder():
-    reader = replace(load_embedder("ftm2d"), reads="spectrogram", name="cover@1")
-    with pytest.raises(UnfitEmbedderError, match="'cover@1' reads audio and there is only chroma"):
-        reader.embed_chroma(np.zeros((12, 500), np.uint8))
+def test_chroma_alone_is_enough_for_a_chroma_embedder(embedder, rng):
+    recording = record([melody(rng, 47.0)])
+    alone = embedder.restore({"chroma": recording.chroma})
+    assert alone.duration_s == 47.0
+    np.testing.assert_array_equal(*embedder.embed([recording]), *embedder.embed([alone]))
+
+
+def test_faster_is_what_a_faster_performance_gives(embedder, rng):
+    recording = record([melody(rng, 60.0)])
+    faster = recording.at_tempo(1.25)
+    np.testing.assert_array_equal(
+        *embedder.embed([recording], tempo=1.25), *embedder.embed([faster])
+    )
 
 
 def test_a_bad_file_raises_one_of_the_file_errors(embedder, tmp_path):
@@ -129,7 +126,7 @@ def test_a_bad_file_raises_one_of_the_file_errors(embedder, tmp_path):
     path.write_bytes(b"")
     assert embedder.file_errors == (AudioError,)
     with pytest.raises(UnreadableAudioError):
-        list(embedder.stream(path))
+        embedder.listen(path)
 
 
 def test_the_default_embedder_is_one_of_those_named():
@@ -142,14 +139,14 @@ def test_an_unknown_name_is_refused_with_those_there_are(name):
         load_embedder(name)
 
 
-def test_name_dim_and_sample_rate_are_known_without_torch():
+def test_name_and_dim_are_known_without_torch():
     script = (
         "import sys, pemr; e = pemr.load_embedder('ftm2d'); "
-        "print(e.name, e.dim, e.sample_rate, 'torch' in sys.modules)"
+        "print(e.name, e.dim, 'torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    name, dim, sample_rate, has_torch = done.stdout.split()
-    assert (name, sample_rate, has_torch) == ("ftm2d@r1", "16000", "False")
+    name, dim, has_torch = done.stdout.split()
+    assert (name, has_torch) == ("ftm2d@r1", "False")
     assert int(dim) > 0

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer import AudioFile, Catalog
-from indexer.rows import Embedded
+from indexer import AudioFile, Catalog, Embedded, KeptRecording
 from indexer.tags import Tags
 
 
@@ -21,8 +20,7 @@ def _filled(folder: Path, tracks: Sequence[NDArray[np.float32]]) -> tuple[Catalo
         embedded = Embedded(
             vectors=vectors,
             spans_s=np.stack([starts, starts + 20], axis=1),
-            chroma=np.zeros((12, 100), np.uint8),
-            duration_s=20.0,
+            recording=KeptRecording.without_frames(20.0),
         )
         file = AudioFile(Path("/music") / f"{place}.wav", 1, 1, f"hash {place}")
         ids.append(catalog.store(file, Tags("", artist="", album=""), embedded))

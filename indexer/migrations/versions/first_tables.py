@@ -27,8 +27,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("path", sa.LargeBinary, nullable=False, unique=True),
         sa.Column("path_text", sa.String, nullable=False),
-        sa.Column("size_bytes", sa.Integer, nullable=False),
-        sa.Column("mtime_ns", sa.Integer, nullable=False),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger, nullable=False),
         sa.Column("audio_hash", sa.String, nullable=False),
         sa.Column("title", sa.String, nullable=False),
         sa.Column("artist", sa.String),
@@ -54,8 +54,8 @@ def upgrade() -> None:
     op.create_table(
         "skip",
         sa.Column("path", sa.LargeBinary, primary_key=True),
-        sa.Column("size_bytes", sa.Integer, nullable=False),
-        sa.Column("mtime_ns", sa.Integer, nullable=False),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger, nullable=False),
         sa.Column("reason", sa.String, nullable=False),
     )
 

@@ -68,6 +68,18 @@ def mean_chroma(chroma):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
+class MeanChroma:
+    """Meets as much of the embedder's protocol as features need."""
+
+    name = "toy"
+
+    def restore(self, arrays):
+        return arrays["chroma"]
+
+    def embed(self, recordings):
+        return [mean_chroma(chroma) for chroma in recordings]
+
+
 def test_metadata_gives_performances_and_features_their_paths(tree):
     benchmark = load(tree)
     assert (benchmark.subset, benchmark.convention) == ("benchmark", "hpcp")
@@ -139,7 +151,7 @@ def test_file_without_the_feature_is_refused(tmp_path):
 
 def test_whole_benchmark_runs_on_features_with_noise_that_never_asks(tree):
     benchmark = load(tree)
-    scorer = feature_scorer(benchmark, mean_chroma, "toy", Stages(n_aligned=4))
+    scorer = feature_scorer(benchmark, MeanChroma(), Stages(n_aligned=4))
     report = evaluate(benchmark, scorer, trace("toy", "toy", 4))
     assert (report.counts.queries, report.counts.noise) == (4, 1)
     assert report.metrics["map"].value == 1
@@ -152,7 +164,7 @@ def test_silent_features_are_unusable(tree):
     path.unlink()
     write_h5(path, "P_90", "W_9", "hpcp", np.zeros((5000, 12)))
     benchmark = load(tree)
-    scorer = feature_scorer(benchmark, mean_chroma, "toy", EMBEDDING_ALONE)
+    scorer = feature_scorer(benchmark, MeanChroma(), EMBEDDING_ALONE)
     report = evaluate(benchmark, scorer, trace("toy", "toy"))
     assert report.unusable == ("P_90",)
 

@@ -8,7 +8,7 @@ import pytest
 from indexer import Catalog, build
 from retrieval import EMBEDDING_ALONE, catalog_scorer, load_benchmark, read_query, search
 from retrieval.ranking.query import TEMPOS, tempos_for
-from tests.conftest import FakeEmbedder
+from tests.conftest import FakeEmbedder, forget_spectrograms
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def indexed(tmp_path, fake_embedder, tone):
 
 
 def test_a_file_of_the_catalog_is_not_decoded_again(indexed, fake_embedder, tmp_path):
-    fake_embedder.stream = None
+    fake_embedder.listen = None
     query = read_query(indexed, fake_embedder, tmp_path / "music" / "1.wav")
     assert query.track_id == indexed.find(tmp_path / "music" / "1.wav").id
 
@@ -65,9 +65,9 @@ def test_a_query_is_asked_at_other_tempos_too(of_cover, tmp_path):
     query = read_query(catalog, embedder, path)
     stored = catalog.embeddings(catalog.find(path).id)
     np.testing.assert_array_equal(query.embeddings, stored)
-    batches = list(embedder.stream(path))
+    recording = embedder.listen(path)
     for tempo, version in zip(TEMPOS, query.at_other_tempos, strict=True):
-        np.testing.assert_array_equal(version, embedder.embed_at(batches, tempo))
+        np.testing.assert_array_equal(version, embedder.embed([recording], tempo=tempo)[0])
 
 
 def test_the_tempo_that_suits_a_candidate_best_decides(of_cover, tmp_path):
@@ -83,11 +83,25 @@ def test_the_tempo_that_suits_a_candidate_best_decides(of_cover, tmp_path):
         assert candidate.embedding_score <= own[candidate.path] + 1e-12
 
 
-def test_at_its_own_tempo_a_file_of_the_catalog_is_not_decoded_again(of_cover, tmp_path):
+@pytest.mark.parametrize("at_other_tempos", [True, False])
+def test_at_no_tempo_is_a_file_of_the_catalog_decoded_again(of_cover, tmp_path, at_other_tempos):
     catalog, embedder = of_cover
-    embedder.stream = None
+    embedder.listen = None
     path = tmp_path / "works" / "work 0" / "1.wav"
-    assert read_query(catalog, embedder, path, at_other_tempos=False).at_other_tempos == ()
+    query = read_query(catalog, embedder, path, at_other_tempos=at_other_tempos)
+    assert len(query.at_other_tempos) == (len(TEMPOS) if at_other_tempos else 0)
+
+
+def test_a_file_of_an_old_catalog_is_decoded_with_a_word_on_the_way_out(of_cover, tmp_path, caplog):
+    catalog, embedder = of_cover
+    forget_spectrograms(catalog.path)
+    path = tmp_path / "works" / "work 0" / "1.wav"
+    embedder.heard.clear()
+    with Catalog.open(catalog.path, read_only=True) as old:
+        query = read_query(old, embedder, path)
+    assert embedder.heard == [path]
+    assert len(query.at_other_tempos) == len(TEMPOS)
+    assert "`pemr index --again` keeps one" in caplog.text
 
 
 def test_evaluation_asks_at_the_same_tempos_as_search(of_cover, tmp_path):
@@ -105,8 +119,9 @@ def test_evaluation_asks_at_the_same_tempos_as_search(of_cover, tmp_path):
                 assert others[tmp_path / "works" / scorer.names[index]] == pytest.approx(score)
 
 
-def test_a_query_whose_file_has_gone_is_ranked_all_the_same(of_cover, tmp_path):
+def test_a_query_that_can_no_longer_be_heard_is_ranked_all_the_same(of_cover, tmp_path):
     catalog, embedder = of_cover
+    forget_spectrograms(catalog.path)
     benchmark = load_benchmark("folder", tmp_path / "works")
     scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE, embedder)
     (tmp_path / "works" / scorer.names[0]).unlink()

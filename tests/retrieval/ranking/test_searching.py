@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import AudioFile, Catalog
-from indexer.rows import Embedded
+from indexer import AudioFile, Catalog, Embedded, KeptRecording
 from indexer.tags import Tags
 from retrieval import Query, copies, search, stored_query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
@@ -40,8 +39,7 @@ def store(catalog, name, vectors, chroma, *, audio_hash=None):
     embedded = Embedded(
         vectors=vectors,
         spans_s=np.stack([starts, starts + 20], axis=1),
-        chroma=chroma,
-        duration_s=chroma.shape[1] / 5,
+        recording=replace(KeptRecording.without_frames(chroma.shape[1] / 5), chroma=chroma),
     )
     file = AudioFile(Path("/music") / name, 1, 1, audio_hash or f"hash of {name}")
     return catalog.store(file, Tags(name, artist="Somebody", album="Something"), embedded)
@@ -183,7 +181,8 @@ def test_an_aligned_candidate_says_how(catalog, rng):
 def test_spans_end_where_the_recordings_end(catalog, rng):
     query = foreign_query(rng)
     query = replace(query, duration_s=39.9)
-    copy = Embedded(query.embeddings, np.array([[0, 20.0]] * 3), query.chroma, 39.8)
+    recording = replace(KeptRecording.without_frames(39.8), chroma=query.chroma)
+    copy = Embedded(query.embeddings, np.array([[0, 20.0]] * 3), recording)
     catalog.store(AudioFile(Path("/music/x"), 1, 1, "x"), Tags("x"), copy)
     span = search(catalog, query)[0].spans[0]
     assert (span.query_end_s, span.end_s) == (39.9, 39.8)

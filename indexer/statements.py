@@ -7,21 +7,33 @@ Letters: D embedding, S segments, T frames of chroma.
 
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from indexer.records import (
+    N_ROWS,
+    Embedded,
+    Ids,
+    KeptRecording,
+    Known,
+    Parts,
+    Recording,
+    SkippedFile,
+    Track,
+    Vectors,
+)
 from indexer.scan import AudioFile
 from indexer.schema import (
     CatalogRow,
-    ChromaRow,
     EmbeddingRow,
     LabelRow,
+    RecordingRow,
     RootRow,
     SegmentRow,
     SkipRow,
@@ -29,85 +41,7 @@ from indexer.schema import (
 )
 from indexer.tags import Tags
 
-Ids = NDArray[np.int64]
-Vectors = NDArray[np.float32]
-
 NO_IDS: Ids = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One audio file of the catalog."""
-
-    id: int
-    path: Path
-    title: str
-    artist: str | None
-    album: str | None
-    duration_s: float
-    is_silent: bool
-    is_missing: bool
-    n_segments: int
-    audio_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the catalog remembers of a file, to tell whether it has changed."""
-
-    track_id: int
-    file: AudioFile
-    is_missing: bool
-    is_embedded: bool
-    """Whether it has been through this catalog's embedder."""
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """A file that could not be indexed, and why."""
-
-    file: AudioFile
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A recording after the embedder.
-
-    Parameters
-    ----------
-    vectors : float32 array, shape (S, D)
-        Unit embeddings of the segments in order of time; S is 0 for a silent recording.
-    spans_s : float64 array, shape (S, 2)
-        Start and end of each segment in seconds.
-    chroma : uint8 array, shape (12, T)
-        At 5 frames a second.
-    duration_s : float
-        How long the recording is.
-    """
-
-    vectors: Vectors
-    spans_s: NDArray[np.float64]
-    chroma: NDArray[np.uint8]
-    duration_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogStats:
-    """A catalog in figures."""
-
-    embedder: str
-    dim: int
-    generation: int
-    n_tracks: int
-    n_segments: int
-    n_silent: int
-    n_missing: int
-    n_skipped: int
-    n_labelled: int
-    duration_s: float
-    size_bytes: int
-    roots: tuple[Path, ...]
 
 
 def catalog_row(session: Session) -> CatalogRow | None:
@@ -151,12 +85,13 @@ def _track(row: TrackRow, n_segments: int) -> Track:
 
 def known(session: Session) -> list[Known]:
     """List what is remembered of each track's file, by id."""
-    statement = select(TrackRow, ChromaRow.track_id.is_not(None)).outerjoin(
-        ChromaRow, ChromaRow.track_id == TrackRow.id
+    is_recorded = func.length(RecordingRow.spectrogram) > 0
+    statement = select(TrackRow, RecordingRow.track_id.is_not(None), is_recorded).outerjoin(
+        RecordingRow, RecordingRow.track_id == TrackRow.id
     )
     return [
-        Known(row.id, _file(row), row.is_missing, is_embedded)
-        for row, is_embedded in session.execute(statement.order_by(TrackRow.id))
+        Known(row.id, _file(row), row.is_missing, is_embedded, bool(is_recorded))
+        for row, is_embedded, is_recorded in session.execute(statement.order_by(TrackRow.id))
     ]
 
 
@@ -211,8 +146,10 @@ def track_at(session: Session, path: Path) -> TrackRow | None:
 
 def embedded_track(session: Session, audio_hash: str) -> int | None:
     """Find the first track that holds this audio and has been through the embedder."""
-    statement = select(TrackRow.id).join(ChromaRow, ChromaRow.track_id == TrackRow.id)
-    return session.scalar(statement.where(TrackRow.audio_hash == audio_hash).order_by(TrackRow.id))
+    statement = select(TrackRow.id).join(RecordingRow, RecordingRow.track_id == TrackRow.id)
+    is_recorded = func.length(RecordingRow.spectrogram) > 0
+    same = statement.where(TrackRow.audio_hash == audio_hash)
+    return session.scalar(same.order_by(is_recorded.desc(), TrackRow.id))
 
 
 def insert_track(session: Session, file: AudioFile, tags: Tags) -> TrackRow:
@@ -237,7 +174,7 @@ def describe(row: TrackRow, file: AudioFile, tags: Tags) -> None:
 
 def attach(session: Session, row: TrackRow, embedded: Embedded) -> Ids:
     """Store what the embedder made of a track; returns the ids of its segments."""
-    row.duration_s = embedded.duration_s
+    row.duration_s = embedded.recording.duration_s
     row.is_silent = not len(embedded.vectors)
     segments = [
         SegmentRow(track_id=row.id, start_s=float(start_s), end_s=float(end_s))
@@ -247,32 +184,83 @@ def attach(session: Session, row: TrackRow, embedded: Embedded) -> Ids:
     vectors = np.ascontiguousarray(embedded.vectors, dtype="<f4")
     if len(vectors):
         session.add(EmbeddingRow(track_id=row.id, vectors=vectors.tobytes()))
-    frames = zlib.compress(np.ascontiguousarray(embedded.chroma, dtype=np.uint8).tobytes(), 6)
-    session.add(ChromaRow(track_id=row.id, frames=frames))
     session.flush()
     return np.array([segment.id for segment in segments], dtype=np.int64)
 
 
-def detach(session: Session, track_ids: Sequence[int]) -> None:
-    """Delete what an embedder made of some tracks; the tracks stay."""
-    for table in (SegmentRow, EmbeddingRow, ChromaRow):
-        session.execute(delete(table).where(table.track_id.in_(track_ids)))
+def keep(session: Session, track_id: int, recording: Recording) -> None:
+    """Store a recording, in place of what was kept of the track before."""
+    packed = {name: _packed(getattr(recording, name)) for name in N_ROWS}
+    row = RecordingRow(track_id=track_id, checksum=checksum(packed.values()), **packed)
+    session.merge(row)
+    session.flush()
 
 
-def detach_all(session: Session) -> None:
-    """Delete what the embedder made of all tracks; the tracks stay."""
-    for table in (SegmentRow, EmbeddingRow, ChromaRow):
-        session.execute(delete(table))
+def checksum(parts: Iterable[bytes]) -> int:
+    """CRC-32 of some packed parts, one after the other."""
+    found = 0
+    for part in parts:
+        found = zlib.crc32(part, found)
+    return found
+
+
+def _packed(part: NDArray[np.uint8]) -> bytes:
+    frames = np.ascontiguousarray(part, dtype=np.uint8)
+    return zlib.compress(frames.tobytes(), 6) if frames.size else b""
+
+
+def _unpacked(name: str, packed: bytes) -> NDArray[np.uint8]:
+    frames = zlib.decompress(packed) if packed else b""
+    return np.frombuffer(frames, dtype=np.uint8).reshape(N_ROWS[name], -1)
+
+
+def detach(session: Session, track_ids: Sequence[int] | None = None) -> None:
+    """Delete the vectors of some tracks, or of all; the tracks and their recordings stay."""
+    for table in (SegmentRow, EmbeddingRow):
+        statement = delete(table)
+        if track_ids is not None:
+            statement = statement.where(table.track_id.in_(track_ids))
+        session.execute(statement)
+
+
+def forget_recording(session: Session, track_id: int) -> None:
+    """Delete what is kept of the sound of a track, which then counts as not embedded."""
+    session.execute(delete(RecordingRow).where(RecordingRow.track_id == track_id))
+
+
+def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
+    """Read the recordings of some tracks; one that is damaged is left out."""
+    statement = (
+        select(RecordingRow, TrackRow.duration_s)
+        .join(TrackRow, TrackRow.id == RecordingRow.track_id)
+        .where(RecordingRow.track_id.in_(track_ids))
+    )
+    found: dict[int, Parts] = {}
+    for row, duration_s in session.execute(statement):
+        packed = {name: getattr(row, name) for name in N_ROWS}
+        if checksum(packed.values()) == row.checksum:
+            parts: dict[str, Any] = {name: _unpacked(name, packed[name]) for name in N_ROWS}
+            found[row.track_id] = {**parts, "duration_s": duration_s}
+    return found
+
+
+def recorded(session: Session) -> tuple[int, int]:
+    """Count the bytes that recordings take, and the tracks whose spectrogram is not kept."""
+    n_bytes = sum(func.length(getattr(RecordingRow, name)) for name in N_ROWS)
+    without = select(func.count()).where(func.length(RecordingRow.spectrogram) == 0)
+    is_sounding = RecordingRow.track_id.in_(select(EmbeddingRow.track_id))
+    total = session.scalar(select(func.sum(n_bytes)))
+    return int(total or 0), int(session.scalar(without.where(is_sounding)) or 0)
 
 
 def embedded(session: Session, track_id: int, dim: int) -> Embedded:
     """Recall what the embedder made of a track."""
-    row = session.get_one(TrackRow, track_id)
+    duration_s = session.get_one(TrackRow, track_id).duration_s
+    parts = parts_of(session, [track_id]).get(track_id)
     return Embedded(
         vectors(session, track_id, dim),
         spans_s(session, track_id),
-        chroma(session, track_id),
-        row.duration_s,
+        KeptRecording(**parts) if parts else KeptRecording.without_frames(duration_s),
     )
 
 
@@ -295,9 +283,8 @@ def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
 
 def chroma(session: Session, track_id: int) -> NDArray[np.uint8]:
     """Read the chroma of a track, uint8 (12, T)."""
-    row = session.get(ChromaRow, track_id)
-    frames = zlib.decompress(row.frames) if row is not None else b""
-    return np.frombuffer(frames, dtype=np.uint8).reshape(12, -1)
+    packed = session.scalar(select(RecordingRow.chroma).where(RecordingRow.track_id == track_id))
+    return _unpacked("chroma", packed or b"")
 
 
 def owners(session: Session) -> tuple[Ids, Ids]:
