@@ -132,15 +132,28 @@ class Catalog(Reader):
 
     @staticmethod
     def embedder_of(path: Path) -> str:
-        """Name the embedder that a catalog was made with.
+        """Name the embedder that a catalog was made with, whatever pemr wrote it.
 
         Raises
         ------
         NoCatalogError
             If there is no catalog in this folder.
+        NewerSchemaError
+            If a newer pemr wrote it.
         """
-        with Catalog.open(path, read_only=True) as catalog:
-            return catalog.embedder_name
+        path = absolute(path)
+        if not (path / "catalog.db").is_file():
+            raise NoCatalogError(path)
+        engine = database.open_engine(path, read_only=True)
+        try:
+            database.check_revision(engine, path, may_be_older=True)
+            with Session(engine) as session:
+                about = statements.catalog_row(session)
+        finally:
+            engine.dispose()
+        if about is None:
+            raise NoCatalogError(path)
+        return about.embedder
 
     def __enter__(self) -> Self:
         return self

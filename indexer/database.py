@@ -120,7 +120,7 @@ def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
     return connection
 
 
-def check_revision(engine: Engine, folder: Path) -> None:
+def check_revision(engine: Engine, folder: Path, *, may_be_older: bool = False) -> None:
     """Make sure that a reader understands the schema.
 
     Parameters
@@ -129,6 +129,8 @@ def check_revision(engine: Engine, folder: Path) -> None:
         From `open_engine`.
     folder : Path
         The catalog's folder, for the error.
+    may_be_older : bool
+        Whether the schema of an older pemr will do.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def check_revision(engine: Engine, folder: Path) -> None:
         raise CatalogError(folder, f"catalog.db cannot be read: {error.orig}") from error
     if revision is None:
         raise NoCatalogError(folder)
-    if revision != REVISIONS[-1]:
+    if revision != REVISIONS[-1] and not may_be_older:
         raise CatalogError(folder, "made by an older pemr; `pemr index` brings it up to date")
 
 

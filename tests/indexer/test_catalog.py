@@ -420,3 +420,17 @@ def test_recordings_come_in_the_order_asked(built):
 def test_a_damaged_recording_is_not_believed(built):
     execute(built.path, "UPDATE recording SET spectrogram = x'0102' WHERE track_id = 2")
     assert [kept is None for kept in built.recordings_of([1, 2])] == [False, True]
+
+
+def test_the_embedder_of_a_catalog_of_before_can_be_asked_for(built):
+    built.close()
+    turn_back(built.path)
+    assert Catalog.embedder_of(built.path) == "fake"
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_without_a_catalog_no_embedder_can_be_asked_for(tmp_path, content):
+    if content is not None:
+        (tmp_path / "catalog.db").write_bytes(content)
+    with pytest.raises(NoCatalogError):
+        Catalog.embedder_of(tmp_path)
