@@ -1,5 +1,6 @@
 """A file to ask with becomes a query."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,7 @@ def test_a_file_of_an_old_catalog_is_decoded_with_a_word_on_the_way_out(of_cover
     forget_spectrograms(catalog.path)
     path = tmp_path / "works" / "work 0" / "1.wav"
     embedder.heard.clear()
+    caplog.set_level(logging.WARNING)
     with Catalog.open(catalog.path, read_only=True) as old:
         query = read_query(old, embedder, path)
     assert embedder.heard == [path]
