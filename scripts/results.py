@@ -15,8 +15,9 @@ FOLDER = Path(__file__).parents[1] / "docs" / "results"
 INTRODUCTION = """# Results
 
 Made by `python scripts/results.py` from the result files beside it; do not edit. Every figure of
-the project is here with the command that prints it again. Figures of a benchmark are over its
-complete ranking, with 95 % intervals bootstrapped over cliques.
+the project is here with the command that prints it again, whose options are those of its commit.
+Figures of a benchmark are over its complete ranking, with 95 % intervals bootstrapped over cliques.
+A commit with a plus is marked: files differed from it when the figure was measured.
 """
 FACTS = ("command", "commit", "embedder", "hardware", "machine", "date", "versions")
 REPORT_FIGURES = {
@@ -68,6 +69,8 @@ def section(path: Path, result: Mapping[str, Any]) -> Iterator[str]:
 def in_line(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {one}" for key, one in value.items())
+    if name == "commit" and str(value).endswith("+"):
+        return f"{value} (**not a clean tree**)"
     return f"`{value}`" if name == "command" else str(value)
 
 
