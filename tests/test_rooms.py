@@ -83,3 +83,17 @@ def test_every_config_field_is_read_somewhere():
     assert owners
     dead = [f"{o.__name__}.{f.name}" for o in owners for f in fields(o) if f.name not in read]
     assert dead == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_door_names_to_type_checkers_what_it_offers(room):
+    tree = ast.parse((ROOT / room / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    named = {a.asname or a.name for node in block.body for a in node.names}
+    assert named == set(importlib.import_module(room).__all__)
+
+
+def test_the_import_contracts_hold():
+    command = [str(Path(sys.executable).with_name("lint-imports"))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
