@@ -950,7 +950,7 @@ def corpus_build(
     from tqdm import tqdm
 
     from pemr.corpus.build import Order, build, choose_fonts
-    from pemr.corpus.works import works as sort_into_works
+    from pemr.corpus.notes.works import works as sort_into_works
 
     order = Order(
         split=split, n_works=works, n_performances=performances, n_noise=noise, seed=seed,
@@ -988,7 +988,7 @@ def corpus_play(
     Example: pemr corpus play corpora/dev pop909-012 --scores scores --out listen
     """
     from pemr.corpus.build import play
-    from pemr.corpus.works import works as sort_into_works
+    from pemr.corpus.notes.works import works as sort_into_works
 
     found = sort_into_works(scores, cache or folder.parent)
     for path in play(found, folder, work, out, soundfont):

@@ -20,17 +20,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pemr.corpus.arrange import Performance, arrange
-from pemr.corpus.effects import apply_chain, draw_chain
+from pemr.corpus.notes.scores import Score
+from pemr.corpus.notes.works import Split, Work
+from pemr.corpus.playing.arrange import Performance, arrange
+from pemr.corpus.playing.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.processes import processes
-from pemr.corpus.recipe import DIFFICULTIES, MIXED, draw
-from pemr.corpus.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
-from pemr.corpus.scores import Score
-from pemr.corpus.sketch import sketch
-from pemr.corpus.soundfont import SoundFont, find_fonts, is_available, is_held_out
-from pemr.corpus.synth import Waveform
-from pemr.corpus.voice import voice_names
-from pemr.corpus.works import Split, Work
+from pemr.corpus.sounding.effects import apply_chain, draw_chain
+from pemr.corpus.sounding.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
+from pemr.corpus.sounding.sketch import sketch
+from pemr.corpus.sounding.soundfont import SoundFont, find_fonts, is_available, is_held_out
+from pemr.corpus.sounding.synth import Waveform
+from pemr.corpus.sounding.voice import voice_names
 from pemr.errors import CorpusError
 from pemr.signal.cqt import Cqt
 from pemr.signal.frontend import decibels, pack, semitone_frames

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from pemr.corpus.arrange import arrange
+from pemr.corpus.notes.scores import Chord, Note, Score, pitch_class
+from pemr.corpus.playing.arrange import arrange
+from pemr.corpus.playing.recipe import STANDARD, Recipe, draw
 from pemr.corpus.processes import processes
-from pemr.corpus.recipe import STANDARD, Recipe, draw
-from pemr.corpus.render import BuiltIn, render, write_flac
-from pemr.corpus.scores import Chord, Note, Score, pitch_class
+from pemr.corpus.sounding.render import BuiltIn, render, write_flac
 
 N_PERFORMANCES = 4
 N_DISTRACTORS = 12

@@ -42,7 +42,7 @@ def timed(function: Callable[..., Any], spent: dict[str, float], name: str) -> C
 
 def measure(scores: Path, cache: Path, n_works: int) -> dict[str, Any]:
     from pemr.corpus import build
-    from pemr.corpus.works import works
+    from pemr.corpus.notes.works import works
 
     spent: dict[str, float] = defaultdict(float)
     for step in STEPS:

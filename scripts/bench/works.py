@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pemr.corpus.chords import infer_chords
-from pemr.corpus.readers import cached_scores
-from pemr.corpus.scores import Chord, Score, Skipped
-from pemr.corpus.works import Pair, Survey, survey
+from pemr.corpus.notes.chords import infer_chords
+from pemr.corpus.notes.readers import cached_scores
+from pemr.corpus.notes.scores import Chord, Score, Skipped
+from pemr.corpus.notes.works import Pair, Survey, survey
 
 COMMON_WORDS = {"the", "and", "with", "from", "hornpipe", "reel", "march", "lord", "jesus", "miss"}
 COMMON_WORDS |= {

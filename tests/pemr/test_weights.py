@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from pemr import load_embedder, weights
-from pemr.corpus.arrange import arrange
 from pemr.corpus.demo import TUNES, transcribe
-from pemr.corpus.recipe import DIFFICULTIES, draw
-from pemr.corpus.sketch import sketch
+from pemr.corpus.playing.arrange import arrange
+from pemr.corpus.playing.recipe import DIFFICULTIES, draw
+from pemr.corpus.sounding.sketch import sketch
 from pemr.export import export_weights
 from pemr.model.checkpoint import Checkpoint, save
 from pemr.signal.disguise import roll

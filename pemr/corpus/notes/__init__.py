@@ -1,0 +1,1 @@
+"""What is written: scores are read, their chords, keys and works found."""

@@ -1,0 +1,1 @@
+"""How it is played: a recipe and a score become a performance, in seconds."""

@@ -1,0 +1,1 @@
+"""How it sounds: a performance becomes a waveform, or a sketch of its spectrogram."""
