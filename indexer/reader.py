@@ -120,6 +120,11 @@ class Reader:
         with self._session() as session:
             return statements.chroma(session, track_id)
 
+    def harmony(self, track_id: int) -> NDArray[np.uint8]:
+        """Read the harmony of a track, uint8 (36, T); no frames where nobody has heard it."""
+        with self._session() as session:
+            return statements.harmony(session, track_id)
+
     def recordings_of(self, track_ids: Sequence[int]) -> list[Parts | None]:
         """Read what is kept of the sound of some tracks, for `Embedder.restore`.
 

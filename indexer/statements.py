@@ -287,6 +287,12 @@ def chroma(session: Session, track_id: int) -> NDArray[np.uint8]:
     return _unpacked("chroma", packed or b"")
 
 
+def harmony(session: Session, track_id: int) -> NDArray[np.uint8]:
+    """Read the harmony of a track, uint8 (36, T), without frames where there is none."""
+    packed = session.scalar(select(RecordingRow.harmony).where(RecordingRow.track_id == track_id))
+    return _unpacked("harmony", packed or b"")
+
+
 def owners(session: Session) -> tuple[Ids, Ids]:
     """Ids of all segments, ascending, and of the track that each belongs to."""
     statement = select(SegmentRow.id, SegmentRow.track_id).order_by(SegmentRow.id)

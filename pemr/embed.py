@@ -87,10 +87,11 @@ class Embedder:
         UnreadableAudioError, NoAudioStreamError
             If there is no sound to be had from the file.
         """
+        from pemr.model.harmony import shipped_listener  # noqa: PLC0415 (not before it is asked)
         from pemr.signal import audio  # noqa: PLC0415 (not before sound is decoded)
         from pemr.signal.recording import record  # noqa: PLC0415
 
-        return record(audio.blocks(source), self._cqt)
+        return record(audio.blocks(source), self._cqt, shipped_listener())
 
     def restore(self, arrays: Mapping[str, Any]) -> "Recording":
         """Make a recording of arrays that were kept.

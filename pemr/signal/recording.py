@@ -9,6 +9,7 @@ Letters: L audio samples, F frequency bins, T frames.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,21 @@ class Recording:
         return replace(self, duration_s=self.duration_s / tempo, **parts)
 
 
-def record(blocks: Iterable[NDArray[np.float32]], cqt: Cqt | None = None) -> Recording:
+class HarmonyListener(Protocol):
+    """What hears the harmony of one recording while it is decoded."""
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Take the next block of waveform, (L,)."""
+
+    def finish(self, n_frames: int) -> NDArray[np.uint8]:
+        """Say what was heard, (36, n_frames), once there is no more sound."""
+
+
+def record(
+    blocks: Iterable[NDArray[np.float32]],
+    cqt: Cqt | None = None,
+    listener: HarmonyListener | None = None,
+) -> Recording:
     """Make the recording of a waveform that comes in blocks.
 
     Parameters
@@ -130,11 +145,13 @@ def record(blocks: Iterable[NDArray[np.float32]], cqt: Cqt | None = None) -> Rec
         Consecutive blocks of mono waveform at 16,000 Hz; one is held at a time.
     cqt : Cqt, optional
         The transform to use, where one is at hand.
+    listener : HarmonyListener, optional
+        What hears harmony beside it; without one there is none.
 
     Returns
     -------
     Recording
-        With spectrogram and chroma.
+        With spectrogram and chroma, and with harmony where somebody listened.
     """
     n_samples = 0
 
@@ -142,14 +159,19 @@ def record(blocks: Iterable[NDArray[np.float32]], cqt: Cqt | None = None) -> Rec
         nonlocal n_samples
         for block in blocks:
             n_samples += len(block)
+            if listener is not None:
+                listener.push(block)
             yield block
 
     spectrograms, chromas = [_no_frames(N_BINS)], [_no_frames(N_PITCH_CLASSES)]
     for power in semitone_frames(counted(), cqt):
         spectrograms.append(pack(decibels(power)))
         chromas.append(chroma(power))
+    spectrogram = np.concatenate(spectrograms, axis=1)
+    n_frames = spectrogram.shape[1]
     return Recording(
         duration_s=n_samples / SAMPLE_RATE,
-        spectrogram=np.concatenate(spectrograms, axis=1),
+        spectrogram=spectrogram,
         chroma=np.concatenate(chromas, axis=1),
+        harmony=_no_frames(N_HARMONIES) if listener is None else listener.finish(n_frames),
     )

@@ -206,7 +206,7 @@ def feature_scorer(
     return SegmentScorer(
         names=names,
         embeddings=[embeddings[name] for name in names],
-        chromas=[chromas[name] for name in names],
+        tonal=[chromas[name] for name in names],
         embedder_name=embedder.name,
         stages=stages,
         duration_s=np.array([chromas[name].shape[1] / FRAME_RATE for name in names]),

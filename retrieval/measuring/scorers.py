@@ -23,6 +23,7 @@ from retrieval.ranking.searching import (
     align_best,
     among_all,
     best_scores,
+    tonal_of,
 )
 from retrieval.reporting.report import NO_EMBEDDER
 
@@ -84,8 +85,9 @@ class SegmentScorer:
         Of the N performances.
     embeddings : sequence of float32 arrays, each of shape (S, D)
         Unit vectors of the segments; S differs and is at least 1.
-    chromas : sequence of uint8 arrays, each of shape (12, T)
-        At 5 frames a second; may be empty when nothing is aligned.
+    tonal : sequence of uint8 arrays, each of shape (12 * P, T)
+        Chroma, and harmony where it is known (`retrieval.ranking.harmony`), at 5 frames a second;
+        may be empty when nothing is aligned.
     embedder_name : str
         Decides what hubs lose and neighbours gain.
     stages : Stages, optional
@@ -101,7 +103,7 @@ class SegmentScorer:
 
     names: Sequence[str]
     embeddings: Sequence[NDArray[np.float32]]
-    chromas: Sequence[NDArray[np.uint8]]
+    tonal: Sequence[NDArray[np.uint8]]
     embedder_name: str
     stages: Stages = BOTH_STAGES
     at_other_tempos: Callable[[int], Sequence[NDArray[np.float32]]] | None = None
@@ -120,9 +122,9 @@ class SegmentScorer:
         if not n_aligned:
             return scores
         aligned = align_best(
-            self.chromas[query],
+            self.tonal[query],
             scores,
-            lambda column: self.chromas[candidates[column]],
+            lambda column: self.tonal[candidates[column]],
             n_aligned=n_aligned,
             weight=ALIGNMENT_WEIGHT,
         )
@@ -197,7 +199,7 @@ def catalog_scorer(
     return SegmentScorer(
         names=[name for name, _ in found],
         embeddings=[catalog.embeddings(track.id) for _, track in found],
-        chromas=[catalog.chroma(track.id) for _, track in found] if stages.n_aligned else [],
+        tonal=[tonal_of(catalog, track.id) for _, track in found] if stages.n_aligned else [],
         embedder_name=catalog.embedder_name,
         stages=stages,
         at_other_tempos=at_other_tempos if stages.at_other_tempos else None,

@@ -1,11 +1,10 @@
-"""Two chroma sequences become a transposition, an alignment score, and spans that match.
+"""Two recordings' pitch classes become a transposition, an alignment score, and matching spans.
 
-Chroma is pooled to the few frames a second at which a chord lasts some
-frames, the transpositions that fit the two tracks' overall pitch content best
-are tried, and Qmax measures the longest stretch in which one track follows
-the other.
+Chroma, and harmony where it was heard (`retrieval.ranking.harmony`), is pooled to the few frames a
+second at which a chord lasts some frames, the transpositions that fit the two tracks' overall pitch
+content best are tried, and Qmax measures the longest stretch in which one track follows the other.
 
-Letters: T frames at 5 a second, K candidates.
+Letters: T frames at 5 a second, K candidates, P pictures of pitch classes.
 
 References
 ----------
@@ -28,6 +27,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.ranking.harmony import N_PITCH_CLASSES, turned
 from retrieval.ranking.qmax import STACK_LENGTH, longest_path, qmax, recurrence, stacked_distances
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Span:
     end_s: float
 
 
-def align(query_chroma: NDArray[np.uint8], candidate_chroma: NDArray[np.uint8]) -> Alignment:
+def align(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> Alignment:
     """Find how well a candidate follows a query, and in which transposition.
 
     The score is not symmetric: of two candidates that share equally much with
@@ -84,8 +84,9 @@ def align(query_chroma: NDArray[np.uint8], candidate_chroma: NDArray[np.uint8]) 
 
     Parameters
     ----------
-    query_chroma, candidate_chroma : uint8 array, shape (12, T)
-        Chroma at 5 frames a second, row 0 is C. The two may differ in T.
+    query, candidate : uint8 array, shape (12 * P, T)
+        Pictures of pitch classes at 5 frames a second, row 0 is C of chroma. The two may differ in
+        T; where they differ in P, only what both have is compared.
 
     Returns
     -------
@@ -93,12 +94,12 @@ def align(query_chroma: NDArray[np.uint8], candidate_chroma: NDArray[np.uint8]) 
         Of the better of the transpositions tried. Sequences shorter than one
         stack of frames, silence, and constant chroma score 0.
     """
-    return _align(_Pooled(query_chroma), candidate_chroma)
+    return _align(_Pooled(query), candidate)
 
 
 def align_many(
-    query_chroma: NDArray[np.uint8],
-    candidate_chromas: Iterable[NDArray[np.uint8]],
+    query: NDArray[np.uint8],
+    candidates: Iterable[NDArray[np.uint8]],
     *,
     n_workers: int | None = None,
 ) -> list[Alignment]:
@@ -106,9 +107,9 @@ def align_many(
 
     Parameters
     ----------
-    query_chroma : uint8 array, shape (12, T)
-        Chroma at 5 frames a second.
-    candidate_chromas : iterable of uint8 arrays, each of shape (12, T)
+    query : uint8 array, shape (12 * P, T)
+        As in `align`.
+    candidates : iterable of uint8 arrays, each of shape (12 * P, T)
         One per candidate.
     n_workers : int, optional
         Threads; as many as the process may use cores if not given.
@@ -118,15 +119,15 @@ def align_many(
     list of Alignment, length K
         In the order of the candidates.
     """
-    query = _Pooled(query_chroma)
+    asked = _Pooled(query)
     _warm_up()
     with ThreadPoolExecutor(n_workers or _n_cores()) as pool:
-        return list(pool.map(partial(_align, query), candidate_chromas))
+        return list(pool.map(partial(_align, asked), candidates))
 
 
 def find_spans(
-    query_chroma: NDArray[np.uint8],
-    candidate_chroma: NDArray[np.uint8],
+    query: NDArray[np.uint8],
+    candidate: NDArray[np.uint8],
     transposition: int,
     *,
     n_spans: int = 3,
@@ -138,8 +139,8 @@ def find_spans(
 
     Parameters
     ----------
-    query_chroma, candidate_chroma : uint8 array, shape (12, T)
-        Chroma at 5 frames a second.
+    query, candidate : uint8 array, shape (12 * P, T)
+        As in `align`.
     transposition : int
         Semitones from the query up to the candidate, as `align` found them.
     n_spans : int
@@ -150,8 +151,8 @@ def find_spans(
     list of Span
         The longest first; no two share a moment of either track but for the length of a stack.
     """
-    factor = common_factor(query_chroma.shape[1], candidate_chroma.shape[1])
-    ours, theirs = pool_chroma(query_chroma, factor), pool_chroma(candidate_chroma, factor)
+    factor = common_factor(query.shape[1], candidate.shape[1])
+    ours, theirs = _comparable(pool(query, factor), pool(candidate, factor))
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
         return []
     plot = recurrence(stacked_distances(ours, theirs, transposition % 12))
@@ -168,28 +169,29 @@ def find_spans(
     return spans
 
 
-def pool_chroma(chroma: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Average every `factor` frames, and give each the same maximum.
+def pool(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Average every `factor` frames, and give each frame of chroma the same maximum.
 
     Parameters
     ----------
-    chroma : uint8 array, shape (12, T)
-        Chroma; an incomplete last group is left out unless it is the only one.
+    pictures : uint8 array, shape (12 * P, T)
+        Chroma first; an incomplete last group is left out unless it is the only one.
     factor : int
         Frames that become one.
 
     Returns
     -------
-    uint8 array, shape (12, max(1, T // factor)), or (12, 0) for no frames
-        Each frame's largest value is 255; a silent frame stays 0.
+    uint8 array, shape (12 * P, max(1, T // factor)), or (12 * P, 0) for no frames
+        The largest value of chroma is 255 in each frame, and a silent frame stays 0; harmony keeps
+        its level, since it says how sure the network is.
     """
-    factor = min(factor, max(1, chroma.shape[1]))
-    n_frames = chroma.shape[1] // factor
-    grouped = chroma[:, : n_frames * factor].reshape(12, n_frames, factor)
+    factor = min(factor, max(1, pictures.shape[1]))
+    n_frames = pictures.shape[1] // factor
+    grouped = pictures[:, : n_frames * factor].reshape(len(pictures), n_frames, factor)
     mean = grouped.mean(axis=2, dtype=np.float64)
-    largest = mean.max(axis=0)
-    scaled: NDArray[np.uint8] = np.rint(mean * (255 / np.maximum(largest, 1e-9))).astype(np.uint8)
-    return scaled
+    mean[:N_PITCH_CLASSES] *= 255 / np.maximum(mean[:N_PITCH_CLASSES].max(axis=0), 1e-9)
+    pooled: NDArray[np.uint8] = np.rint(mean).astype(np.uint8)
+    return pooled
 
 
 def common_factor(query_length: int, candidate_length: int) -> int:
@@ -215,8 +217,8 @@ def best_shifts(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> NDArr
 
     Parameters
     ----------
-    query, candidate : uint8 array, shape (12, T)
-        Pooled chroma.
+    query, candidate : uint8 array, shape (12 * P, T)
+        Pooled pictures of pitch classes.
 
     Returns
     -------
@@ -226,24 +228,32 @@ def best_shifts(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> NDArr
     """
     of_query = query.sum(axis=1, dtype=np.int64)
     of_candidate = candidate.sum(axis=1, dtype=np.int64)
-    fit = [np.roll(of_query, shift) @ of_candidate for shift in range(12)]
+    fit = [turned(of_query, shift) @ of_candidate for shift in range(12)]
     return np.argsort(-np.array(fit), kind="stable")
 
 
 class _Pooled:
-    """One chroma sequence at every pooling that its pairs ask for, each made once."""
+    """One recording at every pooling that its pairs ask for, each made once."""
 
-    def __init__(self, chroma: NDArray[np.uint8]) -> None:
-        if chroma.ndim != 2 or chroma.shape[0] != 12 or chroma.dtype != np.uint8:
-            raise ValueError(f"chroma must be uint8 (12, T), not {chroma.dtype} {chroma.shape}")
-        self.length = chroma.shape[1]
-        self.at = cache(partial(pool_chroma, chroma))
+    def __init__(self, pictures: NDArray[np.uint8]) -> None:
+        is_right = pictures.ndim == 2 and len(pictures) in (12, 24, 36)
+        if not is_right or pictures.dtype != np.uint8:
+            raise ValueError(f"chroma must be uint8 (12, T), not {pictures.dtype} {pictures.shape}")
+        self.length = pictures.shape[1]
+        self.at = cache(partial(pool, pictures))
 
 
-def _align(query: _Pooled, candidate_chroma: NDArray[np.uint8]) -> Alignment:
-    candidate = _Pooled(candidate_chroma)
+def _comparable(
+    ours: NDArray[np.uint8], theirs: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    n_rows = min(len(ours), len(theirs))
+    return ours[:n_rows], theirs[:n_rows]
+
+
+def _align(query: _Pooled, pictures: NDArray[np.uint8]) -> Alignment:
+    candidate = _Pooled(pictures)
     factor = common_factor(query.length, candidate.length)
-    ours, theirs = query.at(factor), candidate.at(factor)
+    ours, theirs = _comparable(query.at(factor), candidate.at(factor))
     shifts = best_shifts(ours, theirs)[:N_TRANSPOSITIONS]
     n_stacks = theirs.shape[1] - STACK_LENGTH + 1
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:

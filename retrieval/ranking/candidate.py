@@ -1,10 +1,10 @@
 """What is asked with and what is answered, and an answer as rows or as a playlist.
 
-Letters: S segments, D embedding, T frames of chroma.
+Letters: S segments, D embedding, T frames of chroma and harmony, P pictures of pitch classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.ranking.align import Span
+from retrieval.ranking.harmony import no_harmony, tonal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Query:
         Chroma at 5 frames a second.
     duration_s : float
         How long the recording is.
+    harmony : uint8 array, shape (36, T) or (36, 0)
+        What the chord network hears at 5 frames a second; no frames where it was not asked.
     at_other_tempos : tuple of float32 arrays, each of shape (S, D)
         The same recording as if it were played faster or slower; S differs.
     track_id : int, optional
@@ -37,9 +40,15 @@ class Query:
     embeddings: NDArray[np.float32]
     chroma: NDArray[np.uint8]
     duration_s: float
+    harmony: NDArray[np.uint8] = field(default_factory=no_harmony)
     at_other_tempos: tuple[NDArray[np.float32], ...] = ()
     track_id: int | None = None
     audio_hash: str | None = None
+
+    @property
+    def tonal(self) -> NDArray[np.uint8]:
+        """What is aligned: chroma, and harmony where there is some, (12 * P, T)."""
+        return tonal(self.chroma, self.harmony)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ STACK_LENGTH = 9  # frames in one delay-coordinate vector: m of [1], with tau = 
 NEIGHBOUR_SHARE = 0.095  # kappa of [1]: this share of a row, and of a column, may recur
 ONSET_PENALTY = 5.0  # gamma_o of [1]: what it costs to leave a match
 EXTENSION_PENALTY = 0.5  # gamma_e of [1]: what it costs to stay out of one
-_FARTHEST = 12 * STACK_LENGTH * 255**2 + 1  # above every squared distance of uint8 chroma
+_FARTHEST = 36 * STACK_LENGTH * 255**2 + 1  # above every squared distance of three pictures
 _BISECTIONS = int(_FARTHEST).bit_length()
 
 
@@ -62,8 +62,8 @@ def stacked_distances(
 
     Parameters
     ----------
-    query, candidate : uint8 array, shape (12, T), each at least ``STACK_LENGTH`` frames long
-        Chroma.
+    query, candidate : uint8 array, shape (12 * P, T), each at least ``STACK_LENGTH`` frames long
+        Chroma, or as many pictures of pitch classes as `retrieval.ranking.harmony` stacks.
     shift : int
         Semitones, in 0..11, by which the query is transposed upwards first.
 
@@ -75,8 +75,8 @@ def stacked_distances(
     n_query, n_candidate = query.shape[1], candidate.shape[1]
     of_frames = np.zeros((n_query, n_candidate), dtype=np.int32)
     for i in range(n_query):
-        for pitch in range(12):
-            at_query = np.int32(query[(pitch - shift) % 12, i])
+        for pitch in range(len(candidate)):
+            at_query = np.int32(query[pitch // 12 * 12 + (pitch - shift) % 12, i])
             for j in range(n_candidate):
                 gap = at_query - np.int32(candidate[pitch, j])
                 of_frames[i, j] += gap * gap
@@ -245,8 +245,8 @@ def qmax(query: NDArray[np.uint8], candidate: NDArray[np.uint8], shift: int) -> 
 
     Parameters
     ----------
-    query, candidate : uint8 array, shape (12, T), each at least ``STACK_LENGTH`` frames long
-        Chroma.
+    query, candidate : uint8 array, shape (12 * P, T), each at least ``STACK_LENGTH`` frames long
+        As in `stacked_distances`.
     shift : int
         Semitones, in 0..11, by which the query is transposed upwards first.
 

@@ -132,6 +132,7 @@ def read_query(
     return Query(
         embeddings=embedder.embed([recording])[0],
         chroma=recording.chroma,
+        harmony=recording.harmony,
         duration_s=recording.duration_s,
         at_other_tempos=versions,
         track_id=None if track is None else track.id,

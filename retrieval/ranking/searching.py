@@ -2,8 +2,8 @@
 
 Two stages give one score. Embeddings are compared with all tracks; those near to everything lose
 some of their scores (`retrieval.ranking.hubs`), those near to the best gain
-(`retrieval.ranking.neighbours`). The chroma of the best is aligned with the query's, which only
-ever raises a score, so that an aligned candidate never falls behind one that was not.
+(`retrieval.ranking.neighbours`). Chroma and harmony of the best are aligned with the query's, which
+only ever raises a score, so that an aligned candidate never falls behind one that was not.
 
 Letters: S segments, D embedding, K candidates, T frames of chroma.
 """
@@ -18,6 +18,7 @@ from indexer import Catalog, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.align import align_many, find_spans
 from retrieval.ranking.candidate import Candidate, Query
+from retrieval.ranking.harmony import tonal
 from retrieval.ranking.hubs import HUB_WEIGHT, catalog_hubness
 from retrieval.ranking.measured import for_cover
 from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT, with_neighbours
@@ -93,9 +94,9 @@ def search(
     embedding_scores = best_scores(versions, embeddings)
     share = for_cover(NEIGHBOUR_WEIGHT, catalog.embedder_name)
     scored = align_best(
-        query.chroma,
+        query.tonal,
         among_all(embedding_scores, embeddings, _hub_losses(catalog, tracks), share),
-        lambda index: catalog.chroma(tracks[index].id),
+        lambda index: tonal_of(catalog, tracks[index].id),
         n_aligned=n_aligned,
         weight=ALIGNMENT_WEIGHT,
     )
@@ -105,6 +106,11 @@ def search(
         for rank, index in enumerate(order.tolist(), start=1)
     ]
     return [_with_spans(catalog, query, candidate) for candidate in candidates]
+
+
+def tonal_of(catalog: Catalog, track_id: int) -> NDArray[np.uint8]:
+    """Read what is aligned of a track: chroma, and harmony where it is kept, (12 * P, T)."""
+    return tonal(catalog.chroma(track_id), catalog.harmony(track_id))
 
 
 def stored_query(catalog: Catalog, track: Track) -> Query:
@@ -125,6 +131,7 @@ def stored_query(catalog: Catalog, track: Track) -> Query:
     return Query(
         embeddings=catalog.embeddings(track.id),
         chroma=catalog.chroma(track.id),
+        harmony=catalog.harmony(track.id),
         duration_s=track.duration_s,
         track_id=track.id,
         audio_hash=track.audio_hash,
@@ -239,9 +246,9 @@ def among_all(
 
 
 def align_best(
-    query_chroma: NDArray[np.uint8],
+    query: NDArray[np.uint8],
     embedding_scores: Scores,
-    chroma_of: Callable[[int], NDArray[np.uint8]],
+    tonal_of: Callable[[int], NDArray[np.uint8]],
     *,
     n_aligned: int,
     weight: float,
@@ -250,13 +257,13 @@ def align_best(
 
     Parameters
     ----------
-    query_chroma : uint8 array, shape (12, T)
-        Chroma of the query.
+    query : uint8 array, shape (12 * P, T)
+        Chroma of the query, and its harmony where it has some (`retrieval.ranking.harmony`).
     embedding_scores : float64 array, shape (K,)
         From `track_scores`, perhaps less what hubs lose; minus infinity for what is no candidate
         and is never aligned.
-    chroma_of : callable
-        Chroma of a candidate by its index.
+    tonal_of : callable
+        The same of a candidate by its index.
     n_aligned : int
         How many to align.
     weight : float
@@ -269,7 +276,7 @@ def align_best(
     """
     order = np.argsort(-embedding_scores, kind="stable")[:n_aligned]
     best = order[np.isfinite(embedding_scores[order])]
-    alignments = align_many(query_chroma, (chroma_of(int(index)) for index in best))
+    alignments = align_many(query, (tonal_of(int(index)) for index in best))
     alignment_scores = np.full(len(embedding_scores), np.nan)
     transpositions = np.zeros(len(embedding_scores), dtype=np.int64)
     alignment_scores[best] = [alignment.score for alignment in alignments]
@@ -359,8 +366,8 @@ def _candidate(
 def _with_spans(catalog: Catalog, query: Query, candidate: Candidate) -> Candidate:
     if candidate.transposition is None:
         return candidate
-    chroma = catalog.chroma(candidate.track_id)
-    spans = find_spans(query.chroma, chroma, candidate.transposition)
+    theirs = tonal_of(catalog, candidate.track_id)
+    spans = find_spans(query.tonal, theirs, candidate.transposition)
     within = (
         replace(  # the last frame of chroma may reach past the end
             span,

@@ -113,7 +113,7 @@ def nearness(
     with_neighbours = SegmentScorer(
         names=[performance.recording.path.name for performance in performances],
         embeddings=embedded(embedder, performances),
-        chromas=[],
+        tonal=[],
         embedder_name=embedder.name,
         stages=EMBEDDING_ALONE,
         at_other_tempos=None if own_tempo else at_other_tempos,

@@ -111,7 +111,7 @@ def peer_scores(
     python: str, chromas: list[Frames], queries: list[int]
 ) -> tuple[Frames, float, str]:
     """Scores of essentia, its milliseconds for one long pair, its version."""
-    from retrieval.ranking.align import common_factor, pool_chroma
+    from retrieval.ranking.align import common_factor, pool
 
     pairs = [
         (i, j, common_factor(chromas[i].shape[1], chromas[j].shape[1]))
@@ -120,10 +120,10 @@ def peer_scores(
         if i != j
     ]
     keys = {(k, factor) for i, j, factor in pairs for k in (i, j)}
-    frames = {f"{k}/{factor}": pool_chroma(chromas[k], factor) for k, factor in keys}
+    frames = {f"{k}/{factor}": pool(chromas[k], factor) for k, factor in keys}
     one, other = long_pair(chromas)
     factor = common_factor(FOUR_MINUTES, FOUR_MINUTES)
-    frames |= {"long": pool_chroma(one, factor), "other long": pool_chroma(other, factor)}
+    frames |= {"long": pool(one, factor), "other long": pool(other, factor)}
     with tempfile.TemporaryDirectory() as folder:
         given, answer = Path(folder) / "pairs.npz", Path(folder) / "answer.npz"
         np.savez(given, pairs=np.array(pairs), **frames)

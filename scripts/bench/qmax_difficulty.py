@@ -36,7 +36,7 @@ def chroma_of(path: Path) -> Frames:
 
 
 def essentia_scores(python: str, chromas: list[Frames], queries: list[int]) -> Frames:
-    from retrieval.ranking.align import common_factor, pool_chroma
+    from retrieval.ranking.align import common_factor, pool
 
     pairs = [
         (i, j, common_factor(chromas[i].shape[1], chromas[j].shape[1]))
@@ -45,7 +45,7 @@ def essentia_scores(python: str, chromas: list[Frames], queries: list[int]) -> F
         if i != j
     ]
     keys = {(k, factor) for i, j, factor in pairs for k in (i, j)}
-    frames = {f"{k}/{factor}": pool_chroma(chromas[k], factor) for k, factor in keys}
+    frames = {f"{k}/{factor}": pool(chromas[k], factor) for k, factor in keys}
     one = next(iter(frames.values()))
     with tempfile.TemporaryDirectory() as folder:
         given, answer = Path(folder) / "pairs.npz", Path(folder) / "answer.npz"

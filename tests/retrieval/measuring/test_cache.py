@@ -108,7 +108,7 @@ def test_alignment_alone_aligns_every_candidate_and_nothing_else_counts(
     scores = scorer.score(np.array([0]), np.arange(6))[0]
     assert scores[0] == -np.inf
     assert all(scorer.transposition(0, c) is not None for c in range(1, 6))
-    alignments = [align(scorer.chromas[0], scorer.chromas[c]).score for c in range(1, 6)]
+    alignments = [align(scorer.tonal[0], scorer.tonal[c]).score for c in range(1, 6)]
     order = np.argsort(alignments, kind="stable")
     assert (np.diff(scores[1:][order]) >= 0).all()
 

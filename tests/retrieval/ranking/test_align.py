@@ -12,7 +12,7 @@ from retrieval.ranking.align import (
     best_shifts,
     common_factor,
     find_spans,
-    pool_chroma,
+    pool,
 )
 
 
@@ -178,14 +178,14 @@ def test_what_never_changes_has_no_span(rng):
 def test_pooling_averages_and_lifts_the_largest_to_full_scale():
     chroma = np.zeros((12, 5), dtype=np.uint8)
     chroma[0], chroma[7] = [100, 50, 20, 20, 9], [0, 30, 40, 0, 9]
-    pooled = pool_chroma(chroma, 2)
+    pooled = pool(chroma, 2)
     np.testing.assert_array_equal(pooled[[0, 7]], [[255, 255], [51, 255]])
     assert pooled.shape == (12, 2)
 
 
 def test_pooling_keeps_silence_silent_and_the_only_group():
-    assert not pool_chroma(np.zeros((12, 7), dtype=np.uint8), 3).any()
-    assert pool_chroma(np.ones((12, 2), dtype=np.uint8), 3).shape == (12, 1)
+    assert not pool(np.zeros((12, 7), dtype=np.uint8), 3).any()
+    assert pool(np.ones((12, 2), dtype=np.uint8), 3).shape == (12, 1)
 
 
 def test_shifts_are_ordered_by_fit(rng):

@@ -72,7 +72,7 @@ def test_hubs_lose_their_share_in_an_evaluation(rng):
         name: SegmentScorer(
             names=[str(k) for k in range(20)],
             embeddings=tracks,
-            chromas=[],
+            tonal=[],
             embedder_name=name,
             stages=Stages(n_aligned=0, neighbours=False),
         )

@@ -74,7 +74,7 @@ def test_search_and_evaluation_raise_the_same(chain, filled, tmp_path):
     def scored(stages):
         names = [str(k) for k in range(len(chain))]
         scorer = SegmentScorer(
-            names=names, embeddings=chain, chromas=[], embedder_name="cover@0", stages=stages
+            names=names, embeddings=chain, tonal=[], embedder_name="cover@0", stages=stages
         )
         return scorer.score(np.array([0]), np.arange(len(chain)))[0]
 

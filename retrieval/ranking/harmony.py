@@ -1,0 +1,54 @@
+"""Chroma and harmony → the pictures of pitch classes that two recordings are aligned by.
+
+Letters: T frames at 5 a second, P pictures.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_PITCH_CLASSES: Final = 12
+WEIGHTS: Final = {"chroma": 1.0, "pitch": 1.0, "bass": 0.5}
+"""Weights of the squared distances of the pictures, in their order (docs/log.md)."""
+
+
+def no_harmony() -> NDArray[np.uint8]:
+    """Make what stands for the harmony of a recording that nobody has heard it in, (36, 0)."""
+    return np.zeros((3 * N_PITCH_CLASSES, 0), np.uint8)
+
+
+def tonal(chroma: NDArray[np.uint8], harmony: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Stack what is compared when two recordings are aligned.
+
+    The root is left out: given pitch classes and bass it adds nothing.
+
+    Parameters
+    ----------
+    chroma : uint8 array, shape (12, T)
+        Row 0 is C.
+    harmony : uint8 array, shape (36, T) or (36, 0)
+        Pitch classes, basses and roots as the chord network hears them, times 255; without
+        frames where it was not asked.
+
+    Returns
+    -------
+    uint8 array, shape (12 * P, T)
+        Chroma alone (P = 1), or chroma, pitch classes and bass (P = 3), each scaled by the root of
+        its weight, so that squared distances add up as `WEIGHTS` says.
+    """
+    if harmony.shape[1] != chroma.shape[1] or not chroma.shape[1]:
+        return chroma
+    pitch, bass = harmony[:N_PITCH_CLASSES], harmony[N_PITCH_CLASSES : 2 * N_PITCH_CLASSES]
+    scaled = [
+        np.rint(picture * math.sqrt(weight)).astype(np.uint8)
+        for picture, weight in zip((chroma, pitch, bass), WEIGHTS.values(), strict=True)
+    ]
+    return np.concatenate(scaled)
+
+
+def turned(pictures: NDArray[np.generic], shift: int) -> NDArray[np.generic]:
+    """Transpose pictures (12 * P, ...) upwards by some semitones."""
+    circles = pictures.reshape(-1, N_PITCH_CLASSES, *pictures.shape[1:])
+    return np.roll(circles, shift, axis=1).reshape(pictures.shape)

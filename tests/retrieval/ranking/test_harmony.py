@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from retrieval.ranking.align import align, best_shifts, pool
+from retrieval.ranking.harmony import WEIGHTS, no_harmony, tonal, turned
+from retrieval.ranking.qmax import STACK_LENGTH, stacked_distances
+
+
+@pytest.fixture
+def pictures(rng):
+    chroma = rng.integers(0, 256, (12, 300), dtype=np.uint8)
+    return tonal(chroma, rng.integers(0, 256, (36, 300), dtype=np.uint8))
+
+
+def test_without_harmony_chroma_alone_is_aligned(rng):
+    chroma = rng.integers(0, 256, (12, 50), dtype=np.uint8)
+    np.testing.assert_array_equal(tonal(chroma, no_harmony()), chroma)
+
+
+def test_squared_distances_add_up_by_their_weights(rng):
+    n_frames = STACK_LENGTH
+    chroma = rng.integers(0, 256, (2, 12, n_frames), dtype=np.uint8)
+    harmony = rng.integers(0, 256, (2, 36, n_frames), dtype=np.uint8)
+    ours, theirs = (tonal(chroma[i], harmony[i]) for i in range(2))
+    parts = (chroma, harmony[:, :12], harmony[:, 12:24])
+    gaps = [(part[0].astype(float) - part[1]) ** 2 for part in parts]
+    expected = sum(w * gap.sum() for w, gap in zip(WEIGHTS.values(), gaps, strict=True))
+    assert stacked_distances(ours, theirs, 0)[0, 0] == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("semitones", [1, 5, -4])
+def test_a_transposed_recording_is_found_in_its_key(pictures, semitones):
+    found = align(pictures, turned(pictures, semitones))
+    assert found.transposition == semitones
+    assert found.score == align(pictures, pictures).score
+
+
+def test_every_picture_turns_by_itself(pictures):
+    moved = turned(pictures, 2)
+    for first in (0, 12, 24):
+        part = pictures[first : first + 12]
+        np.testing.assert_array_equal(moved[first : first + 12], np.roll(part, 2, axis=0))
+    assert best_shifts(pictures, moved)[0] == 2
+
+
+def test_where_one_side_has_no_harmony_chroma_decides(pictures):
+    chroma = pictures[:12]
+    assert align(pictures, chroma) == align(chroma, chroma)
+    assert align(chroma, pictures) == align(chroma, chroma)
+
+
+def test_pooling_keeps_how_sure_the_network_is(pictures):
+    faint = pictures.copy()
+    faint[12:] //= 2
+    assert pool(faint, 2)[:12].max(axis=0).min() == 255
+    assert pool(faint, 2)[12:].max() < 160
