@@ -16,12 +16,12 @@ if TYPE_CHECKING:
         missing_rows,
     )
     from retrieval.benchmarks.base import Benchmark
-    from retrieval.benchmarks.datacos import feature_scorer
     from retrieval.errors import RetrievalError
     from retrieval.measuring.cache import cache_folder, embedding_plan
     from retrieval.measuring.comparison import changed_rows, compare, difference_rows
     from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank, report_on
     from retrieval.measuring.excerpts import excerpt_row, excerpt_scorers
+    from retrieval.measuring.features import feature_scorer
     from retrieval.measuring.foreign import read_embeddings
     from retrieval.measuring.scorers import (
         ALIGNMENT_ALONE,
@@ -105,12 +105,12 @@ __all__ = [
 _HOMES = {
     "benchmarks": "benchmark_names benchmark_rows card_of load_benchmark missing_rows",
     "benchmarks.base": "Benchmark",
-    "benchmarks.datacos": "feature_scorer",
     "errors": "RetrievalError",
     "measuring.cache": "cache_folder embedding_plan",
     "measuring.comparison": "changed_rows compare difference_rows",
     "measuring.evaluation": "Scorer evaluate prepare rank report_on",
     "measuring.excerpts": "excerpt_row excerpt_scorers",
+    "measuring.features": "feature_scorer",
     "measuring.foreign": "read_embeddings",
     "measuring.scorers": "ALIGNMENT_ALONE BOTH_STAGES EMBEDDING_ALONE Stages catalog_scorer",
     "measuring.validation": "validation_map validation_score",

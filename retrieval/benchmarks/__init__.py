@@ -6,7 +6,7 @@ from pathlib import Path
 from retrieval.benchmarks.base import Benchmark, Card
 from retrieval.errors import BenchmarkError
 
-_NAMES = ("covers80", "datacos", "discogs_vi", "folder", "shs100k", "table")
+_NAMES = ("covers80", "datacos", "discogs_vi", "folder", "packed", "shs100k", "table")
 
 
 def benchmark_names() -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Embedder
 from retrieval.benchmarks import published
 from retrieval.benchmarks.base import (
     Benchmark,
@@ -27,7 +26,6 @@ from retrieval.benchmarks.base import (
     require_unique,
 )
 from retrieval.errors import BenchmarkError
-from retrieval.measuring.scorers import SegmentScorer, Stages
 
 CARD = Card(
     name="datacos",
@@ -179,41 +177,24 @@ def _slower(chroma: NDArray[np.float64]) -> NDArray[np.uint8]:
     return scaled
 
 
-def feature_scorer(
-    benchmark: Benchmark,
-    embedder: Embedder,
-    stages: Stages,
-) -> SegmentScorer:
-    """Score performances by their chroma.
+def read_parts(path: Path, convention: str | None) -> dict[str, NDArray[np.uint8]]:
+    """Read the features of one performance, for `Embedder.restore`.
 
     Parameters
     ----------
-    benchmark : Benchmark
-        From `load`.
-    embedder : Embedder
-        One that reads chroma; silence is left out.
-    stages : Stages
-        What decides the ranking.
+    path : Path
+        As for `read_chroma`.
+    convention : str
+        The feature.
 
     Returns
     -------
-    SegmentScorer
+    dict
+        Chroma alone.
+
+    Raises
+    ------
+    BenchmarkError
+        As `read_chroma` does.
     """
-    chromas = {p.name: _chroma_of(p, benchmark) for p in benchmark.present}
-    recordings = [embedder.restore({"chroma": chroma}) for chroma in chromas.values()]
-    embeddings = dict(zip(chromas, embedder.embed(recordings), strict=True))
-    names = [name for name, vectors in embeddings.items() if len(vectors)]
-    return SegmentScorer(
-        names=names,
-        embeddings=[embeddings[name] for name in names],
-        tonal=[chromas[name] for name in names],
-        embedder_name=embedder.name,
-        stages=stages,
-        duration_s=np.array([chromas[name].shape[1] / FRAME_RATE for name in names]),
-    )
-
-
-def _chroma_of(performance: Performance, benchmark: Benchmark) -> NDArray[np.uint8]:
-    if performance.path is None or benchmark.convention is None:
-        raise ValueError(f"{performance.name} has no features to read")
-    return read_chroma(performance.path, benchmark.convention)
+    return {"chroma": read_chroma(path, convention or CARD.conventions[0])}

@@ -1,11 +1,13 @@
 """A user's own folder: one sub-folder per work, with the performances of that work inside.
 
 A work with a single performance is noise: it asks nothing but stays a candidate. So does audio
-that lies directly in the root, each file a work of its own.
+that lies directly in the root, each file a work of its own. A folder with a ``cliques.csv`` holds
+packed recordings instead (`retrieval.benchmarks.packed`).
 """
 
 from pathlib import Path
 
+from retrieval.benchmarks import packed
 from retrieval.benchmarks.base import (
     Benchmark,
     Card,
@@ -49,6 +51,8 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
     refuse_choice(CARD.name, subset, "subset")
     refuse_choice(CARD.name, convention, "convention")
     root = require_folder(root, CARD)
+    if (root / packed.LIST).is_file():
+        return packed.load(root)
     performances = tuple(_performance(path, root) for path in audio_files(root))
     works = [p.work for p in performances]
     if len(works) == len(set(works)):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from retrieval.benchmarks import datacos
-from retrieval.benchmarks.datacos import CARD, feature_scorer, load, read_chroma
+from retrieval.benchmarks.datacos import CARD, load, read_chroma
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.evaluation import evaluate
+from retrieval.measuring.features import feature_scorer
 from retrieval.measuring.scorers import EMBEDDING_ALONE, Stages
 from retrieval.reporting.provenance import trace
 
