@@ -6,6 +6,7 @@ escapes of `os.fsdecode`, and `os.fsencode` gives the bytes back.
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,20 @@ from av.container import InputContainer
 
 from indexer.errors import FolderError
 
-_SOUND = "aac ac3 aif aifc aiff amr ape au caf dts flac m4a m4b mka mp2 mp3 mpc oga ogg opus snd"
-_FILM = "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg ogv ts webm wmv"
+_SOUND = (
+    "aac ac3 aif aifc aiff amr ape au caf dff dsf dts eac3 flac m4a m4b m4r mka mp1 mp2 mp3 mpc oga"
+    " ogg opus rf64 shn snd voc w64"
+)
+_FILM = "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv"
 AUDIO_SUFFIXES = frozenset(
     f".{name}" for name in f"{_SOUND} spx tak tta wav wave wma wv {_FILM}".split()
 )
 """What is taken for audio, by the end of its name; films count, for their sound."""
+
+_NOT_MUSIC = frozenset(
+    {"#recycle", "@eadir", "@recycle", "$recycle.bin", "recycler", "system volume information"}
+)
+"""Folders in which NAS systems and Windows keep thumbnails and what was thrown away, lower case."""
 
 _READ_BYTES = 1 << 20
 
@@ -65,7 +74,8 @@ def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
 
     Real folders are walked in order of their names before linked ones, so a folder that can be
     reached both ways is found under its own name, and a loop of links ends. Hidden files and
-    folders, and the `._` shadows that macOS leaves on other disks, are passed over.
+    folders, the `._` shadows that macOS leaves on other disks, and recycle bins are passed over.
+    What is no regular file, such as a pipe or a device, is never opened.
 
     Parameters
     ----------
@@ -224,6 +234,7 @@ class _Walk:
                 yield Unreachable(here, f"cannot be read: {error.strerror}")
                 continue
             folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            folders = [entry for entry in folders if entry.name.lower() not in _NOT_MUSIC]
             stack.extend(here / entry.name for entry in reversed(folders))
             for entry in entries:
                 path = here / entry.name
@@ -254,6 +265,8 @@ class _Walk:
         except OSError as error:
             yield Unreachable(path, f"cannot be read: {error.strerror}")
             return
-        if path not in self._paths:
+        if not stat.S_ISREG(status.st_mode):
+            yield Unreachable(path, "not a regular file")
+        elif path not in self._paths:
             self._paths.add(path)
             yield AudioFile(path, status.st_size, status.st_mtime_ns)

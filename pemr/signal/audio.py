@@ -1,7 +1,7 @@
 """An audio file → blocks of mono waveform at one sample rate.
 
 FFmpeg decodes, through PyAV. Memory is bounded by the block, not by the file.
-Two or more channels are mixed to stereo and then to mono; where left and right
+Two to eight channels are mixed to stereo and then to mono, more are averaged; where left and right
 are in opposite phase, so that their sum would cancel, their difference is taken
 instead (see `MixDown`). Gaps between time stamps are filled with silence, so
 that a sample's position is its time in the file.
@@ -10,21 +10,27 @@ Letters: C channels, L audio samples.
 """
 
 import logging
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-import av
 import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from pemr.errors import NoAudioStreamError, UnreadableAudioError
+from pemr.signal.media import (
+    Told,
+    frames,
+    has_sane_clock,
+    in_playing_order,
+    links,
+    opened,
+    promised_s,
+)
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +38,15 @@ SAMPLE_RATE: Final = 16_000
 
 _MIN_SAMPLE_RATE = 1_000  # less comes from a damaged header
 _MIN_GAP_S = 0.25  # time stamps jitter by less than this
-_MAX_GAP_S = 60.0  # a longer one is a broken clock, not silence
+_MAX_SAMPLE_RATE = 6_144_000  # likewise; DSD's highest is less
+_MAX_MIXED = 8  # channels that FFmpeg knows how to mix
+_MAX_GAP_S = 90.0  # a longer one is a broken clock, not silence
 _CANCELLED = 0.1  # mid energy over side energy: below this the sum is given up,
 _RESTORED = 0.5  # above this it is taken again
-_SHORT_OF = 0.9  # decoded over promised duration, below which a word is logged
 
 
 def blocks(
-    path: Path, *, sample_rate: int = SAMPLE_RATE, block_s: int = 60
+    path: Path, *, sample_rate: int = SAMPLE_RATE, block_s: int = 60, told: Told | None = None
 ) -> Iterator[NDArray[np.float32]]:
     """Decode a file block by block.
 
@@ -51,6 +58,8 @@ def blocks(
         Rate of the waveform in Hz.
     block_s : int
         Length of a block in whole seconds. The waveform does not depend on it.
+    told : Told or None
+        Where to note how much was decoded and what was damaged; damage is logged too, in one line.
 
     Yields
     ------
@@ -64,9 +73,12 @@ def blocks(
     NoAudioStreamError
         If it opens but holds no sound, such as a video without a sound track.
     """
+    told = Told() if told is None else told
     mix_down = MixDown(sample_rate)
-    for block in _recut(_decode(path, sample_rate), block_s * sample_rate):
+    for block in _recut(_decode(path, sample_rate, told), block_s * sample_rate):
         yield mix_down(_cleaned(block))
+    if told.damage:
+        log.warning("%s: %s", path, told.damage)
 
 
 def load(path: Path, *, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
@@ -161,101 +173,79 @@ def _recut(pieces: Iterator[NDArray[np.float32]], length: int) -> Iterator[NDArr
         yield np.concatenate(held, axis=1)
 
 
-def _decode(path: Path, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+def _decode(path: Path, sample_rate: int, told: Told) -> Iterator[NDArray[np.float32]]:
     """Pieces (C, any) of the first sound track, default ones first, in which anything decodes."""
-    with _opened(path) as container:
-        tracks = [s for s in container.streams.audio if s.codec_context is not None]
-        tracks.sort(key=lambda stream: not stream.disposition & stream.disposition.default)
-        order = [stream.index for stream in tracks]
+    layout = ""
+    with opened(path) as container:
+        order = [stream.index for stream in in_playing_order(container)]
         if not container.streams.audio:
             raise NoAudioStreamError(path)
     for index in order:
         n_samples = 0
-        with _opened(path) as container:
-            stream = next(s for s in container.streams.audio if s.index == index)
-            for piece in _pieces(path, container, stream, sample_rate):
-                n_samples += piece.shape[1]
-                yield piece
-            _note_early_end(path, container, n_samples / sample_rate)
+        for link in links(path):
+            with opened(path, link) as container:
+                stream = next((s for s in container.streams.audio if s.index == index), None)
+                if stream is None:
+                    continue
+                told.promised_s = promised_s(container, stream) if link is None else None
+                resampler = _Resampler(sample_rate, layout, partial(has_sane_clock, path, index))
+                for piece in _pieces(resampler, frames(container, stream, told)):
+                    n_samples += piece.shape[1]
+                    told.decoded_s = n_samples / sample_rate
+                    yield piece
+                layout = resampler.layout
         if n_samples:
             return
     raise UnreadableAudioError(path, "nothing in it can be decoded as sound")
 
 
-def _opened(path: Path) -> InputContainer:
-    try:
-        # The scheme keeps a colon in a name from being read as one; the white
-        # list keeps a play list in disguise from opening anything but files.
-        return av.open(
-            "file:" + os.fspath(path),
-            options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
-        )
-    except FileNotFoundError as error:
-        raise UnreadableAudioError(path, "no such file") from error
-    except IsADirectoryError as error:
-        raise UnreadableAudioError(path, "a folder, not a file") from error
-    except PermissionError as error:
-        raise UnreadableAudioError(path, "no permission to read it") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        is_empty = path.is_file() and path.stat().st_size == 0
-        reason = "the file is empty" if is_empty else "not a readable audio file"
-        raise UnreadableAudioError(path, reason) from error
-
-
 def _pieces(
-    path: Path, container: InputContainer, stream: AudioStream, sample_rate: int
+    resampler: "_Resampler", decoded: Iterator[AudioFrame]
 ) -> Iterator[NDArray[np.float32]]:
-    resampler = _Resampler(sample_rate)
-    for frame in _frames(path, container, stream):
-        yield from resampler.push(frame)
+    for frame in decoded:
+        if frame.samples and _MIN_SAMPLE_RATE <= frame.sample_rate <= _MAX_SAMPLE_RATE:
+            yield from resampler.push(frame)
     yield from resampler.flush()
 
 
-def _frames(path: Path, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    packets = container.demux(stream)
-    n_damaged = 0
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.error.FFmpegError, OSError) as error:
-            log.warning("%s: reading stopped early (%s)", path, error.strerror)
-            break
-        if packet is None:
-            break
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            n_damaged += 1
-            continue
-        yield from (
-            frame
-            for frame in frames
-            if isinstance(frame, AudioFrame)
-            and frame.samples
-            and frame.sample_rate >= _MIN_SAMPLE_RATE
-        )
-    if n_damaged:
-        log.warning("%s: %d damaged packets left out", path, n_damaged)
-
-
-def _note_early_end(path: Path, container: InputContainer, decoded_s: float) -> None:
-    promised_s = (container.duration or 0) / av.time_base
-    if 0 < decoded_s < _SHORT_OF * promised_s:
-        log.warning("%s: ends after %.1f of %.1f seconds", path, decoded_s, promised_s)
+def _averaged(frame: AudioFrame) -> AudioFrame:
+    """Average all channels of a frame; FFmpeg has no rule for more than eight."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    scale = 1.0 if samples.dtype.kind == "f" else 2.0 ** (8 * samples.dtype.itemsize - 1)
+    mean = samples.mean(axis=0, dtype=np.float64)
+    mono = (mean - scale if samples.dtype == np.uint8 else mean) / scale
+    averaged = AudioFrame.from_ndarray(mono[None].astype(np.float32), format="fltp", layout="mono")
+    averaged.sample_rate = frame.sample_rate
+    averaged.time_base, averaged.pts = frame.time_base, frame.pts
+    return averaged
 
 
 class _Resampler:
-    """Decoded frames of any format → float32 (C, L) at one rate, with silence in the gaps."""
+    """Decoded frames of any format → float32 (C, L) at one rate, with silence in the gaps.
 
-    def __init__(self, sample_rate: int) -> None:
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    layout : str
+        What to mix to, `mono` or `stereo`; empty to go by the first frame.
+    trusts_clock : callable
+        Asked at the first gap, whether gaps are to be filled.
+    """
+
+    def __init__(self, sample_rate: int, layout: str, trusts_clock: Callable[[], bool]) -> None:
+        self.layout = layout
         self._sample_rate = sample_rate
-        self._layout = ""
+        self._trusts_clock = cache(trusts_clock)
         self._source: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
         self._next_s: float | None = None
 
     def push(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
+        if frame.layout.nb_channels > _MAX_MIXED:
+            frame = _averaged(frame)
         gap_s = self._gap_s(frame)
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if gap_s > 0 or source != self._source:
@@ -271,9 +261,9 @@ class _Resampler:
             self._resampler = None
 
     def _start(self, frame: AudioFrame) -> None:
-        self._layout = self._layout or ("mono" if frame.layout.nb_channels == 1 else "stereo")
+        self.layout = self.layout or ("mono" if frame.layout.nb_channels == 1 else "stereo")
         self._resampler = AudioResampler(
-            format="fltp", layout=self._layout, rate=self._sample_rate, frame_size=16_384
+            format="fltp", layout=self.layout, rate=self._sample_rate, frame_size=16_384
         )
 
     def _resampled(self, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
@@ -282,24 +272,29 @@ class _Resampler:
         try:
             resampled = self._resampler.resample(frame)
         except (av.error.FFmpegError, ValueError) as error:
-            log.warning("a stretch of sound cannot be resampled (%s)", error)
+            log.debug("a stretch of sound cannot be resampled (%s)", error)
             self._resampler = self._source = None
             return
         for piece in resampled:
             yield np.asarray(piece.to_ndarray(), dtype=np.float32)
 
     def _silence(self, duration_s: float) -> NDArray[np.float32]:
-        n_channels = 1 if self._layout == "mono" else 2
+        n_channels = 1 if self.layout == "mono" else 2
         return np.zeros((n_channels, round(duration_s * self._sample_rate)), np.float32)
 
     def _gap_s(self, frame: AudioFrame) -> float:
-        """Seconds of silence that belong before this frame."""
-        expected_s = self._next_s
-        start_s = frame.time
-        if start_s is None:
-            return 0.0
-        gap_s = 0.0 if expected_s is None else start_s - expected_s
-        is_steady = expected_s is not None and abs(gap_s) < _MIN_GAP_S
-        origin_s = expected_s if is_steady and expected_s is not None else start_s
-        self._next_s = origin_s + frame.samples / frame.sample_rate
-        return gap_s if _MIN_GAP_S <= gap_s <= _MAX_GAP_S else 0.0
+        """Seconds of silence that belong before this frame.
+
+        The clock goes on by what is decoded; it is compared, and set anew where they differ, only
+        with a frame that has a time stamp: decoders stamp the first frame of a packet alone.
+        """
+        expected_s, stamped_s = self._next_s, frame.time
+        late_s = 0.0
+        if stamped_s is not None:
+            late_s = 0.0 if expected_s is None else stamped_s - expected_s
+            if expected_s is None or abs(late_s) >= _MIN_GAP_S:
+                expected_s = stamped_s
+        if expected_s is not None:
+            self._next_s = expected_s + frame.samples / frame.sample_rate
+        is_gap = _MIN_GAP_S <= late_s <= _MAX_GAP_S
+        return late_s if is_gap and self._trusts_clock() else 0.0

@@ -164,3 +164,30 @@ def test_a_hashed_record_differs_in_nothing_but_the_hash(tmp_path):
     assert found.hashed() == AudioFile(
         found.path, found.size_bytes, found.mtime_ns, hash_audio(found.path)
     )
+
+
+@pytest.mark.parametrize("name", ["a.dsf", "a.w64", "a.m4r", "a.EAC3", "a.mts", "a.vob", "a.voc"])
+def test_what_ffmpeg_decodes_counts_as_audio(tmp_path, name):
+    touch(tmp_path / name)
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("bin_", ["#recycle", "@eaDir", "$RECYCLE.BIN"])
+def test_recycle_bins_and_thumbnails_are_no_music(tmp_path, bin_):
+    touch(tmp_path / "a.mp3")
+    touch(tmp_path / bin_ / "b.mp3")
+    assert names(tmp_path) == ["a.mp3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_pipes_and_devices_are_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    (tmp_path / "zero.mp3").symlink_to("/dev/zero")
+    touch(tmp_path / "z.mp3")
+    found = list(scan([tmp_path]))
+    assert [one.path.name for one in found] == ["pipe.mp3", "z.mp3", "zero.mp3"]
+    assert [getattr(one, "reason", "") for one in found] == [
+        "not a regular file",
+        "",
+        "not a regular file",
+    ]

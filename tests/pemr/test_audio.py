@@ -1,6 +1,8 @@
 """Files are written with PyAV or as raw WAV, so that what they hold is known."""
 
+import os
 import struct
+import zipfile
 
 import av
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from pemr.errors import NoAudioStreamError, UnreadableAudioError
 from pemr.signal import audio
+from pemr.signal.media import Told
 
 RATE = 16_000
 
@@ -227,3 +230,75 @@ def test_a_folder_is_unreadable(tmp_path):
 def test_odd_names_are_only_names(tmp_path, name):
     path = write_wav(tmp_path / name, sine(1.0, RATE)[None], is_float=True)
     assert len(audio.load(path)) == RATE
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sample_format", "sample_rate"),
+    [
+        ("a.wav", "adpcm_ima_wav", "s16p", 22_050),
+        ("a.wav", "adpcm_ms", "s16", 22_050),
+        ("a.wv", "wavpack", "s16p", 44_100),
+        ("a.ac3", "ac3", "fltp", 48_000),
+        ("a.m4a", "alac", "s16p", 44_100),
+        ("a.mp2", "mp2", "s16", 44_100),
+        ("a.wma", "wmav2", "fltp", 44_100),
+        ("a.tta", "tta", "s16", 44_100),
+        ("a.aiff", "pcm_s16be", "s16", 44_100),
+    ],
+)
+def test_what_is_decoded_lasts_as_long_as_what_was_written(
+    tmp_path, name, codec, sample_format, sample_rate
+):
+    channels = np.tile(sine(6.0, sample_rate), (2, 1))
+    path = write(
+        tmp_path / name, channels, codec, sample_rate=sample_rate, sample_format=sample_format
+    )
+    assert len(audio.load(path)) / RATE == pytest.approx(6.0, abs=0.1)
+
+
+def test_what_is_written_in_cases_lasts_as_long_as_it_should(shared_data, tmp_path):
+    cases = shared_data.parent / "cases" / "cases.zip"
+    if not cases.is_file():
+        pytest.skip("no cases here")
+    with zipfile.ZipFile(cases) as archive:
+        archive.extractall(tmp_path)
+    lasts_s = {"musepack.mpc": 12.0, "ima-adpcm.wav": 8.0, "pts-gaps-59s.mka": 1.0}
+    for name, duration_s in lasts_s.items():
+        assert len(audio.load(tmp_path / name)) / RATE == pytest.approx(duration_s, abs=0.1)
+    with pytest.raises(UnreadableAudioError, match="not a readable audio file"):
+        audio.load(tmp_path / "list.mp3")
+
+
+def test_a_play_list_in_disguise_opens_nothing(tmp_path):
+    write_wav(tmp_path / "secret.wav", (sine(1.0, RATE)[None] * 30_000).astype("<i2"))
+    (tmp_path / "list.mp3").write_text("ffconcat version 1.0\nfile secret.wav\n")
+    with pytest.raises(UnreadableAudioError, match="not a readable audio file"):
+        audio.load(tmp_path / "list.mp3")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_a_pipe_with_a_name_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.mp3")
+    with pytest.raises(UnreadableAudioError, match="not a regular file"):
+        audio.load(tmp_path / "a.mp3")
+
+
+def test_what_is_missing_of_a_file_is_told_and_logged_in_one_line(tmp_path, caplog):
+    path = write(tmp_path / "a.flac", np.tile(sine(8.0), (2, 1)), "flac", sample_format="s16")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    told = Told()
+    decoded = np.concatenate(list(audio.blocks(path, told=told)))
+    assert told.decoded_s == pytest.approx(len(decoded) / RATE)
+    assert told.promised_s == pytest.approx(8.0, abs=0.01)
+    assert [record.getMessage() for record in caplog.records] == [f"{path}: {told.damage}"]
+
+
+def test_a_whole_file_is_not_called_damaged(tmp_path, caplog):
+    path = write(tmp_path / "a.mp3", np.tile(sine(3.0), (2, 1)), "libmp3lame")
+    told = Told()
+    assert sum(map(len, audio.blocks(path, told=told))) / RATE == pytest.approx(3.0, abs=0.1)
+    assert not told.damage
+    assert not told.n_damaged
+    assert told.n_packets
+    assert not told.stopped
+    assert not caplog.records
