@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from indexer import Event, Tally
     from pemr import Embedder
     from pemr.training.data import Recording, Rejected
-    from retrieval import Benchmark, Report, Run, Scorer, Stages
+    from retrieval import Benchmark, Ranking, Report, Run, Scorer
 
 Told = TypeVar("Told")
 
@@ -75,9 +75,13 @@ EmbedderName = Annotated[
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
 ]
-Align = Annotated[bool, typer.Option(help="Re-rank the best hundred by aligning their chroma.")]
-Tempos = Annotated[bool, typer.Option("--tempos/--own-tempo", help="Ask at four other tempos too.")]
-Neighbours = Annotated[bool, typer.Option(help="Raise candidates that are near to the best.")]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without", help="Leave out tempos, hubs, neighbours or alignment; may be repeated."
+    ),
+]
+Only = Annotated[str, typer.Option("--only", help="Rank by alignment alone; every pair, so slow.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 
@@ -233,8 +237,8 @@ def search(
     catalog: CatalogFolder = None,
     embedder: EmbedderName = None,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many candidates.")] = 10,
-    align: Align = True,
-    tempos: Tempos = True,
+    without: Without = None,
+    only: Only = "",
     device: Device = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -247,16 +251,15 @@ def search(
     Example: pemr search song.mp3 --top 5
     """
     from indexer import Catalog
-    from retrieval import N_ALIGNED, candidate_rows, candidate_table, copies, m3u, read_query
+    from retrieval import candidate_rows, candidate_table, chosen, copies, m3u, read_query
     from retrieval import search as rank_candidates
 
     folder = _catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
+    ranking = chosen(encoder.ranking, without or (), only)
     with Catalog.open(folder, encoder.name, read_only=True) as opened:
-        asked = read_query(opened, encoder, query, at_other_tempos=tempos)
-        candidates = rank_candidates(
-            opened, asked, n_candidates=top, n_aligned=N_ALIGNED if align else 0
-        )
+        asked = read_query(opened, encoder, query, ranking)
+        candidates = rank_candidates(opened, asked, ranking, n_candidates=top)
         for copy in copies(opened, asked):
             typer.echo(f"left out, a copy of the query: {copy.path}", err=True)
     if as_m3u:
@@ -377,43 +380,33 @@ def label(
 
 
 def _measure(
-    benchmark: "Benchmark", encoder: "Embedder", stages: "Stages", command: str, *, fresh: bool
+    benchmark: "Benchmark", encoder: "Embedder", ranking: "Ranking", command: str, *, fresh: bool
 ) -> "Report":
     """Embed what a benchmark names into its cache, and rank all of it."""
     from indexer import Catalog, carry_out
     from retrieval import cache_folder, catalog_scorer, embedding_plan, feature_scorer, trace
 
-    run = trace(command, stages.system(encoder.name), stages.n_aligned)
+    run = trace(command, encoder.name, ranking)
     if not benchmark.card.has_audio:
-        scorer = feature_scorer(benchmark, encoder, stages)
+        scorer = feature_scorer(benchmark, encoder, ranking)
         return _rank(benchmark, scorer, run)
     folder = cache_folder(benchmark, encoder.name, fresh=fresh)
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
         planned = embedding_plan(cache, benchmark)
         _follow(carry_out(cache, encoder, planned), planned.n_files)
-        return _rank(benchmark, catalog_scorer(cache, benchmark, stages, encoder), run)
-
-
-def _stages(*, align: bool, align_only: bool, **others: bool) -> "Stages":
-    """Say what decides the ranking."""
-    from retrieval import N_ALIGNED, Stages
-
-    if align_only and not align:
-        raise typer.BadParameter("--align-only and --no-align exclude each other")
-    n_aligned = N_ALIGNED if align else 0
-    return Stages(n_aligned=n_aligned, align_only=align_only, **others)
+        return _rank(benchmark, catalog_scorer(cache, benchmark, ranking, encoder), run)
 
 
 def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
     """Rank all candidates for all queries, with a bar."""
     from tqdm import tqdm
 
-    from retrieval import prepare, rank, report_on
+    from retrieval import prepare, rank_all, report_on
 
     trial = prepare(benchmark, scorer)
     ranked = []
     with tqdm(total=len(trial.queries), unit=" queries", disable=True if _quiet else None) as bar:
-        for block in rank(trial):
+        for block in rank_all(trial):
             ranked.append(block)
             bar.update(len(block))
     return report_on(trial, ranked, run)
@@ -442,19 +435,14 @@ ReportFolder = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Embed anew, as after a change of the code that embeds.")
 ]
-AlignOnly = Annotated[
-    bool, typer.Option("--align-only", help="Rank by alignment alone; every pair, so slow.")
-]
 
 
 @app.command()
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A sub-folder for each work.")],
     embedder: EmbedderName = None,
-    align: Align = True,
-    align_only: AlignOnly = False,
-    tempos: Tempos = True,
-    neighbours: Neighbours = True,
+    without: Without = None,
+    only: Only = "",
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
@@ -465,16 +453,14 @@ def evaluate(
     Example: pemr evaluate ~/covers --out report
     """
     from pemr import load_embedder
-    from retrieval import command_line, load_benchmark
+    from retrieval import chosen, command_line, load_benchmark
 
-    stages = _stages(
-        align=align, align_only=align_only, at_other_tempos=tempos, neighbours=neighbours
-    )
-    options = {"--embedder": embedder, **stages.options()}
+    options = {"--embedder": embedder, "--without": without, "--only": only or None}
     command = command_line("pemr evaluate", folder, options)
     benchmark = load_benchmark("folder", folder)
     encoder = load_embedder(embedder, device)
-    report = _measure(benchmark, encoder, stages, command, fresh=fresh)
+    ranking = chosen(encoder.ranking, without or (), only)
+    report = _measure(benchmark, encoder, ranking, command, fresh=fresh)
     _show_report(report, benchmark.root, out, as_json=as_json)
 
 
@@ -496,10 +482,8 @@ def benchmark_run(
     subset: Subset = None,
     convention: Convention = None,
     embedder: EmbedderName = None,
-    align: Align = True,
-    align_only: AlignOnly = False,
-    tempos: Tempos = True,
-    neighbours: Neighbours = True,
+    without: Without = None,
+    only: Only = "",
     embeddings: Annotated[
         Path | None,
         typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
@@ -516,24 +500,21 @@ def benchmark_run(
     Example: pemr benchmark run covers80 --root covers80 --convention 160 --out report
     """
     from pemr import load_embedder
-    from retrieval import command_line, load_benchmark, read_embeddings, trace
+    from retrieval import chosen, command_line, load_benchmark, read_embeddings, trace
 
-    chosen = load_benchmark(name, root, subset, convention)
-    options: dict[str, object] = {"--subset": chosen.subset, "--convention": chosen.convention}
+    data = load_benchmark(name, root, subset, convention)
+    options: dict[str, object] = {"--subset": data.subset, "--convention": data.convention}
     start = f"pemr benchmark run {name} --root"
     if embeddings is not None:
         options["--embeddings"] = embeddings.name
         run = trace(command_line(start, root, options), embeddings.name)
-        report = _rank(chosen, read_embeddings(embeddings), run)
+        report = _rank(data, read_embeddings(embeddings), run)
     else:
-        stages = _stages(
-            align=align, align_only=align_only, at_other_tempos=tempos, neighbours=neighbours
-        )
-        options |= {"--embedder": embedder, **stages.options()}
-        command = command_line(start, root, options)
+        options |= {"--embedder": embedder, "--without": without, "--only": only or None}
         encoder = load_embedder(embedder, device)
-        report = _measure(chosen, encoder, stages, command, fresh=fresh)
-    _show_report(report, chosen.root, out, as_json=as_json)
+        ranking = chosen(encoder.ranking, without or (), only)
+        report = _measure(data, encoder, ranking, command_line(start, root, options), fresh=fresh)
+    _show_report(report, data.root, out, as_json=as_json)
 
 
 @benchmark.command("excerpts")

@@ -8,7 +8,7 @@ Letters: S segments, F frequency bins, T frames, D embedding.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -304,7 +304,8 @@ def _load_cover(device: str | None) -> Embedder:
         place = device or _best_device()
         return _encoder_of(weights.load_model("cover").to(place), place)
 
-    return _cover(f"cover@{shipped.hash[:8]}", shipped.n_dims, load_encoder)
+    name = f"cover@{shipped.hash[:8]}"
+    return replace(_cover(name, shipped.n_dims, load_encoder), ranking=shipped.ranking)
 
 
 def _load_checkpoint(folder: Path, device: str | None) -> Embedder:

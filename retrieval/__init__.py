@@ -19,22 +19,17 @@ if TYPE_CHECKING:
     from retrieval.errors import RetrievalError
     from retrieval.measuring.cache import cache_folder, embedding_plan
     from retrieval.measuring.comparison import changed_rows, compare, difference_rows
-    from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank, report_on
+    from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank_all, report_on
     from retrieval.measuring.excerpts import excerpt_row, excerpt_scorers
     from retrieval.measuring.features import feature_scorer
     from retrieval.measuring.foreign import read_embeddings
-    from retrieval.measuring.scorers import (
-        ALIGNMENT_ALONE,
-        BOTH_STAGES,
-        EMBEDDING_ALONE,
-        Stages,
-        catalog_scorer,
-    )
+    from retrieval.measuring.scorers import catalog_scorer
     from retrieval.measuring.validation import validation_map, validation_score
     from retrieval.ranking.align import Span
     from retrieval.ranking.candidate import Candidate, Query, candidate_rows, candidate_table, m3u
     from retrieval.ranking.query import read_query
-    from retrieval.ranking.searching import N_ALIGNED, copies, search, stored_query
+    from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
+    from retrieval.ranking.searching import copies, search, stored_query
     from retrieval.reporting.page import write_report
     from retrieval.reporting.provenance import command_line, system_row, trace
     from retrieval.reporting.report import (
@@ -49,19 +44,17 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "ALIGNMENT_ALONE",
-    "BOTH_STAGES",
-    "EMBEDDING_ALONE",
-    "N_ALIGNED",
+    "PLAIN",
+    "STAGES",
     "Benchmark",
     "Candidate",
     "Query",
+    "Ranking",
     "Report",
     "RetrievalError",
     "Run",
     "Scorer",
     "Span",
-    "Stages",
     "benchmark_names",
     "benchmark_rows",
     "cache_folder",
@@ -70,6 +63,7 @@ __all__ = [
     "card_of",
     "catalog_scorer",
     "changed_rows",
+    "chosen",
     "command_line",
     "compare",
     "copies",
@@ -87,7 +81,8 @@ __all__ = [
     "metric_rows",
     "missing_rows",
     "prepare",
-    "rank",
+    "rank_all",
+    "ranking_from",
     "read_embeddings",
     "read_query",
     "read_report",
@@ -108,16 +103,17 @@ _HOMES = {
     "errors": "RetrievalError",
     "measuring.cache": "cache_folder embedding_plan",
     "measuring.comparison": "changed_rows compare difference_rows",
-    "measuring.evaluation": "Scorer evaluate prepare rank report_on",
+    "measuring.evaluation": "Scorer evaluate prepare rank_all report_on",
     "measuring.excerpts": "excerpt_row excerpt_scorers",
     "measuring.features": "feature_scorer",
     "measuring.foreign": "read_embeddings",
-    "measuring.scorers": "ALIGNMENT_ALONE BOTH_STAGES EMBEDDING_ALONE Stages catalog_scorer",
+    "measuring.scorers": "catalog_scorer",
     "measuring.validation": "validation_map validation_score",
     "ranking.align": "Span",
     "ranking.candidate": "Candidate Query candidate_rows candidate_table m3u",
     "ranking.query": "read_query",
-    "ranking.searching": "N_ALIGNED copies search stored_query",
+    "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
+    "ranking.searching": "copies search stored_query",
     "reporting.page": "write_report",
     "reporting.provenance": "command_line system_row trace",
     "reporting.report": (

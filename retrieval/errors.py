@@ -5,6 +5,7 @@
     RetrievalError
     ├── EmptyCatalogError
     ├── SilentQueryError
+    ├── RankingError
     ├── BenchmarkError
     ├── EmbeddingsFileError
     └── NoRelevantCandidateError
@@ -27,6 +28,10 @@ class SilentQueryError(RetrievalError):
 
     def __init__(self) -> None:
         super().__init__("the query is silent, so nothing can match it")
+
+
+class RankingError(RetrievalError):
+    """What is asked of a ranking cannot be; the message says what can."""
 
 
 class BenchmarkError(RetrievalError):

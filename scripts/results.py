@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from retrieval import ranking_from
+
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 INTRODUCTION = """# Results
 
@@ -95,10 +97,18 @@ def is_figure(value: object) -> bool:
     return isinstance(value, Mapping) and {"value", "low", "high"} <= set(value)
 
 
+def ranking(run: Mapping[str, Any]) -> str:
+    """Say what decided the order; before schema 2 a report told of the alignment alone."""
+    if "ranking" in run:
+        return ranking_from(run["ranking"]).words() if run["ranking"] else "none"
+    if run["embedder"] == "none":
+        return "alignment of every candidate"
+    return f"alignment of the best {run['n_aligned']}" if run["n_aligned"] else "no alignment"
+
+
 def report_row(result: Mapping[str, Any]) -> dict[str, str]:
     run, counts = result["run"], result["counts"]
-    aligned = f"best {run['n_aligned']}" if run["n_aligned"] else "none"
-    row = {"alignment": "alone" if run["embedder"] == "none" else aligned}
+    row = {"ranking": ranking(run)}
     for label, name in REPORT_FIGURES.items():
         row[label] = cell(result["metrics"][name])
     lost = len(result["missing"]) + len(result["unusable"])

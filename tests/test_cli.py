@@ -267,7 +267,7 @@ def test_benchmark_run_reads_the_chroma_of_da_tacos(tmp_path, monkeypatch):
     path.write_text(json.dumps(metadata))
     outcome = run("benchmark", "run", "datacos", "--root", tmp_path, "--embedder", "ftm2d")
     assert outcome.exit_code == 0, outcome.output
-    assert "ftm2d@r1 + alignment of the best 100" in outcome.stdout
+    assert "ftm2d@r1, alignment of the best 100" in outcome.stdout
     assert outcome.stdout.startswith("datacos benchmark hpcp (")
     assert outcome.stdout.splitlines()[-1].startswith("MAP 1.000  MR1 1.00")
 
@@ -301,18 +301,20 @@ def test_benchmark_list_names_every_data_set_with_its_licence():
     )
 
 
-def test_ranking_by_nothing_is_a_usage_error(labelled):
-    flags = ("--no-align", "--align-only")
+def test_ranking_by_nothing_is_refused(labelled):
+    flags = ("--only", "alignment", "--without", "alignment")
     outcome = run("benchmark", "run", "table", "--root", labelled, "--embedder", "ftm2d", *flags)
-    assert outcome.exit_code == 2
-    assert "exclude each other" in outcome.stderr
+    assert outcome.exit_code == 1
+    assert "nothing is left to rank by" in outcome.stderr
 
 
 def test_alignment_alone_is_measured_without_naming_an_embedder(labelled):
-    arguments = ("--root", labelled, "--embedder", "ftm2d", "--align-only")
+    arguments = ("--root", labelled, "--embedder", "ftm2d", "--only", "alignment")
     outcome = run("benchmark", "run", "table", *arguments)
     assert outcome.exit_code == 0, outcome.output
-    assert outcome.stdout.splitlines()[0] == f"table ({labelled.parent.name}): alignment"
+    assert outcome.stdout.splitlines()[0] == (
+        f"table ({labelled.parent.name}): alignment of every candidate"
+    )
 
 
 @pytest.mark.parametrize(

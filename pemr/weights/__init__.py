@@ -5,7 +5,7 @@ they belong to and where they come from. README.md is their card.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
@@ -32,11 +32,14 @@ class Card:
         SHA-256 of the file, 64 hexadecimal digits.
     provenance : dict
         Step, data fingerprint, commit, date, versions.
+    ranking : dict
+        What was measured to rank best with them, as plain values; empty where nothing was.
     """
 
     config: Config
     hash: str
     provenance: dict[str, Any]
+    ranking: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_dims(self) -> int:
@@ -59,7 +62,12 @@ def describe(name: str) -> Card:
     Card
     """
     stored = json.loads((resources.files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
-    return Card(from_json(stored["config"]), stored["sha256"], stored["provenance"])
+    return Card(
+        from_json(stored["config"]),
+        stored["sha256"],
+        stored["provenance"],
+        stored.get("ranking", {}),
+    )
 
 
 def load_model(name: str) -> "CoverModel":

@@ -81,7 +81,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedBlock:
     """Some queries after they were ranked: every metric, and a row for each."""
 
     scores: QueryScores
@@ -114,7 +114,7 @@ def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
         If the scorer names unknown performances, or no query is left.
     """
     trial = prepare(benchmark, scorer)
-    return report_on(trial, rank(trial), run)
+    return report_on(trial, rank_all(trial), run)
 
 
 def prepare(benchmark: Benchmark, scorer: Scorer) -> Trial:
@@ -151,24 +151,24 @@ def prepare(benchmark: Benchmark, scorer: Scorer) -> Trial:
     )
 
 
-def rank(trial: Trial) -> Iterator[Ranked]:
+def rank_all(trial: Trial) -> Iterator[RankedBlock]:
     """Rank every candidate for every query, some queries at a time, in their order."""
     for start in range(0, len(trial.queries), trial.scorer.block_length):
         queries = trial.queries[start : start + trial.scorer.block_length]
         scores = trial.scorer.score(queries, trial.candidates)  # (B, K)
         relevant = trial.work[queries, None] == trial.work[trial.candidates]
         measured = score_queries(scores, relevant, _columns_of(queries, trial.candidates))
-        yield Ranked(measured, _rows(trial, queries, scores, measured))
+        yield RankedBlock(measured, _rows(trial, queries, scores, measured))
 
 
-def report_on(trial: Trial, ranked: Iterable[Ranked], run: Run) -> Report:
-    """Sum up what `rank` yields.
+def report_on(trial: Trial, ranked: Iterable[RankedBlock], run: Run) -> Report:
+    """Sum up what `rank_all` yields.
 
     Parameters
     ----------
     trial : Trial
         What was ranked.
-    ranked : iterable of Ranked
+    ranked : iterable of RankedBlock
         All of it.
     run : Run
         Where the figures come from.

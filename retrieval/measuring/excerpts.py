@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 
 from indexer import FRAME_RATE, Catalog, Embedder, Recording
 from retrieval.benchmarks.base import Benchmark
-from retrieval.measuring.scorers import EMBEDDING_ALONE, catalog_scorer
+from retrieval.measuring.scorers import catalog_scorer
+from retrieval.ranking.nearest import track_scores
 from retrieval.ranking.query import recording_of
-from retrieval.ranking.searching import track_scores
+from retrieval.ranking.ranking import PLAIN
 from retrieval.reporting.report import Report, metric_rows
 
 Ints = NDArray[np.int64]
@@ -145,7 +146,7 @@ def excerpt_scorers(
     float, ExcerptScorer
         The length, and the scorer for `evaluate`; both protocols in turn.
     """
-    whole = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE)
+    whole = catalog_scorer(catalog, benchmark, PLAIN.without("alignment"))
     tracks = {track.path: track for track in catalog.tracks()}
     paths = {p.name: p.path for p in benchmark.present if p.path is not None}
     bounds = [catalog.segments(tracks[paths[name]].id) for name in whole.names]

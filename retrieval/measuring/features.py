@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from indexer import Embedder
 from retrieval.benchmarks.base import Benchmark, Performance
-from retrieval.measuring.scorers import SegmentScorer, Stages
+from retrieval.measuring.scorers import SegmentScorer
 from retrieval.ranking.harmony import no_harmony, tonal
 from retrieval.ranking.query import embed_at_tempos
+from retrieval.ranking.ranking import Ranking
 
 FRAME_RATE = 5  # frames of features a second
 
 Read = Callable[[Path, str | None], Mapping[str, Any]]
 
 
-def feature_scorer(benchmark: Benchmark, embedder: Embedder, stages: Stages) -> SegmentScorer:
+def feature_scorer(benchmark: Benchmark, embedder: Embedder, ranking: Ranking) -> SegmentScorer:
     """Score performances by the features that a benchmark has of them.
 
     Parameters
@@ -31,8 +32,8 @@ def feature_scorer(benchmark: Benchmark, embedder: Embedder, stages: Stages) -> 
         Its module has a function `read_parts`, from a file and a convention to arrays.
     embedder : Embedder
         One that can read these features; silence is left out.
-    stages : Stages
-        What decides the ranking.
+    ranking : Ranking
+        What decides the order.
 
     Returns
     -------
@@ -48,15 +49,14 @@ def feature_scorer(benchmark: Benchmark, embedder: Embedder, stages: Stages) -> 
     names = [name for name, vectors in embeddings.items() if len(vectors)]
 
     def at_other_tempos(query: int) -> Sequence[NDArray[np.float32]]:
-        return embed_at_tempos(embedder, recordings[names[query]])
+        return embed_at_tempos(embedder, recordings[names[query]], ranking.tempos)
 
     return SegmentScorer(
         names=names,
         embeddings=[embeddings[name] for name in names],
         tonal=[tonal(parts[name]["chroma"], parts[name]["harmony"]) for name in names],
-        embedder_name=embedder.name,
-        stages=stages,
-        at_other_tempos=at_other_tempos if stages.at_other_tempos else None,
+        ranking=ranking,
+        at_other_tempos=at_other_tempos,
         duration_s=np.array([parts[name]["chroma"].shape[1] / FRAME_RATE for name in names]),
     )
 

@@ -13,66 +13,19 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Embedder, Track
 from retrieval.benchmarks.base import Benchmark
-from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
-from retrieval.ranking.measured import for_cover
-from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT
-from retrieval.ranking.query import embed_at_tempos, recording_of, tempos_for
-from retrieval.ranking.searching import (
-    ALIGNMENT_WEIGHT,
-    N_ALIGNED,
-    align_best,
-    among_all,
-    best_scores,
-    tonal_of,
-)
-from retrieval.reporting.report import NO_EMBEDDER
+from retrieval.ranking.candidate import Query
+from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.pool import Pool
+from retrieval.ranking.query import embed_at_tempos, recording_of
+from retrieval.ranking.ranking import PLAIN, Ranking
+from retrieval.ranking.searching import tonal_of
+from retrieval.ranking.stages import rank
+
+NOTHING_TONAL = np.zeros((12, 0), np.uint8)
 
 log = logging.getLogger(__name__)
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stages:
-    """What decides the ranking.
-
-    Parameters
-    ----------
-    n_aligned : int, optional
-        How many of the best by embedding are aligned; 0 turns alignment off.
-    align_only : bool, optional
-        Whether embeddings count for nothing and every candidate is aligned.
-    at_other_tempos : bool, optional
-        Whether a query is asked at the tempos of `tempos_for` too.
-    neighbours : bool, optional
-        Whether candidates near to the best gain (`retrieval.ranking.neighbours`); otherwise each is
-        scored by itself, but for what hubs lose.
-    """
-
-    n_aligned: int = N_ALIGNED
-    align_only: bool = False
-    at_other_tempos: bool = True
-    neighbours: bool = True
-
-    def options(self) -> dict[str, bool]:
-        """Give what a command must be told for this, as a report repeats it."""
-        own_tempo = not (self.at_other_tempos or self.align_only)
-        each_alone = not (self.neighbours or self.align_only)
-        return {
-            "--no-align": not self.n_aligned,
-            "--align-only": self.align_only,
-            "--own-tempo": own_tempo,
-            "--no-neighbours": each_alone,
-        }
-
-    def system(self, embedder_name: str) -> str:
-        """Name the embedder as a report does: not at all when it counts for nothing."""
-        return NO_EMBEDDER if self.align_only else embedder_name
-
-
-BOTH_STAGES = Stages()
-EMBEDDING_ALONE = Stages(n_aligned=0)
-ALIGNMENT_ALONE = Stages(align_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +41,8 @@ class SegmentScorer:
     tonal : sequence of uint8 arrays, each of shape (12 * P, T)
         Chroma, and harmony where it is known (`retrieval.ranking.harmony`), at 5 frames a second;
         may be empty when nothing is aligned.
-    embedder_name : str
-        Decides what hubs lose and neighbours gain.
-    stages : Stages, optional
-        What decides the ranking.
+    ranking : Ranking, optional
+        What decides the order.
     at_other_tempos : callable, optional
         Embeddings of a query at other tempos, by its number; without it, queries are asked at
         their own.
@@ -104,8 +55,7 @@ class SegmentScorer:
     names: Sequence[str]
     embeddings: Sequence[NDArray[np.float32]]
     tonal: Sequence[NDArray[np.uint8]]
-    embedder_name: str
-    stages: Stages = BOTH_STAGES
+    ranking: Ranking = PLAIN
     at_other_tempos: Callable[[int], Sequence[NDArray[np.float32]]] | None = None
     duration_s: NDArray[np.float64] | None = None
     block_length: int = 8
@@ -117,42 +67,30 @@ class SegmentScorer:
         return np.stack([self._score_one(int(query), candidates) for query in queries])
 
     def _score_one(self, query: int, candidates: Ints) -> NDArray[np.float64]:
-        n_aligned = len(candidates) if self.stages.align_only else self.stages.n_aligned
-        scores = self._embedding_scores(query, candidates)
-        if not n_aligned:
-            return scores
-        aligned = align_best(
-            self.tonal[query],
-            scores,
-            lambda column: self.tonal[candidates[column]],
-            n_aligned=n_aligned,
-            weight=ALIGNMENT_WEIGHT,
+        others = self.at_other_tempos if self.ranking.tempos else None
+        asked = Query(
+            embeddings=self.embeddings[query],
+            tonal=self.tonal[query] if self.tonal else NOTHING_TONAL,
+            duration_s=0.0,
+            at_other_tempos=tuple(others(query)) if others else (),
         )
-        found = np.flatnonzero(~np.isnan(aligned.alignment_scores))
+        pool = Pool(
+            embeddings=[self.embeddings[candidate] for candidate in candidates],
+            is_candidate=candidates != query,  # and no alignment is spent on it
+            hubness=lambda: self._hubness[candidates],
+            tonal_of=lambda column: self.tonal[candidates[column]],
+        )
+        ranked = rank(asked, pool, self.ranking)
+        found = np.flatnonzero(~np.isnan(ranked.alignment_scores))
         self._aligned[query] = {
-            int(candidates[column]): int(aligned.transpositions[column]) for column in found
+            int(candidates[column]): int(ranked.transpositions[column]) for column in found
         }
-        return aligned.scores
-
-    def _embedding_scores(self, query: int, candidates: Ints) -> NDArray[np.float64]:
-        is_query = candidates == query  # never a candidate, and no alignment is spent on it
-        if self.stages.align_only:
-            return np.where(is_query, -np.inf, 0.0)
-        others = self.at_other_tempos(query) if self.at_other_tempos else ()
-        versions = (self.embeddings[query], *others)
-        embeddings = [self.embeddings[c] for c in candidates]
-        scores = np.where(is_query, -np.inf, best_scores(versions, embeddings))
-        weight = NEIGHBOUR_WEIGHT if self.stages.neighbours else 0.0
-        share = for_cover(weight, self.embedder_name)
-        return among_all(scores, embeddings, self._hub_losses[candidates], share)
+        return ranked.scores
 
     @cached_property
-    def _hub_losses(self) -> NDArray[np.float64]:
-        """What each of the N performances loses for being near to everything."""
-        weight = for_cover(HUB_WEIGHT, self.embedder_name)
-        if not weight:
-            return np.zeros(len(self.embeddings))
-        return weight * hubness(mean_embeddings(self.embeddings))
+    def _hubness(self) -> NDArray[np.float64]:
+        """How near each of the N performances is to everything."""
+        return hubness(mean_embeddings(self.embeddings))
 
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query of the last block up to a candidate; None when not aligned."""
@@ -162,7 +100,7 @@ class SegmentScorer:
 def catalog_scorer(
     catalog: Catalog,
     benchmark: Benchmark,
-    stages: Stages = BOTH_STAGES,
+    ranking: Ranking = PLAIN,
     embedder: Embedder | None = None,
 ) -> SegmentScorer:
     """Score a benchmark's performances by what a catalog holds of them.
@@ -173,11 +111,11 @@ def catalog_scorer(
         Made of the benchmark's audio, and perhaps more.
     benchmark : Benchmark
         Its performances that are silent, or not in the catalog, are left out.
-    stages : Stages, optional
-        What decides the ranking.
+    ranking : Ranking, optional
+        What decides the order.
     embedder : Embedder, optional
-        The one that the catalog was made with; with it, queries are asked at other
-        tempos too, where the stages say so.
+        The one that the catalog was made with; with it, queries are asked at the ranking's
+        tempos too.
 
     Returns
     -------
@@ -186,12 +124,12 @@ def catalog_scorer(
     found = list(_tracks(catalog, benchmark))
 
     def at_other_tempos(query: int) -> Sequence[NDArray[np.float32]]:
-        if embedder is None or not tempos_for(embedder.name):
+        if embedder is None:
             return ()
         track = found[query][1]
         errors: tuple[type[Exception], ...] = (OSError, *embedder.file_errors)
         try:
-            return embed_at_tempos(embedder, recording_of(catalog, embedder, track))
+            return embed_at_tempos(embedder, recording_of(catalog, embedder, track), ranking.tempos)
         except errors as error:
             log.warning("%s is asked at its own tempo alone: %s", track.path, error)
             return ()
@@ -199,10 +137,9 @@ def catalog_scorer(
     return SegmentScorer(
         names=[name for name, _ in found],
         embeddings=[catalog.embeddings(track.id) for _, track in found],
-        tonal=[tonal_of(catalog, track.id) for _, track in found] if stages.n_aligned else [],
-        embedder_name=catalog.embedder_name,
-        stages=stages,
-        at_other_tempos=at_other_tempos if stages.at_other_tempos else None,
+        tonal=[tonal_of(catalog, track.id) for _, track in found] if ranking.n_aligned != 0 else [],
+        ranking=ranking,
+        at_other_tempos=at_other_tempos,
         duration_s=np.array([track.duration_s for _, track in found]),
     )
 

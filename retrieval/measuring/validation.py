@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.metrics import score_queries
-from retrieval.ranking.searching import track_scores
+from retrieval.ranking.nearest import track_scores
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from retrieval.ranking.harmony import N_PITCH_CLASSES, turned
 from retrieval.ranking.qmax import STACK_LENGTH, longest_path, qmax, recurrence, stacked_distances
+from retrieval.ranking.ranking import PLAIN
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,11 @@ class Span:
     end_s: float
 
 
-def align(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> Alignment:
+def align(
+    query: NDArray[np.uint8],
+    candidate: NDArray[np.uint8],
+    weights: Sequence[float] = PLAIN.harmony_weights,
+) -> Alignment:
     """Find how well a candidate follows a query, and in which transposition.
 
     The score is not symmetric: of two candidates that share equally much with
@@ -87,6 +92,8 @@ def align(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> Alignment:
     query, candidate : uint8 array, shape (12 * P, T)
         Pictures of pitch classes at 5 frames a second, row 0 is C of chroma. The two may differ in
         T; where they differ in P, only what both have is compared.
+    weights : sequence of float
+        Of the squared distances of chroma, pitch classes and bass.
 
     Returns
     -------
@@ -94,12 +101,13 @@ def align(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> Alignment:
         Of the better of the transpositions tried. Sequences shorter than one
         stack of frames, silence, and constant chroma score 0.
     """
-    return _align(_Pooled(query), candidate)
+    return _align(_Pooled(query, weights), candidate)
 
 
 def align_many(
     query: NDArray[np.uint8],
     candidates: Iterable[NDArray[np.uint8]],
+    weights: Sequence[float] = PLAIN.harmony_weights,
     *,
     n_workers: int | None = None,
 ) -> list[Alignment]:
@@ -111,6 +119,8 @@ def align_many(
         As in `align`.
     candidates : iterable of uint8 arrays, each of shape (12 * P, T)
         One per candidate.
+    weights : sequence of float
+        As in `align`.
     n_workers : int, optional
         Threads; as many as the process may use cores if not given.
 
@@ -119,7 +129,7 @@ def align_many(
     list of Alignment, length K
         In the order of the candidates.
     """
-    asked = _Pooled(query)
+    asked = _Pooled(query, weights)
     _warm_up()
     with ThreadPoolExecutor(n_workers or _n_cores()) as pool:
         return list(pool.map(partial(_align, asked), candidates))
@@ -130,6 +140,7 @@ def find_spans(
     candidate: NDArray[np.uint8],
     transposition: int,
     *,
+    weights: Sequence[float] = PLAIN.harmony_weights,
     n_spans: int = 3,
 ) -> list[Span]:
     """Find where a candidate follows a query.
@@ -143,6 +154,8 @@ def find_spans(
         As in `align`.
     transposition : int
         Semitones from the query up to the candidate, as `align` found them.
+    weights : sequence of float
+        As in `align`.
     n_spans : int
         The longest list wanted.
 
@@ -152,7 +165,7 @@ def find_spans(
         The longest first; no two share a moment of either track but for the length of a stack.
     """
     factor = common_factor(query.shape[1], candidate.shape[1])
-    ours, theirs = _comparable(pool(query, factor), pool(candidate, factor))
+    ours, theirs = _comparable(pool(query, factor, weights), pool(candidate, factor, weights))
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
         return []
     plot = recurrence(stacked_distances(ours, theirs, transposition % 12))
@@ -169,8 +182,10 @@ def find_spans(
     return spans
 
 
-def pool(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Average every `factor` frames, and give each frame of chroma the same maximum.
+def pool(
+    pictures: NDArray[np.uint8], factor: int, weights: Sequence[float] = PLAIN.harmony_weights
+) -> NDArray[np.uint8]:
+    """Average every `factor` frames, give each frame of chroma the same maximum, and weigh.
 
     Parameters
     ----------
@@ -178,6 +193,8 @@ def pool(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
         Chroma first; an incomplete last group is left out unless it is the only one.
     factor : int
         Frames that become one.
+    weights : sequence of float
+        As in `align`; each picture is scaled by the root of its own.
 
     Returns
     -------
@@ -190,7 +207,8 @@ def pool(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     grouped = pictures[:, : n_frames * factor].reshape(len(pictures), n_frames, factor)
     mean = grouped.mean(axis=2, dtype=np.float64)
     mean[:N_PITCH_CLASSES] *= 255 / np.maximum(mean[:N_PITCH_CLASSES].max(axis=0), 1e-9)
-    pooled: NDArray[np.uint8] = np.rint(mean).astype(np.uint8)
+    scale = np.repeat(np.sqrt(weights), N_PITCH_CLASSES)[: len(mean), None]
+    pooled: NDArray[np.uint8] = np.rint(mean * scale).astype(np.uint8)
     return pooled
 
 
@@ -235,12 +253,13 @@ def best_shifts(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> NDArr
 class _Pooled:
     """One recording at every pooling that its pairs ask for, each made once."""
 
-    def __init__(self, pictures: NDArray[np.uint8]) -> None:
+    def __init__(self, pictures: NDArray[np.uint8], weights: Sequence[float]) -> None:
         is_right = pictures.ndim == 2 and len(pictures) in (12, 24, 36)
         if not is_right or pictures.dtype != np.uint8:
             raise ValueError(f"chroma must be uint8 (12, T), not {pictures.dtype} {pictures.shape}")
         self.length = pictures.shape[1]
-        self.at = cache(partial(pool, pictures))
+        self.weights = weights
+        self.at = cache(partial(pool, pictures, weights=weights))
 
 
 def _comparable(
@@ -251,7 +270,7 @@ def _comparable(
 
 
 def _align(query: _Pooled, pictures: NDArray[np.uint8]) -> Alignment:
-    candidate = _Pooled(pictures)
+    candidate = _Pooled(pictures, query.weights)
     factor = common_factor(query.length, candidate.length)
     ours, theirs = _comparable(query.at(factor), candidate.at(factor))
     shifts = best_shifts(ours, theirs)[:N_TRANSPOSITIONS]

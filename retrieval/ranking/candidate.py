@@ -4,7 +4,7 @@ Letters: S segments, D embedding, T frames of chroma and harmony, P pictures of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.ranking.align import Span
-from retrieval.ranking.harmony import no_harmony, tonal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +22,10 @@ class Query:
     ----------
     embeddings : float32 array, shape (S, D)
         Unit vectors of the segments that are not silent.
-    chroma : uint8 array, shape (12, T)
-        Chroma at 5 frames a second.
+    tonal : uint8 array, shape (12 * P, T)
+        What is aligned, at 5 frames a second (`retrieval.ranking.harmony`).
     duration_s : float
         How long the recording is.
-    harmony : uint8 array, shape (36, T) or (36, 0)
-        What the chord network hears at 5 frames a second; no frames where it was not asked.
     at_other_tempos : tuple of float32 arrays, each of shape (S, D)
         The same recording as if it were played faster or slower; S differs.
     track_id : int, optional
@@ -38,17 +35,11 @@ class Query:
     """
 
     embeddings: NDArray[np.float32]
-    chroma: NDArray[np.uint8]
+    tonal: NDArray[np.uint8]
     duration_s: float
-    harmony: NDArray[np.uint8] = field(default_factory=no_harmony)
     at_other_tempos: tuple[NDArray[np.float32], ...] = ()
     track_id: int | None = None
     audio_hash: str | None = None
-
-    @property
-    def tonal(self) -> NDArray[np.uint8]:
-        """What is aligned: chroma, and harmony where there is some, (12 * P, T)."""
-        return tonal(self.chroma, self.harmony)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,12 @@
 Letters: T frames at 5 a second, P pictures.
 """
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 N_PITCH_CLASSES: Final = 12
-WEIGHTS: Final = {"chroma": 1.0, "pitch": 1.0, "bass": 0.5}
-"""Weights of the squared distances of the pictures, in their order (docs/log.md)."""
 
 
 def no_harmony() -> NDArray[np.uint8]:
@@ -35,17 +32,12 @@ def tonal(chroma: NDArray[np.uint8], harmony: NDArray[np.uint8]) -> NDArray[np.u
     Returns
     -------
     uint8 array, shape (12 * P, T)
-        Chroma alone (P = 1), or chroma, pitch classes and bass (P = 3), each scaled by the root of
-        its weight, so that squared distances add up as `WEIGHTS` says.
+        Chroma alone (P = 1), or chroma, pitch classes and bass (P = 3).
     """
     if harmony.shape[1] != chroma.shape[1] or not chroma.shape[1]:
         return chroma
     pitch, bass = harmony[:N_PITCH_CLASSES], harmony[N_PITCH_CLASSES : 2 * N_PITCH_CLASSES]
-    scaled = [
-        np.rint(picture * math.sqrt(weight)).astype(np.uint8)
-        for picture, weight in zip((chroma, pitch, bass), WEIGHTS.values(), strict=True)
-    ]
-    return np.concatenate(scaled)
+    return np.concatenate([chroma, pitch, bass])
 
 
 def turned(pictures: NDArray[np.generic], shift: int) -> NDArray[np.generic]:

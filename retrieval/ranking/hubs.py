@@ -13,17 +13,26 @@ References
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Catalog
+from retrieval.ranking.candidate import Query
+from retrieval.ranking.pool import Pool, Ranked
+from retrieval.ranking.ranking import Ranking
 
 N_NEIGHBOURS = 10
-HUB_WEIGHT = 0.4
-"""Share of a candidate's hubness that its score loses, for the embedders of the preset cover."""
-
 _BLOCK_LENGTH = 1024  # tracks compared with all others at once
+
+
+def less_hubs(_query: Query, pool: Pool, ranked: Ranked, ranking: Ranking) -> Ranked:
+    """Lower the score of what is near to everything; a stage of `retrieval.ranking.stages.rank`."""
+    if not ranking.hub_weight:
+        return ranked
+    losses = ranking.hub_weight * pool.hubness()
+    return replace(ranked, scores=ranked.scores - losses, hub_losses=losses)
 
 
 def hubness(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:

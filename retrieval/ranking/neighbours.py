@@ -14,19 +14,29 @@ References
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-NEIGHBOUR_WEIGHT = 0.8
-"""What a chain adds of what it has above strangers, for the embedders of the preset cover."""
+from retrieval.ranking.candidate import Query
+from retrieval.ranking.nearest import track_scores
+from retrieval.ranking.pool import Pool, Ranked, Scores
+from retrieval.ranking.ranking import Ranking
 
 _N_LINKS = 10  # best candidates that a chain may lead over
 _POOL_LENGTH = 500  # best candidates that a chain may lead to
-_STRANGER = 0.12  # a score, less what hubs lose, that one stranger in a hundred reaches
 _COPY = 0.9  # cosine above which two candidates are one recording, which vouches for nothing
 
-Scores = NDArray[np.float64]
+
+def by_neighbours(_query: Query, pool: Pool, ranked: Ranked, ranking: Ranking) -> Ranked:
+    """Raise what is near to the best candidates; a stage of `retrieval.ranking.stages.rank`."""
+
+    def cosines_from(index: int, others: Sequence[int]) -> Scores:
+        return track_scores(pool.embeddings[index], [pool.embeddings[other] for other in others])
+
+    weight, level = ranking.neighbour_weight, ranking.neighbour_level
+    raised = with_neighbours(ranked.scores, ranked.hub_losses, cosines_from, weight, level)
+    return replace(ranked, scores=raised)
 
 
 def with_neighbours(
@@ -34,6 +44,7 @@ def with_neighbours(
     hub_losses: Scores,
     cosines_from: Callable[[int, Sequence[int]], Scores],
     weight: float,
+    level: float,
 ) -> Scores:
     """Raise each of the best candidates by what the strongest chain to it is worth.
 
@@ -45,9 +56,11 @@ def with_neighbours(
         What each candidate lost as a hub, and loses as the end of a chain.
     cosines_from : callable
         Given a candidate's index and the indices of others: how near these are to it, from
-        `search.track_scores`.
+        `track_scores`.
     weight : float
         What a chain adds of what it has above strangers; 0 changes nothing.
+    level : float
+        A score, less what hubs lose, that few strangers reach.
 
     Returns
     -------
@@ -58,12 +71,12 @@ def with_neighbours(
     pool = order[np.isfinite(scores[order])]
     if not weight or not len(pool):
         return scores
-    strongest = np.full(len(pool), _STRANGER)
+    strongest = np.full(len(pool), level)
     for link in pool[:_N_LINKS].tolist():
         cosines = cosines_from(link, pool.tolist())
         chain = np.minimum(scores[link], cosines - hub_losses[pool])
-        chain[(cosines > _COPY) | (pool == link)] = _STRANGER
+        chain[(cosines > _COPY) | (pool == link)] = level
         strongest = np.maximum(strongest, chain)
     raised = scores.copy()
-    raised[pool] += weight * (strongest - _STRANGER)
+    raised[pool] += weight * (strongest - level)
     return raised

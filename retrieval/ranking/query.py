@@ -7,55 +7,41 @@ Letters: S segments, D embedding.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Catalog, Embedder, Recording, Track, hash_audio
 from retrieval.ranking.candidate import Query
-from retrieval.ranking.measured import is_cover
+from retrieval.ranking.harmony import tonal
+from retrieval.ranking.ranking import PLAIN, Ranking
 from retrieval.ranking.searching import stored_query
 
 log = logging.getLogger(__name__)
 
-TEMPOS: Final = (0.8, 0.89, 1.12, 1.25)
-"""Tempos beside its own at which a query is asked, for the embedders of the preset cover."""
 
-
-def tempos_for(embedder_name: str) -> tuple[float, ...]:
-    """Tell at which tempos beside its own a query is worth asking.
-
-    Parameters
-    ----------
-    embedder_name : str
-        As the catalog records it.
-
-    Returns
-    -------
-    tuple of float
-        Factors; none for embedders that it was not measured for.
-    """
-    return TEMPOS if is_cover(embedder_name) else ()
-
-
-def embed_at_tempos(embedder: Embedder, recording: Recording) -> tuple[NDArray[np.float32], ...]:
-    """Embed a recording at the tempos of `tempos_for`.
+def embed_at_tempos(
+    embedder: Embedder, recording: Recording, tempos: Sequence[float]
+) -> tuple[NDArray[np.float32], ...]:
+    """Embed a recording at several tempos.
 
     Parameters
     ----------
     embedder : Embedder
-        Its name decides the tempos.
+        What embeds.
     recording : Recording
         From `embedder.listen` or `embedder.restore`.
+    tempos : sequence of float
+        Factors.
 
     Returns
     -------
     tuple of float32 arrays, each of shape (S, D)
     """
-    return tuple(embedder.embed([recording], tempo=tempo)[0] for tempo in tempos_for(embedder.name))
+    return tuple(embedder.embed([recording], tempo=tempo)[0] for tempo in tempos)
 
 
 def recording_of(catalog: Catalog, embedder: Embedder, track: Track) -> Recording:
@@ -89,9 +75,7 @@ def recording_of(catalog: Catalog, embedder: Embedder, track: Track) -> Recordin
     return embedder.listen(track.path)
 
 
-def read_query(
-    catalog: Catalog, embedder: Embedder, path: Path, *, at_other_tempos: bool = True
-) -> Query:
+def read_query(catalog: Catalog, embedder: Embedder, path: Path, ranking: Ranking = PLAIN) -> Query:
     """Ask with a file, which may be in the catalog or not.
 
     Either way it is not its own answer. A file of the catalog is not decoded again, unless it has
@@ -105,8 +89,8 @@ def read_query(
         The one that the catalog was made with.
     path : Path
         An audio file.
-    at_other_tempos : bool, optional
-        Whether it is asked at the tempos of `tempos_for` too.
+    ranking : Ranking
+        At whose tempos it is asked.
 
     Returns
     -------
@@ -121,18 +105,17 @@ def read_query(
     track = catalog.find(path)
     audio_hash = hash_audio(path) if path.is_file() else None
     is_stored = track is not None and track.audio_hash == audio_hash
-    is_stretched = at_other_tempos and bool(tempos_for(embedder.name))
-    if track is not None and is_stored and not is_stretched:
+    tempos = ranking.tempos
+    if track is not None and is_stored and not tempos:
         return stored_query(catalog, track)
     if track is not None and is_stored:
-        versions = embed_at_tempos(embedder, recording_of(catalog, embedder, track))
+        versions = embed_at_tempos(embedder, recording_of(catalog, embedder, track), tempos)
         return replace(stored_query(catalog, track), at_other_tempos=versions)
     recording = embedder.listen(path)
-    versions = embed_at_tempos(embedder, recording) if is_stretched else ()
+    versions = embed_at_tempos(embedder, recording, tempos)
     return Query(
         embeddings=embedder.embed([recording])[0],
-        chroma=recording.chroma,
-        harmony=recording.harmony,
+        tonal=tonal(recording.chroma, recording.harmony),
         duration_s=recording.duration_s,
         at_other_tempos=versions,
         track_id=None if track is None else track.id,

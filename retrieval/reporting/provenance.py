@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from retrieval.ranking.ranking import Ranking
 from retrieval.reporting.report import Run
 
 _LIBRARIES = (
@@ -24,7 +25,7 @@ _LIBRARIES = (
 )
 
 
-def trace(command: str, embedder: str, n_aligned: int = 0) -> Run:
+def trace(command: str, embedder: str, ranking: Ranking | None = None) -> Run:
     """Write down what is needed to judge a figure, and to print it again.
 
     Parameters
@@ -33,8 +34,8 @@ def trace(command: str, embedder: str, n_aligned: int = 0) -> Run:
         What the user typed, without paths of this machine.
     embedder : str
         Its name with the hash of its weights, or the name of a file of embeddings.
-    n_aligned : int, optional
-        Candidates re-ranked by alignment.
+    ranking : Ranking, optional
+        What decided the order, where it was ours.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def trace(command: str, embedder: str, n_aligned: int = 0) -> Run:
         command=command,
         commit=commit(),
         embedder=embedder,
-        n_aligned=n_aligned,
+        ranking=ranking.values() if ranking else {},
         hardware=hardware(),
         date=datetime.now(UTC).date().isoformat(),
         versions={"python": platform.python_version(), **_versions()},
@@ -62,17 +63,20 @@ def command_line(start: str, root: Path, options: Mapping[str, object]) -> str:
     root : Path
         Of the data set; only its last part is kept.
     options : mapping
-        Values by their flags; None and False are left out, True is the flag alone.
+        Values by their flags; None and False are left out, True is the flag alone, a
+        list is the flag for each of its values.
 
     Examples
     --------
-    >>> command_line("pemr evaluate", Path("/home/me/anthems"), {"--no-align": True, "--out": None})
-    'pemr evaluate DATA/anthems --no-align'
+    >>> options = {"--without": ["hubs", "tempos"], "--fresh": True, "--out": None}
+    >>> command_line("pemr evaluate", Path("/home/me/anthems"), options)
+    'pemr evaluate DATA/anthems --without hubs --without tempos --fresh'
     """
     words = [start, shlex.quote(f"DATA/{root.resolve().name}")]
     for flag, value in options.items():
-        if value is not None and value is not False:
-            words += [flag] if value is True else [flag, shlex.quote(str(value))]
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None and one is not False:
+                words += [flag] if one is True else [flag, shlex.quote(str(one))]
     return " ".join(words)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.summary import METRICS, Figure
+from retrieval.ranking.ranking import ranking_from
 
-SCHEMA = 1
-NO_EMBEDDER = "none"  # the name where alignment alone ranks
+SCHEMA = 2
 N_WORST = 20  # failures that a report shows with their files
 
 RULES = (
@@ -38,8 +38,9 @@ class Run:
         Of the code; None when it does not run from a repository.
     embedder : str
         Its name with the hash of its weights, or the file of embeddings.
-    n_aligned : int
-        Candidates re-ranked by alignment; 0 when there was none.
+    ranking : dict
+        Every number that decided the order, as `Ranking.values` writes it; empty where scores came
+        from another system.
     hardware, date : str
         What it ran on, and when (yyyy-mm-dd).
     versions : dict from str to str
@@ -49,7 +50,7 @@ class Run:
     command: str
     commit: str | None
     embedder: str
-    n_aligned: int
+    ranking: dict[str, Any]
     hardware: str
     date: str
     versions: dict[str, str]
@@ -218,9 +219,11 @@ def read_report(path: Path) -> Report:
 
 
 def _report_from(read: Mapping[str, Any]) -> Report:
-    if read["schema"] != SCHEMA:
+    if read["schema"] not in (1, SCHEMA):
         raise ValueError(f"schema {read['schema']}, not {SCHEMA}")
     run = {key: value for key, value in read["run"].items() if key != "weights_hash"}
+    if read["schema"] == 1:  # it told of the alignment alone
+        run["ranking"] = {"n_aligned": run.pop("n_aligned")}
     return Report(
         **{
             key: read[key]
@@ -258,12 +261,14 @@ def heading(report: Report) -> str:
 
 
 def system(report: Report) -> str:
-    """Name what ranked: the embedder, alignment, or both."""
+    """Name what ranked: the embedder, and every stage after it."""
     run = report.run
-    if run.embedder == NO_EMBEDDER:
-        return "alignment"
-    aligned = f" + alignment of the best {run.n_aligned}" if run.n_aligned else ""
-    return f"{run.embedder}{aligned}"
+    if not run.ranking:
+        return run.embedder
+    ranking = ranking_from(run.ranking)
+    if not ranking.is_by_embedding:
+        return ranking.words()
+    return f"{run.embedder}, {ranking.words()}"
 
 
 def fact_rows(report: Report) -> list[dict[str, str]]:
@@ -273,18 +278,12 @@ def fact_rows(report: Report) -> list[dict[str, str]]:
         "command": run.command,
         "commit": run.commit or "unknown",
         "embedder": f"{run.embedder} (weights {run.weights_hash or 'none'})",
-        "alignment": _alignment(run),
+        "ranking": ", ".join(f"{name} {value}" for name, value in run.ranking.items()) or "none",
         "hardware": run.hardware,
         "date": run.date,
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
     return [{"what": name, "value": value} for name, value in facts.items()]
-
-
-def _alignment(run: Run) -> str:
-    if run.embedder == NO_EMBEDDER:
-        return "every candidate, alone"
-    return f"best {run.n_aligned} re-ranked" if run.n_aligned else "none"
 
 
 def markdown(report: Report) -> str:

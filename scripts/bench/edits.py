@@ -21,15 +21,17 @@ from numpy.typing import NDArray
 
 from pemr import load_embedder
 from pemr.errors import AudioError
+from pemr.model.harmony import shipped_listener
 from pemr.signal import audio
-from pemr.signal.recording import record
+from pemr.signal.recording import Recording, record
 from retrieval import trace, write_rows
-from retrieval.ranking.align import align_many
-from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
-from retrieval.ranking.measured import for_cover
-from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT
+from retrieval.ranking.candidate import Query
+from retrieval.ranking.harmony import tonal
+from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import embed_at_tempos
-from retrieval.ranking.searching import ALIGNMENT_WEIGHT, among_all, best_scores, fuse
+from retrieval.ranking.ranking import ranking_from
+from retrieval.ranking.stages import rank
 
 Waveform = NDArray[np.float32]
 
@@ -98,6 +100,11 @@ def read(folders: list[Path], n_recordings: int | None) -> list[Waveform]:
     return waveforms
 
 
+def heard(waveform: Waveform) -> Recording:
+    """Listen to a waveform as `Embedder.listen` does to a file."""
+    return record([waveform], listener=shipped_listener())
+
+
 def row(name: str, ranks: list[int]) -> dict[str, str | int]:
     """Sum up the ranks of the originals."""
     found = np.array(ranks)
@@ -121,20 +128,32 @@ def main() -> None:
 
     embedder = load_embedder(options.embedder)
     waveforms = read(options.folders, options.recordings)
-    recordings = [record([waveform]) for waveform in waveforms]
+    recordings = [heard(waveform) for waveform in waveforms]
     vectors = embedder.embed(recordings)
-    chromas = [recording.chroma for recording in recordings]
-    losses = for_cover(HUB_WEIGHT, embedder.name) * hubness(mean_embeddings(vectors))
-    share = for_cover(NEIGHBOUR_WEIGHT, embedder.name)
-    ranks: dict[str, list[int]] = {embedder.name: [], "alignment": [], "both": []}
+    ranking = ranking_from(embedder.ranking)
+    systems = {
+        embedder.name: ranking.without("alignment"),
+        "alignment": ranking.only("alignment"),
+        "both": ranking,
+    }
+    hubs = hubness(mean_embeddings(vectors))
+    pool = Pool(
+        embeddings=vectors,
+        is_candidate=np.ones(len(vectors), bool),
+        hubness=lambda: hubs,
+        tonal_of=lambda index: tonal(recordings[index].chroma, recordings[index].harmony),
+    )
+    ranks: dict[str, list[int]] = {name: [] for name in systems}
     for place, waveform in enumerate(waveforms):
-        asked = record([edited(waveform, np.random.default_rng(place))])
-        versions = (*embedder.embed([asked]), *embed_at_tempos(embedder, asked))
-        by_itself = best_scores(versions, vectors)
-        nearest = among_all(by_itself, vectors, losses, share)
-        aligned = np.array([one.score for one in align_many(asked.chroma, chromas)])
-        fused = fuse(nearest, aligned, ALIGNMENT_WEIGHT)
-        for name, scores in zip(ranks, (nearest, aligned, fused), strict=True):
+        edit = heard(edited(waveform, np.random.default_rng(place)))
+        query = Query(
+            embeddings=embedder.embed([edit])[0],
+            tonal=tonal(edit.chroma, edit.harmony),
+            duration_s=edit.duration_s,
+            at_other_tempos=embed_at_tempos(embedder, edit, ranking.tempos),
+        )
+        for name, one in systems.items():
+            scores = rank(query, pool, one).scores
             ranks[name].append(1 + int((scores > scores[place]).sum()))
     rows = [row(name, found) for name, found in ranks.items()]
     for one in rows:
@@ -143,7 +162,7 @@ def main() -> None:
         given = {str(folder): folder.name for folder in options.folders}
         told = [given.get(word, word) for word in sys.argv[1:]]
         command = shlex.join(["scripts/bench/edits.py", *told])
-        write_rows(rows, trace(command, embedder.name), options.out.with_suffix(".json"))
+        write_rows(rows, trace(command, embedder.name, ranking), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":

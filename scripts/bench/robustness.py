@@ -2,7 +2,7 @@
 """Measure what key, tempo, excerpts, noise and a poor codec cost an embedder.
 
     scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--queries N]
-        [--own-tempo] [--out STEM]
+        [--without STAGE ...] [--out STEM]
 
 FOLDER has one sub-folder per work, or is a corpus of `pemr corpus build`, whose
 spectrograms are read (`--codec` then needs one built with --audio). Each query is
@@ -18,7 +18,6 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -32,33 +31,31 @@ from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
 from pemr.signal.frontend import semitone_spectrogram, unpack
-from retrieval import trace, write_rows
+from retrieval import Ranking, chosen, trace, write_rows
 from retrieval.measuring.metrics import score_queries
-from retrieval.ranking.hubs import HUB_WEIGHT, hubness, mean_embeddings
-from retrieval.ranking.measured import for_cover
-from retrieval.ranking.query import tempos_for
-from retrieval.ranking.searching import best_scores
+from retrieval.ranking.candidate import Query
+from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.pool import Pool
+from retrieval.ranking.stages import rank
 
 Floats = NDArray[np.float32]
 
 SUFFIXES = {".opus", ".mp3", ".ogg", ".flac", ".wav", ".m4a"}
 EXCERPT_LENGTH = 100  # frames: 20 s
 N_REPLICATES = 2000
+SILENT = np.zeros((12, 0), np.uint8)  # nothing is aligned here
 
 
-@dataclass(frozen=True)
-class Catalog:
-    """The unchanged recordings: their segments, and what each loses as a hub."""
-
-    embeddings: list[Floats]
-    hub_losses: NDArray[np.float64]
-
-
-def catalog_of(embedder: Embedder, spectrograms: list[Floats]) -> Catalog:
-    """Embed what is searched."""
+def pool_of(embedder: Embedder, spectrograms: list[Floats]) -> Pool:
+    """Embed what is searched: the unchanged recordings."""
     embeddings = [versions(embedder, one, ())[0] for one in spectrograms]
-    weight = for_cover(HUB_WEIGHT, embedder.name)
-    return Catalog(embeddings, weight * hubness(mean_embeddings(embeddings)))
+    hubs = hubness(mean_embeddings(embeddings))
+    return Pool(
+        embeddings=embeddings,
+        is_candidate=np.ones(len(embeddings), bool),
+        hubness=lambda: hubs,
+        tonal_of=lambda _: SILENT,
+    )
 
 
 def transposed(spectrogram: Floats, semitones: int) -> Floats:
@@ -104,14 +101,17 @@ def through_codec(path: Path) -> Floats:
 
 
 def precision(
-    queries: NDArray[np.int64], asked: list[list[Floats]], catalog: Catalog, works: list[str]
+    queries: NDArray[np.int64], asked: list[list[Floats]], pool: Pool, works: list[str], by: Ranking
 ) -> NDArray[np.float64]:
     """Average precision of each query, at whatever tempos, each candidate by itself."""
     names = np.array(works)
-    scores = np.stack([best_scores(query, catalog.embeddings) for query in asked])
+    found = []
+    for own, *others in asked:
+        query = Query(embeddings=own, tonal=SILENT, duration_s=0.0, at_other_tempos=tuple(others))
+        found.append(rank(query, pool, by).scores)
     relevant = names[queries][:, None] == names[None]
     relevant[np.arange(len(queries)), queries] = False
-    return score_queries(scores - catalog.hub_losses, relevant, queries).average_precision
+    return score_queries(np.stack(found), relevant, queries).average_precision
 
 
 def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.float64]:
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--embedder", default="cover")
     parser.add_argument("--codec", action="store_true", help="also through a 32 kbit/s MP3")
     parser.add_argument("--queries", type=int, help="how many to draw; all of them if not given")
-    parser.add_argument("--own-tempo", action="store_true", help="as `pemr search --own-tempo`")
+    parser.add_argument("--without", action="append", default=[], help="as `pemr search`")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
 
@@ -160,8 +160,8 @@ def main() -> None:
     several = np.array([i for i, work in enumerate(works) if counts[work] > 1])
     drawn = np.random.default_rng(1).permutation(several)[: options.queries]
     queries = np.sort(drawn)
-    catalog = catalog_of(embedder, spectrograms)
-    tempos = () if options.own_tempo else tempos_for(embedder.name)
+    pool = pool_of(embedder, spectrograms)
+    ranking = chosen(embedder.ranking, ("neighbours", "alignment", *options.without))
     whole = [spectrograms[i] for i in queries]
     rng = np.random.default_rng(0)
     changes = {
@@ -179,8 +179,8 @@ def main() -> None:
         changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i]) for i in queries]
     rows, plain = [], None
     for name, make in changes.items():
-        asked = [versions(embedder, one, tempos) for one in make()]
-        found = precision(queries, asked, catalog, works)
+        asked = [versions(embedder, one, ranking.tempos) for one in make()]
+        found = precision(queries, asked, pool, works, ranking)
         plain = found if plain is None else plain
         low, high = interval(found - plain, [works[i] for i in queries])
         rows.append(
@@ -196,7 +196,7 @@ def main() -> None:
     if options.out:
         told = [word for word in sys.argv[1:] if word != str(options.folder)]
         command = shlex.join(["scripts/bench/robustness.py", options.folder.name, *told])
-        write_rows(rows, trace(command, embedder.name), options.out.with_suffix(".json"))
+        write_rows(rows, trace(command, embedder.name, ranking), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from retrieval.benchmarks.packed import load, read_parts
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.features import feature_scorer
-from retrieval.measuring.scorers import ALIGNMENT_ALONE, BOTH_STAGES
+from retrieval.ranking.ranking import PLAIN
 from retrieval.reporting.provenance import trace
 
 
@@ -35,12 +35,12 @@ def folder(tmp_path, rng):
     return tmp_path
 
 
-@pytest.mark.parametrize("stages", [BOTH_STAGES, ALIGNMENT_ALONE], ids=["both", "alignment"])
-def test_a_folder_of_packed_recordings_is_measured(folder, fake_embedder, stages):
+@pytest.mark.parametrize("ranking", [PLAIN, PLAIN.only("alignment")], ids=["both", "alignment"])
+def test_a_folder_of_packed_recordings_is_measured(folder, fake_embedder, ranking):
     benchmark = load_benchmark("folder", folder)
     assert benchmark.card.name == "packed"
-    scorer = feature_scorer(benchmark, fake_embedder, stages)
-    report = evaluate(benchmark, scorer, trace("fake", "fake", stages.n_aligned))
+    scorer = feature_scorer(benchmark, fake_embedder, ranking)
+    report = evaluate(benchmark, scorer, trace("fake", "fake", ranking))
     assert (report.counts.queries, report.counts.noise) == (4, 1)
     assert report.metrics["map"].value == 1
     assert all(len(pictures) == 36 for pictures in scorer.tonal)
@@ -52,7 +52,7 @@ def test_a_recording_without_harmony_is_aligned_by_chroma(folder, fake_embedder,
         spectrogram=rng.integers(1, 256, (84, 50), dtype=np.uint8),
         chroma=rng.integers(1, 256, (12, 50), dtype=np.uint8),
     )
-    scorer = feature_scorer(load(folder), fake_embedder, BOTH_STAGES)
+    scorer = feature_scorer(load(folder), fake_embedder, PLAIN)
     assert [len(pictures) for pictures in scorer.tonal] == [36, 36, 36, 36, 12]
 
 

@@ -11,8 +11,9 @@ from retrieval.benchmarks.table import load as load_table
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.cache import cache_folder, embedding_plan
 from retrieval.measuring.evaluation import evaluate
-from retrieval.measuring.scorers import ALIGNMENT_ALONE, EMBEDDING_ALONE, Stages, catalog_scorer
+from retrieval.measuring.scorers import catalog_scorer
 from retrieval.ranking.align import align
+from retrieval.ranking.ranking import PLAIN, Ranking
 from retrieval.reporting.provenance import trace
 
 
@@ -53,7 +54,7 @@ def test_second_run_embeds_nothing_and_going_back_to_a_part_loses_nothing(
     part = replace(benchmark, performances=benchmark.performances[:4])
     for chosen in (benchmark, part, benchmark):
         events = list(carry_out(catalog, fake_embedder, embedding_plan(catalog, chosen)))
-        scorer = catalog_scorer(catalog, chosen, EMBEDDING_ALONE)
+        scorer = catalog_scorer(catalog, chosen, PLAIN.without("alignment"))
         assert list(scorer.names) == [p.name for p in chosen.performances]
     assert [type(event) for event in events] == [Unchanged] * 6
     assert embedding_plan(catalog, benchmark).n_unchanged == 6
@@ -65,7 +66,7 @@ def test_table_may_name_files_elsewhere(catalog, fake_embedder, tone, tmp_path):
     table.write_text(f"path,work\n{here.name},w\n{there},w\n")
     benchmark = load_table(table)
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE)
+    scorer = catalog_scorer(catalog, benchmark, PLAIN.without("alignment"))
     assert list(scorer.names) == ["a.wav", "../else/b.wav"]
 
 
@@ -76,7 +77,9 @@ def test_silent_and_unreadable_files_are_unusable(
     (tmp_path / "music/w0/text.wav").write_text("no sound")
     grown = load(tmp_path / "music")
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, grown)))
-    report = evaluate(grown, catalog_scorer(catalog, grown, EMBEDDING_ALONE), trace("toy", "fake"))
+    report = evaluate(
+        grown, catalog_scorer(catalog, grown, PLAIN.without("alignment")), trace("toy", "fake")
+    )
     assert report.unusable == ("w0/silence.wav", "w0/text.wav")
     assert report.counts.scored == 6
 
@@ -85,8 +88,8 @@ def test_alignment_is_part_of_the_score_and_tells_the_transposition(
     benchmark, catalog, fake_embedder
 ):
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, Stages(n_aligned=2))
-    report = evaluate(benchmark, scorer, trace("toy", "fake", 2))
+    scorer = catalog_scorer(catalog, benchmark, Ranking(n_aligned=2))
+    report = evaluate(benchmark, scorer, trace("toy", "fake", Ranking(n_aligned=2)))
     known = [row.transposition for row in report.queries]
     assert any(t is not None for t in known)
     assert all(t is None or -5 <= t <= 6 for t in known)
@@ -94,7 +97,7 @@ def test_alignment_is_part_of_the_score_and_tells_the_transposition(
 
 def test_alignments_are_spent_on_candidates_alone(benchmark, catalog, fake_embedder):
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, Stages(n_aligned=3))
+    scorer = catalog_scorer(catalog, benchmark, Ranking(n_aligned=3))
     scorer.score(np.array([0]), np.array([0, 2, 4, 5]))
     known = {c for c in range(6) if scorer.transposition(0, c) is not None}
     assert known == {2, 4, 5}
@@ -104,7 +107,7 @@ def test_alignment_alone_aligns_every_candidate_and_nothing_else_counts(
     benchmark, catalog, fake_embedder
 ):
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
-    scorer = catalog_scorer(catalog, benchmark, ALIGNMENT_ALONE)
+    scorer = catalog_scorer(catalog, benchmark, PLAIN.only("alignment"))
     scores = scorer.score(np.array([0]), np.arange(6))[0]
     assert scores[0] == -np.inf
     assert all(scorer.transposition(0, c) is not None for c in range(1, 6))

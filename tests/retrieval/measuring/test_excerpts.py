@@ -13,7 +13,7 @@ from retrieval.measuring.excerpts import (
     excerpt_scorers,
     short_embeddings,
 )
-from retrieval.ranking.searching import track_scores
+from retrieval.ranking.nearest import track_scores
 from retrieval.reporting.provenance import trace
 
 

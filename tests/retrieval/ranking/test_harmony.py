@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from retrieval.ranking.align import align, best_shifts, pool
-from retrieval.ranking.harmony import WEIGHTS, no_harmony, tonal, turned
+from retrieval.ranking.harmony import no_harmony, tonal, turned
 from retrieval.ranking.qmax import STACK_LENGTH, stacked_distances
+from retrieval.ranking.ranking import PLAIN
 
 
 @pytest.fixture
@@ -20,11 +21,12 @@ def test_without_harmony_chroma_alone_is_aligned(rng):
 def test_squared_distances_add_up_by_their_weights(rng):
     n_frames = STACK_LENGTH
     chroma = rng.integers(0, 256, (2, 12, n_frames), dtype=np.uint8)
+    chroma[:, 0] = 255  # so that pooling leaves the others as they are
     harmony = rng.integers(0, 256, (2, 36, n_frames), dtype=np.uint8)
-    ours, theirs = (tonal(chroma[i], harmony[i]) for i in range(2))
+    ours, theirs = (pool(tonal(chroma[i], harmony[i]), 1) for i in range(2))
     parts = (chroma, harmony[:, :12], harmony[:, 12:24])
     gaps = [(part[0].astype(float) - part[1]) ** 2 for part in parts]
-    expected = sum(w * gap.sum() for w, gap in zip(WEIGHTS.values(), gaps, strict=True))
+    expected = sum(w * gap.sum() for w, gap in zip(PLAIN.harmony_weights, gaps, strict=True))
     assert stacked_distances(ours, theirs, 0)[0, 0] == pytest.approx(expected, rel=0.01)
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from retrieval import search, stored_query
-from retrieval.measuring.scorers import SegmentScorer, Stages
-from retrieval.ranking.hubs import HUB_WEIGHT, catalog_hubness, hubness, mean_embeddings
-from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT
-from retrieval.ranking.searching import among_all, track_scores
+from retrieval.measuring.scorers import SegmentScorer
+from retrieval.ranking.hubs import catalog_hubness, hubness, mean_embeddings
+from retrieval.ranking.nearest import track_scores
+from retrieval.ranking.ranking import Ranking
 
 DIM = 8
+HUB_WEIGHT = 0.4
 
 
 def unit(vectors):
@@ -69,18 +70,17 @@ def test_many_copies_are_hubs_of_each_other(tmp_path, filled):
 def test_hubs_lose_their_share_in_an_evaluation(rng):
     tracks = [unit(rng.normal(size=(3, DIM))) for _ in range(20)]
     scorers = {
-        name: SegmentScorer(
+        weight: SegmentScorer(
             names=[str(k) for k in range(20)],
             embeddings=tracks,
             tonal=[],
-            embedder_name=name,
-            stages=Stages(n_aligned=0, neighbours=False),
+            ranking=Ranking(hub_weight=weight, n_aligned=0),
         )
-        for name in ("cover@0", "other@0")
+        for weight in (0.0, HUB_WEIGHT)
     }
     query, everything = np.array([4]), np.arange(20)
-    plain = scorers["other@0"].score(query, everything)[0]
-    lessened = scorers["cover@0"].score(query, everything)[0]
+    plain = scorers[0.0].score(query, everything)[0]
+    lessened = scorers[HUB_WEIGHT].score(query, everything)[0]
     kept = everything != 4
     np.testing.assert_allclose(plain[kept], track_scores(tracks[4], tracks)[kept])
     losses = HUB_WEIGHT * hubness(mean_embeddings(tracks))
@@ -92,11 +92,9 @@ def test_search_takes_the_share_of_hubs_too(tmp_path, rng, filled):
     catalog, ids = filled(tmp_path / "catalog", tracks)
     with catalog:
         query = stored_query(catalog, catalog.track(ids[3]))
-        found = search(catalog, query, n_candidates=15, n_aligned=0)
+        found = search(catalog, query, Ranking(hub_weight=HUB_WEIGHT, n_aligned=0), n_candidates=15)
     losses = HUB_WEIGHT * hubness(mean_embeddings(tracks))
-    by_itself = track_scores(tracks[3], tracks)
-    by_itself[3] = -np.inf
-    expected = among_all(by_itself, tracks, losses, NEIGHBOUR_WEIGHT)
+    expected = track_scores(tracks[3], tracks) - losses
     places = {track_id: place for place, track_id in enumerate(ids)}
     assert len(found) == 14
     for candidate in found:

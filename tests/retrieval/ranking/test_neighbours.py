@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from retrieval import search, stored_query
-from retrieval.measuring.scorers import EMBEDDING_ALONE, SegmentScorer, Stages
-from retrieval.ranking.neighbours import NEIGHBOUR_WEIGHT, with_neighbours
+from retrieval.measuring.scorers import SegmentScorer
+from retrieval.ranking.neighbours import with_neighbours
+from retrieval.ranking.ranking import Ranking
 
 STRANGER = 0.12
+NEIGHBOUR_WEIGHT = 0.8
+CHAINS = Ranking(hub_weight=0.4, neighbour_weight=NEIGHBOUR_WEIGHT, n_aligned=0)
 
 
 def unit(vectors):
@@ -17,7 +20,7 @@ def unit(vectors):
 def raised(scores, cosines, losses=None, weight=NEIGHBOUR_WEIGHT):
     scores, cosines = np.array(scores), np.array(cosines)
     losses = np.zeros(len(scores)) if losses is None else np.array(losses)
-    return with_neighbours(scores, losses, lambda k, others: cosines[k, others], weight)
+    return with_neighbours(scores, losses, lambda k, others: cosines[k, others], weight, STRANGER)
 
 
 def test_a_chain_is_as_strong_as_its_weaker_link():
@@ -67,26 +70,18 @@ def test_search_and_evaluation_raise_the_same(chain, filled, tmp_path):
     catalog, ids = filled(tmp_path / "catalog", chain)
     with catalog:
         query = stored_query(catalog, catalog.track(ids[0]))
-        found = search(catalog, query, n_candidates=8, n_aligned=0)
+        found = search(catalog, query, CHAINS, n_candidates=8)
     assert [candidate.track_id for candidate in found[:2]] == ids[1:3]
     assert found[1].score > 0.2 > found[1].embedding_score
 
-    def scored(stages):
+    def scored(ranking):
         names = [str(k) for k in range(len(chain))]
-        scorer = SegmentScorer(
-            names=names, embeddings=chain, tonal=[], embedder_name="cover@0", stages=stages
-        )
+        scorer = SegmentScorer(names=names, embeddings=chain, tonal=[], ranking=ranking)
         return scorer.score(np.array([0]), np.arange(len(chain)))[0]
 
-    with_chains = scored(EMBEDDING_ALONE)
+    with_chains = scored(CHAINS)
     assert with_chains[0] == -np.inf
     assert with_chains[1:3] == pytest.approx([c.score for c in found[:2]], abs=1e-5)
-    by_itself = scored(Stages(n_aligned=0, neighbours=False))
+    by_itself = scored(CHAINS.without("neighbours"))
     assert by_itself[2] < 0.0 < with_chains[2]
     assert by_itself[1] == pytest.approx(with_chains[1])
-
-
-def test_a_report_repeats_what_leaves_neighbours_out():
-    assert Stages(neighbours=False).options()["--no-neighbours"]
-    assert not Stages().options()["--no-neighbours"]
-    assert not Stages(align_only=True, neighbours=False).options()["--no-neighbours"]

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from indexer import Catalog, build
-from retrieval import EMBEDDING_ALONE, catalog_scorer, load_benchmark, read_query, search
-from retrieval.ranking.query import TEMPOS, tempos_for
+from retrieval import Ranking, catalog_scorer, load_benchmark, read_query, search
 from tests.conftest import FakeEmbedder, forget_spectrograms
+
+TEMPOS = (0.8, 1.25)
+STRETCHED = Ranking(tempos=TEMPOS, n_aligned=0)
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def of_cover(tmp_path, tone):
 def test_a_query_is_asked_at_other_tempos_too(of_cover, tmp_path):
     catalog, embedder = of_cover
     path = tmp_path / "works" / "work 0" / "1.wav"
-    query = read_query(catalog, embedder, path)
+    query = read_query(catalog, embedder, path, STRETCHED)
     stored = catalog.embeddings(catalog.find(path).id)
     np.testing.assert_array_equal(query.embeddings, stored)
     recording = embedder.listen(path)
@@ -73,24 +75,24 @@ def test_a_query_is_asked_at_other_tempos_too(of_cover, tmp_path):
 
 def test_the_tempo_that_suits_a_candidate_best_decides(of_cover, tmp_path):
     catalog, embedder = of_cover
-    asked = read_query(catalog, embedder, tmp_path / "works" / "work 0" / "1.wav")
-    own = {c.path: c.embedding_score for c in search(catalog, asked, n_aligned=0)}
+    asked = read_query(catalog, embedder, tmp_path / "works" / "work 0" / "1.wav", STRETCHED)
+    own = {c.path: c.embedding_score for c in search(catalog, asked, STRETCHED)}
     other = catalog.embeddings(catalog.find(tmp_path / "works" / "work 1" / "2.wav").id)
     twin = replace(asked, at_other_tempos=(other,))
-    found = {c.path: c.embedding_score for c in search(catalog, twin, n_aligned=0)}
+    found = {c.path: c.embedding_score for c in search(catalog, twin, STRETCHED)}
     assert found[tmp_path / "works" / "work 1" / "2.wav"] == pytest.approx(1.0)
     plain = replace(asked, at_other_tempos=())
-    for candidate in search(catalog, plain, n_aligned=0):
+    for candidate in search(catalog, plain, STRETCHED):
         assert candidate.embedding_score <= own[candidate.path] + 1e-12
 
 
-@pytest.mark.parametrize("at_other_tempos", [True, False])
-def test_at_no_tempo_is_a_file_of_the_catalog_decoded_again(of_cover, tmp_path, at_other_tempos):
+@pytest.mark.parametrize("tempos", [TEMPOS, ()])
+def test_at_no_tempo_is_a_file_of_the_catalog_decoded_again(of_cover, tmp_path, tempos):
     catalog, embedder = of_cover
     embedder.listen = None
     path = tmp_path / "works" / "work 0" / "1.wav"
-    query = read_query(catalog, embedder, path, at_other_tempos=at_other_tempos)
-    assert len(query.at_other_tempos) == (len(TEMPOS) if at_other_tempos else 0)
+    query = read_query(catalog, embedder, path, Ranking(tempos=tempos))
+    assert len(query.at_other_tempos) == len(tempos)
 
 
 def test_a_file_of_an_old_catalog_is_decoded_with_a_word_on_the_way_out(of_cover, tmp_path, caplog):
@@ -100,7 +102,7 @@ def test_a_file_of_an_old_catalog_is_decoded_with_a_word_on_the_way_out(of_cover
     embedder.heard.clear()
     caplog.set_level(logging.WARNING)
     with Catalog.open(catalog.path, read_only=True) as old:
-        query = read_query(old, embedder, path)
+        query = read_query(old, embedder, path, STRETCHED)
     assert embedder.heard == [path]
     assert len(query.at_other_tempos) == len(TEMPOS)
     assert "`pemr index --again` keeps one" in caplog.text
@@ -110,11 +112,11 @@ def test_evaluation_asks_at_the_same_tempos_as_search(of_cover, tmp_path):
     catalog, embedder = of_cover
     benchmark = load_benchmark("folder", tmp_path / "works")
     everything = np.arange(4)
-    scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE, embedder)
+    scorer = catalog_scorer(catalog, benchmark, STRETCHED, embedder)
     for query, name in enumerate(scorer.names):
         path = tmp_path / "works" / name
         scores = scorer.score(np.array([query]), everything)[0]
-        found = search(catalog, read_query(catalog, embedder, path), n_aligned=0)
+        found = search(catalog, read_query(catalog, embedder, path, STRETCHED), STRETCHED)
         others = {c.path: c.score for c in found}
         for index, score in enumerate(scores):
             if index != query:
@@ -125,12 +127,7 @@ def test_a_query_that_can_no_longer_be_heard_is_ranked_all_the_same(of_cover, tm
     catalog, embedder = of_cover
     forget_spectrograms(catalog.path)
     benchmark = load_benchmark("folder", tmp_path / "works")
-    scorer = catalog_scorer(catalog, benchmark, EMBEDDING_ALONE, embedder)
+    scorer = catalog_scorer(catalog, benchmark, STRETCHED, embedder)
     (tmp_path / "works" / scorer.names[0]).unlink()
     scores = scorer.score(np.array([0]), np.arange(4))[0]
     assert np.isfinite(scores[1:]).all()
-
-
-def test_other_embedders_are_asked_at_their_own_tempo():
-    assert tempos_for("ftm2d@r1") == ()
-    assert tempos_for("cover@1234") == tempos_for("cover-full@1234") == TEMPOS

@@ -13,10 +13,30 @@ from indexer.tags import Tags
 from retrieval import Query, copies, search, stored_query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.align import align, find_spans
-from retrieval.ranking.searching import align_best, fuse, track_scores
+from retrieval.ranking.alignment import by_alignment, fuse
+from retrieval.ranking.nearest import track_scores
+from retrieval.ranking.pool import Pool, unranked
+from retrieval.ranking.ranking import PLAIN
 
 DIM = 16
 module = import_module("retrieval.ranking.searching")
+
+
+def aligning(n_aligned):
+    return replace(PLAIN, n_aligned=n_aligned)
+
+
+def aligned(chroma, scores, tonal_of, n_aligned):
+    """Run the stage of alignment alone, from scores that are given."""
+    pool = Pool(
+        embeddings=[np.zeros((1, DIM), np.float32)] * len(scores),
+        is_candidate=np.isfinite(scores),
+        hubness=lambda: np.zeros(len(scores)),
+        tonal_of=tonal_of,
+    )
+    query = Query(embeddings=np.zeros((1, DIM), np.float32), tonal=chroma, duration_s=1.0)
+    ranked = replace(unranked(pool), scores=np.array(scores))
+    return by_alignment(query, pool, ranked, replace(PLAIN, n_aligned=n_aligned))
 
 
 def unit(vectors):
@@ -61,7 +81,7 @@ def fill(catalog, rng, n_tracks=12):
 def foreign_query(rng, n_segments=3):
     return Query(
         embeddings=unit(rng.normal(size=(n_segments, DIM))),
-        chroma=chroma_like(rng),
+        tonal=chroma_like(rng),
         duration_s=40.0,
     )
 
@@ -106,15 +126,15 @@ def test_an_excerpt_prefers_the_track_it_was_cut_from(rng):
 def test_fusion_never_lowers_a_score_and_leaves_the_others(rng):
     embedding_scores = rng.normal(size=20)
     alignment_scores = np.where(rng.random(20) < 0.5, rng.random(20) * 20, np.nan)
-    fused = fuse(embedding_scores, alignment_scores, 0.7)
-    aligned = ~np.isnan(alignment_scores)
-    np.testing.assert_array_equal(fused[~aligned], embedding_scores[~aligned])
-    added = (fused - embedding_scores)[aligned]
-    np.testing.assert_allclose(added, 0.7 / (1 + 5 / alignment_scores[aligned]))
+    fused = fuse(embedding_scores, alignment_scores, 0.7, 5.0)
+    is_aligned = ~np.isnan(alignment_scores)
+    np.testing.assert_array_equal(fused[~is_aligned], embedding_scores[~is_aligned])
+    added = (fused - embedding_scores)[is_aligned]
+    np.testing.assert_allclose(added, 0.7 / (1 + 5 / alignment_scores[is_aligned]))
 
 
 def test_a_better_alignment_scores_higher():
-    assert np.diff(fuse(np.zeros(5), np.array([0, 1.0, 2, 8, 30]), 1.0)).min() > 0
+    assert np.diff(fuse(np.zeros(5), np.array([0, 1.0, 2, 8, 30]), 1.0, 5.0)).min() > 0
 
 
 def test_only_the_best_are_aligned_and_lead_the_ranking(rng):
@@ -126,7 +146,7 @@ def test_only_the_best_are_aligned_and_lead_the_ranking(rng):
         asked.append(index)
         return chromas[index]
 
-    scored = align_best(chromas[0], embedding_scores, chroma_of, n_aligned=3, weight=1.0)
+    scored = aligned(chromas[0], embedding_scores, chroma_of, 3)
     best = np.argsort(-embedding_scores)[:3]
     assert sorted(asked) == sorted(best.tolist())
     assert sorted(np.argsort(-scored.scores)[:3]) == sorted(best)
@@ -139,7 +159,7 @@ def test_only_the_best_are_aligned_and_lead_the_ranking(rng):
 
 def test_what_is_no_candidate_is_never_aligned(rng):
     chroma = chroma_like(rng)
-    scored = align_best(chroma, np.array([-np.inf, 0.2]), lambda _: chroma, n_aligned=5, weight=1.0)
+    scored = aligned(chroma, [-np.inf, 0.2], lambda _: chroma, 5)
     assert np.isnan(scored.alignment_scores[0])
     assert scored.scores[0] == -np.inf
 
@@ -147,7 +167,7 @@ def test_what_is_no_candidate_is_never_aligned(rng):
 def test_small_catalogs_are_ranked_exactly_and_whole(catalog, rng):
     ids = fill(catalog, rng)
     query = foreign_query(rng)
-    found = search(catalog, query, n_candidates=50, n_aligned=0)
+    found = search(catalog, query, aligning(0), n_candidates=50)
     segments = {k: catalog.embeddings(k) for k in ids}
     expected = {k: slow_track_score(query.embeddings, segments[k], 2.5) for k in ids}
     assert [c.track_id for c in found] == sorted(ids, key=lambda k: -expected[k])
@@ -163,15 +183,15 @@ def test_small_catalogs_are_ranked_exactly_and_whole(catalog, rng):
 def test_an_aligned_candidate_says_how(catalog, rng):
     fill(catalog, rng)
     query = foreign_query(rng)
-    chroma = np.roll(query.chroma, 4, axis=0)
+    chroma = np.roll(query.tonal, 4, axis=0)
     vectors = unit(query.embeddings + 0.1 * rng.normal(size=(3, DIM)))
     cover = store(catalog, "cover.flac", vectors, chroma)
     best = search(catalog, query, n_candidates=1)[0]
     assert best.track_id == cover
     assert best.transposition == 4
-    assert best.alignment_score == align(query.chroma, chroma).score
+    assert best.alignment_score == align(query.tonal, chroma).score
     assert best.score > best.embedding_score
-    assert best.spans == tuple(find_spans(query.chroma, chroma, 4))
+    assert best.spans == tuple(find_spans(query.tonal, chroma, 4))
     assert best.spans[0].end_s == 40
     assert (best.title, best.artist, best.album) == ("cover.flac", "Somebody", "Something")
     assert best.path == Path("/music/cover.flac")
@@ -181,7 +201,7 @@ def test_an_aligned_candidate_says_how(catalog, rng):
 def test_spans_end_where_the_recordings_end(catalog, rng):
     query = foreign_query(rng)
     query = replace(query, duration_s=39.9)
-    recording = replace(KeptRecording.without_frames(39.8), chroma=query.chroma)
+    recording = replace(KeptRecording.without_frames(39.8), chroma=query.tonal)
     copy = Embedded(query.embeddings, np.array([[0, 20.0]] * 3), recording)
     catalog.store(AudioFile(Path("/music/x"), 1, 1, "x"), Tags("x"), copy)
     span = search(catalog, query)[0].spans[0]
@@ -191,8 +211,8 @@ def test_spans_end_where_the_recordings_end(catalog, rng):
 def test_aligned_candidates_stay_ahead_of_the_others(catalog, rng):
     fill(catalog, rng)
     query = foreign_query(rng)
-    by_embedding = search(catalog, query, n_candidates=50, n_aligned=0)
-    found = search(catalog, query, n_candidates=50, n_aligned=5)
+    by_embedding = search(catalog, query, aligning(0), n_candidates=50)
+    found = search(catalog, query, aligning(5), n_candidates=50)
     assert {c.track_id for c in found[:5]} == {c.track_id for c in by_embedding[:5]}
     assert [c.track_id for c in found[5:]] == [c.track_id for c in by_embedding[5:]]
     assert [c.alignment_score is None for c in found] == [False] * 5 + [True] * 7
@@ -222,7 +242,7 @@ def test_a_copy_of_the_query_is_no_cover_but_is_counted(catalog, rng, is_stored)
     if not is_stored:
         query = Query(
             embeddings=query.embeddings,
-            chroma=query.chroma,
+            tonal=query.tonal,
             duration_s=query.duration_s,
             audio_hash=original.audio_hash,
         )
@@ -272,7 +292,7 @@ def test_large_catalogs_still_find_a_track_by_one_of_its_segments(catalog, rng, 
     holder = store(catalog, "medley.wav", np.vstack([far, query.embeddings]), chroma_like(rng))
     monkeypatch.setattr(module, "_HITS_PER_SEGMENT", 1)
     assert holder not in catalog.search_tracks(query.embeddings, 2)[0]
-    assert search(catalog, query, n_candidates=1, n_aligned=0)[0].track_id == holder
+    assert search(catalog, query, aligning(0), n_candidates=1)[0].track_id == holder
 
 
 def test_equal_scores_keep_the_order_of_ids(catalog, rng):

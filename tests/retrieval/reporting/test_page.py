@@ -44,7 +44,7 @@ def report():
             command="pemr benchmark run covers80 --root DATA/covers80",
             commit="0123abc",
             embedder="cover@1a2b3c4d",
-            n_aligned=100,
+            ranking={"n_aligned": 100, "hub_weight": 0.4},
             hardware="2 CPU cores",
             date="2026-11-23",
             versions={"python": "3.11"},

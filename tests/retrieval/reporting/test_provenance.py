@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from retrieval.ranking.ranking import PLAIN
 from retrieval.reporting.provenance import commit, hardware, trace
 
 
@@ -12,11 +13,11 @@ def git(folder, *arguments):
 
 
 def test_trace_names_everything_a_reader_needs():
-    run = trace("pemr evaluate DATA/x", "cover@1a2b3c4d", n_aligned=100)
-    assert (run.command, run.weights_hash, run.n_aligned) == (
+    run = trace("pemr evaluate DATA/x", "cover@1a2b3c4d", PLAIN)
+    assert (run.command, run.weights_hash, run.ranking) == (
         "pemr evaluate DATA/x",
         "1a2b3c4d",
-        100,
+        PLAIN.values(),
     )
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", run.date)
     assert {"python", "numpy"} <= set(run.versions)

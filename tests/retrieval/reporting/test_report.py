@@ -7,8 +7,8 @@ import pytest
 
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.summary import METRICS, Figure
+from retrieval.ranking.ranking import ranking_from
 from retrieval.reporting.report import (
-    NO_EMBEDDER,
     RULES,
     Counts,
     QueryRow,
@@ -54,7 +54,7 @@ def report():
             command="pemr benchmark run toy --root DATA/toy",
             commit="0123abc",
             embedder="cover@1a2b3c4d",
-            n_aligned=100,
+            ranking={"n_aligned": 100, "hub_weight": 0.4},
             hardware="2 CPU cores",
             date="2026-11-23",
             versions={"python": "3.11", "numpy": "2"},
@@ -115,12 +115,14 @@ def test_worst_queries_come_first(report):
 
 
 def test_heading_names_the_choice_and_the_alignment(report):
-    assert heading(report) == "toy 160 (mine): cover@1a2b3c4d + alignment of the best 100"
+    expected = "toy 160 (mine): cover@1a2b3c4d, hubs 0.4, alignment of the best 100"
+    assert heading(report) == expected
 
 
 def test_heading_of_alignment_alone_names_no_embedder(report):
-    alone = replace(report, run=replace(report.run, embedder=NO_EMBEDDER))
-    assert heading(alone) == "toy 160 (mine): alignment"
+    ranking = ranking_from(report.run.ranking).only("alignment").values()
+    alone = replace(report, run=replace(report.run, ranking=ranking))
+    assert heading(alone) == "toy 160 (mine): alignment of every candidate"
 
 
 def test_markdown_states_how_to_print_it_again(report):
