@@ -2,6 +2,8 @@
 
 A run is a preset function that returns a whole `Config` (see `pemr.presets`);
 the checkpoint keeps it as JSON and `from_json` reads it back without guessing.
+What embeds needs the `ModelConfig` in it alone, which `model_from_json` reads, so
+that no change of how models are trained touches those that are trained already.
 Section numbers are those of docs/paper.md.
 """
 
@@ -231,15 +233,21 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Everything that decides what a training run computes."""
+class ModelConfig:
+    """Everything that decides what a trained model computes."""
 
     preset: str
     front_end: MelConfig | SemitoneConfig = MelConfig()
+    encoder: FcnConfig | CoverConfig = FcnConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ModelConfig):
+    """Everything that decides what a training run computes."""
+
     view: WaveformViewConfig | SpectrogramViewConfig = WaveformViewConfig()
     mask: MaskConfig = MaskConfig()
     predictor: PredictorConfig = PredictorConfig()
-    encoder: FcnConfig | CoverConfig = FcnConfig()
     loss: LossConfig = LossConfig()
     pretrain: PretrainConfig = PretrainConfig()
     disguise: DisguiseConfig = DisguiseConfig()
@@ -250,13 +258,13 @@ class Config:
         _check(self, "view", self.view.kind == expected, f"of kind {expected!r}")
 
 
-def to_json(config: Config) -> dict[str, Any]:
+def to_json(config: ModelConfig) -> dict[str, Any]:
     """Turn a config into what `json` writes.
 
     Parameters
     ----------
-    config : Config
-        Any preset, or a variant of one.
+    config : ModelConfig
+        Any preset, a variant of one, or what is left of it in a trained model.
 
     Returns
     -------
@@ -287,25 +295,58 @@ def from_json(stored: dict[str, Any]) -> Config:
     return built
 
 
-def _build(owner: Any, stored: Any) -> Any:  # noqa: ANN401 (any dataclass, any plain value)
+def model_from_json(stored: dict[str, Any]) -> ModelConfig:
+    """Read of a config what a trained model needs, and look at nothing else.
+
+    Parameters
+    ----------
+    stored : dict
+        What `to_json` gave of a `Config` or a `ModelConfig`, now or with an older
+        version of this program.
+
+    Returns
+    -------
+    ModelConfig
+        A field of front end or encoder that is not stored did not exist then, and
+        has its default: a new field's default is what was done before it.
+
+    Raises
+    ------
+    ValueError
+        If front end or encoder is missing, of an unknown kind, has an unknown
+        field, or one out of its bounds.
+    """
+    names = {field.name for field in dataclasses.fields(ModelConfig)}
+    if not isinstance(stored, dict) or not names <= set(stored):
+        raise ValueError(f"a model has the fields {sorted(names)}, not {_names(stored)}")
+    parts = {name: stored[name] for name in names}
+    built: ModelConfig = _build(ModelConfig, parts, may_lack=True)
+    return built
+
+
+def _build(owner: Any, stored: Any, *, may_lack: bool = False) -> Any:  # noqa: ANN401 (any dataclass)
     names = {field.name for field in dataclasses.fields(owner)}
-    if not isinstance(stored, dict) or set(stored) != names:
-        found = sorted(stored) if isinstance(stored, dict) else stored
-        raise ValueError(f"{owner.__name__} has the fields {sorted(names)}, not {found}")
+    is_dict = isinstance(stored, dict)
+    if not is_dict or set(stored) - names or (names - set(stored) and not may_lack):
+        raise ValueError(f"{owner.__name__} has the fields {sorted(names)}, not {_names(stored)}")
     hints = typing.get_type_hints(owner)
-    return owner(**{name: _value(hints[name], value) for name, value in stored.items()})
+    return owner(**{name: _value(hints[name], value, may_lack) for name, value in stored.items()})
 
 
-def _value(hint: Any, value: Any) -> Any:  # noqa: ANN401 (any type, any plain value)
+def _names(stored: Any) -> Any:  # noqa: ANN401 (any plain value)
+    return sorted(stored) if isinstance(stored, dict) else stored
+
+
+def _value(hint: Any, value: Any, may_lack: bool) -> Any:  # noqa: ANN401 (any type, any plain value)
     if isinstance(hint, types.UnionType):
-        return _build(_member(hint, value), value)
+        return _build(_member(hint, value), value, may_lack=may_lack)
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value)
+        return _build(hint, value, may_lack=may_lack)
     if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
         raise ValueError(f"no kind {value!r} is known, only {typing.get_args(hint)}")
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
-        return tuple(_value(inner, item) for item in value)
+        return tuple(_value(inner, item, may_lack) for item in value)
     return value
 
 

@@ -309,10 +309,10 @@ def _load_cover(device: str | None) -> Embedder:
 
 
 def _load_checkpoint(folder: Path, device: str | None) -> Embedder:
-    from pemr.model.checkpoint import load, weights_hash  # noqa: PLC0415 (not all need torch)
+    from pemr.model.checkpoint import load_trained, weights_hash  # noqa: PLC0415 (not all need torch)
     from pemr.model.cover import load_model  # noqa: PLC0415 (as above)
 
-    name = f"{load(folder).config.preset}@{weights_hash(folder)[:8]}"
+    name = f"{load_trained(folder).config.preset}@{weights_hash(folder)[:8]}"
     place = device or _best_device()
     return cover_embedder(load_model(folder).to(place), place, name)
 

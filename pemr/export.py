@@ -11,9 +11,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from pemr.config import to_json
 from pemr.errors import CheckpointError
-from pemr.model.checkpoint import load
+from pemr.model.checkpoint import load_trained
 from pemr.model.cover import load_model
 
 OPSET = 18
@@ -42,7 +41,7 @@ def export_weights(checkpoint: Path, folder: Path, name: str = "cover") -> Path:
         If the checkpoint is damaged, or the files cannot be written.
     """
     model = load_model(checkpoint)
-    stored = load(checkpoint)
+    stored = load_trained(checkpoint)
     content = save(
         {
             key: (value.half() if value.is_floating_point() else value).contiguous()
@@ -50,9 +49,9 @@ def export_weights(checkpoint: Path, folder: Path, name: str = "cover") -> Path:
         }
     )
     card = {
-        "config": to_json(stored.config),
+        "config": dict(stored.training),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "provenance": {"step": stored.step, "data": stored.data, **stored.provenance},
+        "provenance": dict(stored.provenance),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,7 @@ def export_onnx(checkpoint: Path, path: Path) -> None:
         not there, or the file cannot be written.
     """
     model = load_model(checkpoint)
-    example = torch.zeros(2, *load(checkpoint).config.front_end.shape)
+    example = torch.zeros(2, *load_trained(checkpoint).config.front_end.shape)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own insides

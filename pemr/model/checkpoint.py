@@ -15,19 +15,19 @@ either the old or the new one, whenever the process dies or the disk fills up.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from pemr.config import Config, from_json, to_json
+from pemr.config import Config, ModelConfig, from_json, model_from_json, to_json
 from pemr.errors import CheckpointError
 
 FORMAT = 1
@@ -36,6 +36,9 @@ _INDEX = "checkpoint.json"
 _SUFFIXES = {"weights": ".safetensors", "optimiser": ".safetensors", "random": ".json"}
 _PARTIAL = ".partial"
 _GROUPS = "param_groups"
+_DAMAGE = (OSError, ValueError, KeyError, safetensors.SafetensorError)
+
+C = TypeVar("C", bound=ModelConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,28 @@ class Checkpoint:
     randomness: Mapping[str, int] = field(default_factory=dict)
     data: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """What embedding needs of a checkpoint, whatever the training was.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Front end and encoder.
+    weights : dict of str to Tensor
+        State of the model.
+    training : dict
+        The run's whole config as it was stored, unread.
+    provenance : dict
+        Step, fingerprint of the data, commit, date and library versions.
+    """
+
+    config: ModelConfig
+    weights: Mapping[str, Tensor]
+    training: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -109,7 +134,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path, *, preset: str | None = None, with_optimiser: bool = False) -> Checkpoint:
-    """Read a checkpoint onto the CPU.
+    """Read a training run onto the CPU, to go on with it.
 
     Parameters
     ----------
@@ -129,16 +154,17 @@ def load(path: Path, *, preset: str | None = None, with_optimiser: bool = False)
     CheckpointError
         If there is none, or it is damaged, foreign, or of another preset.
     """
-    index, config = _read_index(path)
+    index = _read_index(path)
+    config = _parsed(path, index, from_json)
     if preset is not None and config.preset != preset:
         raise CheckpointError(path, f"is of preset {config.preset!r}, not {preset!r}")
     try:
-        weights = safetensors.torch.load_file(_verified(path, index, "weights"))
+        weights = _read_weights(path, index)
         optimiser: dict[str, Any] = {}
         if with_optimiser:
             optimiser = _read_optimiser(_verified(path, index, "optimiser"))
         randomness = json.loads(_verified(path, index, "random").read_bytes())
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(path, f"is damaged ({error}); use another copy") from error
     return Checkpoint(
         config=config,
@@ -149,6 +175,34 @@ def load(path: Path, *, preset: str | None = None, with_optimiser: bool = False)
         data=index["data"],
         provenance=index["provenance"],
     )
+
+
+def load_trained(path: Path) -> TrainedModel:
+    """Read what embedding needs of a checkpoint onto the CPU.
+
+    Parameters
+    ----------
+    path : Path
+        Folder that `save` wrote.
+
+    Returns
+    -------
+    TrainedModel
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it is damaged, or of another front end or encoder
+        than this version of the program knows.
+    """
+    index = _read_index(path)
+    config = _parsed(path, index, model_from_json)
+    try:
+        weights = _read_weights(path, index)
+    except _DAMAGE as error:
+        raise CheckpointError(path, f"is damaged ({error}); use another copy") from error
+    told = {"step": index["step"], "data": index["data"], **index["provenance"]}
+    return TrainedModel(config=config, weights=weights, training=index["config"], provenance=told)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -174,12 +228,12 @@ def weights_hash(path: Path) -> str:
     CheckpointError
         If there is no checkpoint, or its index is damaged.
     """
-    index, _ = _read_index(path)
+    index = _read_index(path)
     digest: str = index["files"]["weights"][1]
     return digest
 
 
-def _read_index(path: Path) -> tuple[dict[str, Any], Config]:
+def _read_index(path: Path) -> dict[str, Any]:
     """Read the index, checked as far as it goes without reading another file."""
     try:
         index = json.loads((path / _INDEX).read_bytes())
@@ -190,12 +244,23 @@ def _read_index(path: Path) -> tuple[dict[str, Any], Config]:
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise CheckpointError(path, f"{_INDEX} is not of format {FORMAT} of this program")
     try:
-        config = from_json(index["config"])
-        _ = index["step"], index["data"], index["provenance"], index["files"]["weights"][1]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        _ = index["config"], index["step"], index["data"], index["files"]["weights"][1]
+        _ = {**index["provenance"]}
+    except (KeyError, TypeError, IndexError) as error:
+        raise CheckpointError(path, f"{_INDEX} is damaged ({error!r})") from error
+    return index
+
+
+def _parsed(path: Path, index: dict[str, Any], parse: Callable[[dict[str, Any]], C]) -> C:
+    try:
+        return parse(index["config"])
+    except (TypeError, ValueError) as error:
         reason = f"its config is not one that this version of the program knows ({error})"
         raise CheckpointError(path, reason) from error
-    return index, config
+
+
+def _read_weights(path: Path, index: Mapping[str, Any]) -> dict[str, Tensor]:
+    return safetensors.torch.load_file(_verified(path, index, "weights"))
 
 
 def _serialised(checkpoint: Checkpoint) -> dict[str, bytes]:
@@ -253,7 +318,7 @@ def _write(file: Path, content: bytes) -> None:
 def _remove_strays(path: Path) -> None:
     """Remove what the index does not point at, left by an older or a broken-off save."""
     try:
-        index, _ = _read_index(path)
+        index = _read_index(path)
         kept = {name for name, _ in index["files"].values()}
     except CheckpointError:
         kept = set()

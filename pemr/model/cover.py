@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pemr.config import Config, CoverConfig
+from pemr.config import CoverConfig, ModelConfig
 from pemr.errors import CheckpointError
-from pemr.model.checkpoint import load
+from pemr.model.checkpoint import load_trained
 
 N_PITCH_CLASSES: Final = 12
 RANGE_DB: Final = 70.0  # below the loudest cell of a segment, nothing is heard
@@ -260,7 +260,7 @@ class CoverModel(nn.Module):
         return cast(Tensor, self.head(self.encoder(spectrogram)))
 
 
-def build_model(config: Config) -> CoverModel:
+def build_model(config: ModelConfig) -> CoverModel:
     """Build what a config with a cover encoder describes, with fresh weights.
 
     Raises
@@ -291,7 +291,7 @@ def load_model(checkpoint: Path) -> CoverModel:
     CheckpointError
         If the checkpoint is damaged, or holds something else.
     """
-    stored = load(checkpoint)
+    stored = load_trained(checkpoint)
     try:
         model = build_model(stored.config)
         model.load_state_dict(stored.weights)

@@ -10,18 +10,18 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pemr.config import Config, CoverConfig, FcnConfig
+from pemr.config import CoverConfig, FcnConfig, ModelConfig
 from pemr.errors import CheckpointError
-from pemr.model.checkpoint import load
+from pemr.model.checkpoint import load_trained
 from pemr.model.cover import CoverEncoder
 
 
-def build_encoder(config: Config) -> nn.Module:
+def build_encoder(config: ModelConfig) -> nn.Module:
     """Build the encoder of a config with fresh weights.
 
     Parameters
     ----------
-    config : Config
+    config : ModelConfig
         Its `encoder` says which, its `front_end` the shape that it reads.
 
     Returns
@@ -39,7 +39,7 @@ def build_encoder(config: Config) -> nn.Module:
     return FcnEncoder(config.front_end.shape, config.encoder)
 
 
-def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, Config]:
+def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, ModelConfig]:
     """Load the encoder of a checkpoint of pretraining, and nothing else of it.
 
     Parameters
@@ -51,15 +51,15 @@ def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, Config]:
     -------
     encoder : Module
         On the CPU.
-    config : Config
-        What it was pretrained with.
+    config : ModelConfig
+        What it is, and what it reads.
 
     Raises
     ------
     CheckpointError
         If the checkpoint is damaged, or holds no encoder of its config.
     """
-    stored = load(checkpoint)
+    stored = load_trained(checkpoint)
     encoder = build_encoder(stored.config)
     prefix = "encoder."
     weights = {

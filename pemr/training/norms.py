@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pemr.config import Config
+from pemr.config import ModelConfig
 from pemr.signal.crops import pieces
 from pemr.training.data import Recording
 from pemr.training.machine import Machine
@@ -21,7 +21,7 @@ _BATCH_SIZE = 64  # recordings
 
 
 def settle_norms(
-    encoder: nn.Module, recordings: Sequence[Recording], config: Config, machine: Machine
+    encoder: nn.Module, recordings: Sequence[Recording], config: ModelConfig, machine: Machine
 ) -> None:
     """Measure the statistics of batch normalisation anew, on sound as it is (paper.md §10).
 
@@ -31,7 +31,7 @@ def settle_norms(
         Its running statistics are replaced, nothing else.
     recordings : sequence of Recording
         What to measure; a few hundred are enough, so no more are read.
-    config : Config
+    config : ModelConfig
         Front end.
     machine : Machine
         Where to compute.
@@ -52,6 +52,6 @@ def settle_norms(
         norm.momentum = momentum
 
 
-def pieces_of(recording: Recording, config: Config) -> Tensor:
+def pieces_of(recording: Recording, config: ModelConfig) -> Tensor:
     """Cut a prepared recording into consecutive crops, (S, F, T) in dB."""
     return pieces(np.load(recording.cached, mmap_mode="r"), config.front_end)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pemr.config import Config
+from pemr.config import ModelConfig
 from pemr.errors import TrainingError
 from pemr.signal.crops import crop_length, pieces
 from pemr.training.data import Recording
@@ -101,7 +101,11 @@ class _Features:
     """Features of the frozen encoder, computed once."""
 
     def __init__(
-        self, encoder: nn.Module, recordings: Sequence[Recording], config: Config, machine: Machine
+        self,
+        encoder: nn.Module,
+        recordings: Sequence[Recording],
+        config: ModelConfig,
+        machine: Machine,
     ) -> None:
         encoder.eval()
         with torch.no_grad(), machine.autocast():
@@ -121,7 +125,9 @@ class _Features:
 class _Spectrograms:
     """Pieces of the recordings themselves, for an encoder that learns too."""
 
-    def __init__(self, recordings: Sequence[Recording], config: Config, machine: Machine) -> None:
+    def __init__(
+        self, recordings: Sequence[Recording], config: ModelConfig, machine: Machine
+    ) -> None:
         self._recordings = recordings
         self._config = config
         self._device = machine.device
@@ -141,7 +147,7 @@ class _Spectrograms:
 
 def probe(
     encoder: nn.Module,
-    config: Config,
+    config: ModelConfig,
     labelled: LabelledSet,
     recordings: Sequence[Recording],
     machine: Machine,
@@ -153,7 +159,7 @@ def probe(
     ----------
     encoder : Module
         Pretrained; left as it is, for a copy is used.
-    config : Config
+    config : ModelConfig
         What the encoder was pretrained with.
     labelled : LabelledSet
         Clips and labels.
@@ -229,7 +235,7 @@ def _model(
     encoder: nn.Module,
     parts: tuple[Part, ...],
     labelled: LabelledSet,
-    config: Config,
+    config: ModelConfig,
     machine: Machine,
     options: ProbeOptions,
 ) -> tuple[nn.Module, list[_Source]]:

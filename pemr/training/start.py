@@ -7,9 +7,9 @@ from typing import Final
 from torch import Tensor
 
 from pemr import weights
-from pemr.config import Config
+from pemr.config import Config, ModelConfig
 from pemr.errors import CheckpointError
-from pemr.model.checkpoint import load
+from pemr.model.checkpoint import load_trained
 from pemr.model.cover import CoverModel
 
 SHIPPED: Final = Path("shipped")
@@ -45,9 +45,9 @@ def initialise(model: CoverModel, init: Path, config: Config) -> None:
             raise CheckpointError(init, "holds no encoder")
 
 
-def _start(init: Path) -> tuple[Config, Mapping[str, Tensor]]:
+def _start(init: Path) -> tuple[ModelConfig, Mapping[str, Tensor]]:
     if init == SHIPPED:
         name = weights.SHIPPED
         return weights.describe(name).config, weights.load_model(name).state_dict()
-    stored = load(init)
+    stored = load_trained(init)
     return stored.config, stored.weights

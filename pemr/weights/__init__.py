@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from pemr.config import Config, CoverConfig, from_json
+from pemr.config import CoverConfig, ModelConfig, model_from_json
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +26,8 @@ class Card:
 
     Parameters
     ----------
-    config : Config
-        Of the training that made them.
+    config : ModelConfig
+        What they are the weights of; how they were trained is not read.
     hash : str
         SHA-256 of the file, 64 hexadecimal digits.
     provenance : dict
@@ -36,7 +36,7 @@ class Card:
         What was measured to rank best with them, as plain values; empty where nothing was.
     """
 
-    config: Config
+    config: ModelConfig
     hash: str
     provenance: dict[str, Any]
     ranking: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def describe(name: str) -> Card:
     """
     stored = json.loads((resources.files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
     return Card(
-        from_json(stored["config"]),
+        model_from_json(stored["config"]),
         stored["sha256"],
         stored["provenance"],
         stored.get("ranking", {}),

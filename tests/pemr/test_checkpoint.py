@@ -10,7 +10,14 @@ import torch
 
 from pemr.errors import CheckpointError
 from pemr.model import checkpoint as module
-from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save, weights_hash
+from pemr.model.checkpoint import (
+    Checkpoint,
+    is_checkpoint,
+    load,
+    load_trained,
+    save,
+    weights_hash,
+)
 from pemr.presets import paper, tiny
 
 
@@ -140,9 +147,9 @@ def test_a_missing_file_is_damage(tmp_path, checkpoint):
         (b"{", "cannot be read"),
         (b"[]", "not of format"),
         (b'{"format": 99}', "not of format"),
-        (b'{"format": 1, "config": {"preset": "other"}}', "config"),
+        (b'{"format": 1, "config": {"preset": "other"}}', "damaged"),
     ],
-    ids=["torn", "foreign", "newer", "unknown config"],
+    ids=["torn", "foreign", "newer", "incomplete"],
 )
 def test_a_foreign_index_is_refused(tmp_path, content, sentence):
     (tmp_path / "checkpoint.json").write_bytes(content)
@@ -178,3 +185,31 @@ def test_nothing_is_pickled(tmp_path, checkpoint):
         else:
             assert file.suffix == ".safetensors"
     assert not list(Path(tmp_path).glob("*.pt"))
+
+
+def test_a_model_is_loaded_though_its_training_is_not_known(tmp_path, checkpoint):
+    save(tmp_path, checkpoint)
+    index = json.loads((tmp_path / "checkpoint.json").read_text())
+    index["config"]["pretrain"] = {"a later field": 1}
+    del index["config"]["disguise"]
+    (tmp_path / "checkpoint.json").write_text(json.dumps(index))
+    trained = load_trained(tmp_path)
+    assert trained.config.encoder == checkpoint.config.encoder
+    assert trained.training == index["config"]
+    assert (trained.provenance["step"], trained.provenance["data"]) == (2, "abc")
+    assert torch.equal(trained.weights["weight"], checkpoint.weights["weight"])
+    with pytest.raises(CheckpointError, match="its config"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["encoder", "weights"])
+def test_a_model_that_is_damaged_is_refused(tmp_path, checkpoint, spoil):
+    save(tmp_path, checkpoint)
+    if spoil == "weights":
+        next(tmp_path.glob("weights-*")).write_bytes(b"")
+    else:
+        index = json.loads((tmp_path / "checkpoint.json").read_text())
+        index["config"]["encoder"]["surprise"] = 1
+        (tmp_path / "checkpoint.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"damaged|config"):
+        load_trained(tmp_path)

@@ -5,9 +5,17 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from pemr.config import MaskConfig, MelConfig, PretrainConfig, from_json, to_json
+from pemr.config import (
+    CoverConfig,
+    MaskConfig,
+    MelConfig,
+    PretrainConfig,
+    from_json,
+    model_from_json,
+    to_json,
+)
 from pemr.errors import UnknownPresetError
-from pemr.presets import PRESETS, named, paper
+from pemr.presets import PRESETS, cover, named, paper
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -85,3 +93,38 @@ def test_a_preset_is_found_by_name_and_changed_only_where_asked():
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(UnknownPresetError, match="no preset is called 'huge'; there are: paper,"):
         named("huge")
+
+
+def test_a_model_is_read_whatever_the_training_was():
+    stored = json.loads(json.dumps(to_json(cover())))
+    expected = model_from_json(stored)
+    assert expected.encoder == cover().encoder
+    assert expected.front_end == cover().front_end
+    del stored["disguise"], stored["pretrain"]["n_steps"]
+    stored["finetune"] = {"a later field": 1}
+    stored["a later part"] = {}
+    assert model_from_json(stored) == expected
+
+
+def test_a_field_that_an_old_card_lacks_has_its_default():
+    stored = json.loads(json.dumps(to_json(cover())))
+    del stored["encoder"]["n_dims"]
+    assert model_from_json(stored).encoder.n_dims == CoverConfig().n_dims
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda stored: stored.pop("encoder"),
+        lambda stored: stored.pop("front_end"),
+        lambda stored: stored["encoder"].update(surprise=1),
+        lambda stored: stored["encoder"].pop("kind"),
+        lambda stored: stored.update(encoder=3),
+    ],
+    ids=["no encoder", "no front end", "unknown field", "no kind", "not a part"],
+)
+def test_reading_a_model_never_guesses(spoil):
+    stored = json.loads(json.dumps(to_json(cover())))
+    spoil(stored)
+    with pytest.raises(ValueError, match=r"fields|kind"):
+        model_from_json(stored)
