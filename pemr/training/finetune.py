@@ -13,13 +13,13 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
-from pemr.config import Config
+from pemr.config import Config, LossConfig, PretrainConfig
 from pemr.embed import Embedder, cover_embedder
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
@@ -31,10 +31,12 @@ from pemr.training.data import Recording, ahead
 from pemr.training.machine import (
     Machine,
     gathered,
+    is_any,
     joined,
     parallel,
     postponed_interrupt,
     seed_of,
+    told_by_first,
 )
 from pemr.training.norms import settle_norms
 from pemr.training.start import initialise
@@ -47,6 +49,7 @@ _SAVE_EVERY_S = 300.0
 _N_NAMED = 5  # files named when a loss is not finite
 _LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 _MAX_GRADIENT = 5.0  # norm
+_UNSEEN = 2**32  # the step of the first batch for whitening: no training is so long
 _N_BATCHES = 36  # that whitening looks at, where batches are small
 
 
@@ -88,7 +91,9 @@ class Run:
     config : Config
         The recipe.
     out : Path
-        Folder of the checkpoint. A finished run does nothing.
+        Folder of the checkpoint. A finished run does nothing, unless the recipe has
+        more steps now, or more patience: then it goes on, with the learning rate
+        that the longer run has from there on.
     score : callable, optional
         Gives the score of an embedder, higher is better; without it the last
         weights count as the best.
@@ -161,7 +166,7 @@ def finetune(
             scored = trainer.validate()
             if scored is not None:
                 yield scored
-            is_stopping = asked_to_stop.is_set()
+            is_stopping = is_any(asked_to_stop.is_set(), machine)
             is_over = is_stopping or trainer.is_done
             if scored is not None or is_over or now - saved_at >= save_every_s:
                 trainer.save()
@@ -266,11 +271,12 @@ class Trainer:
     def validate(self) -> Scored | None:
         """Score the weights where a validation is due, and keep them when they are the best."""
         is_due = self.step % self._recipe.score_every == 0 or self.step == self._recipe.n_steps
-        if not is_due or not self._machine.is_first:
+        if not is_due:
             return None
-        score, settled = float(self.step), self._settled()
-        if self._run.score is not None:
+        score, settled = float(self.step), self._settled() if self._machine.is_first else None
+        if self._run.score is not None and settled is not None:
             score = self._run.score(cover_embedder(settled, self._machine.device))
+        score = told_by_first(score, self._machine)  # each process sees when the run is over
         is_best = score > max(self._scores.values(), default=-math.inf)
         self._scores[self.step] = score
         if is_best:
@@ -283,9 +289,9 @@ class Trainer:
         if self._run.unlabelled:
             settle_norms(model, self._run.unlabelled, self._run.config, self._machine)
         batches = CliqueBatches(self._run.cliques, self._run.config, self._machine)
-        first = self._recipe.n_steps  # crops that training does not see, at full strength
         n_batches = max(1, N_CROPS // (self._recipe.n_cliques * self._recipe.n_crops))
-        whiten(model, map(batches, range(first, first + min(n_batches, _N_BATCHES))), self._machine)
+        unseen = range(_UNSEEN, _UNSEEN + min(n_batches, _N_BATCHES))
+        whiten(model, map(batches, unseen), self._machine)
         return model
 
     def save(self, folder: Path | None = None, model: CoverModel | None = None) -> None:
@@ -314,7 +320,7 @@ class Trainer:
                 initialise(self._model, self._run.init, config)
             return 0
         stored = load(out, preset=config.preset, with_optimiser=True)
-        if stored.config != config:
+        if _but_length(stored.config) != _but_length(config):
             raise CheckpointError(out, "is of a run with other settings; choose another folder")
         if stored.data != self._data:
             raise CheckpointError(out, "was trained on other recordings; choose another folder")
@@ -374,6 +380,12 @@ def run_row(told: list[Step | Scored]) -> dict[str, float | int | None]:
         "loss": steps[-1].loss if steps else None,
         "best score": max(scores, default=None),
     }
+
+
+def _but_length(config: Config) -> Config:
+    """Put aside what a resumed run may change, and what it does not read."""
+    recipe = replace(config.finetune, n_steps=1, patience=1)
+    return replace(config, finetune=recipe, pretrain=PretrainConfig(), loss=LossConfig())
 
 
 def _read_scores(out: Path, step: int) -> dict[int, float]:

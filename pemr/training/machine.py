@@ -10,11 +10,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+_LONGEST_WAIT = timedelta(hours=2)  # of the others, while the first one validates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ def joined(machine: Machine) -> Iterator[None]:
     is_gpu = machine.device.startswith("cuda")
     if is_gpu:
         torch.cuda.set_device(machine.device)
-    torch.distributed.init_process_group("nccl" if is_gpu else "gloo")
+    torch.distributed.init_process_group("nccl" if is_gpu else "gloo", timeout=_LONGEST_WAIT)
     try:
         yield
     finally:
@@ -139,6 +142,49 @@ def gathered(share: Tensor, machine: Machine) -> Tensor:
     from torch.distributed.nn.functional import all_gather  # noqa: PLC0415 (only where needed)
 
     return torch.cat(all_gather(share.contiguous()))  # type: ignore[no-untyped-call]
+
+
+def told_by_first(number: float, machine: Machine) -> float:
+    """Give every process the number that the first one has.
+
+    Parameters
+    ----------
+    number : float
+        Read in the first process alone.
+    machine : Machine
+        Of this process, within `joined`.
+
+    Returns
+    -------
+    float
+    """
+    if machine.world == 1:
+        return number
+    told = torch.tensor([number], dtype=torch.float64, device=machine.device)
+    torch.distributed.broadcast(told, 0)
+    return float(told)
+
+
+def is_any(claim: bool, machine: Machine) -> bool:
+    """Tell whether a claim holds in any of the processes.
+
+    Parameters
+    ----------
+    claim : bool
+        What this process finds.
+    machine : Machine
+        Of this process, within `joined`.
+
+    Returns
+    -------
+    bool
+        The same in every process.
+    """
+    if machine.world == 1:
+        return claim
+    found = torch.tensor([float(claim)], device=machine.device)
+    torch.distributed.all_reduce(found)
+    return bool(found > 0)
 
 
 def seed_of(*numbers: int) -> int:

@@ -8,13 +8,13 @@ started again, it ends where it would have ended.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Generator
 
-from pemr.config import Config
+from pemr.config import Config, FinetuneConfig
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
 from pemr.model.pemr import Losses, Pemr
@@ -22,6 +22,7 @@ from pemr.training.data import Recording, TwoViews, Views, ahead, fingerprint
 from pemr.training.machine import (
     Machine,
     gathered,
+    is_any,
     joined,
     parallel,
     postponed_interrupt,
@@ -108,7 +109,7 @@ def pretrain(
             losses.total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             now = time.perf_counter()
-            is_stopping = asked_to_stop.is_set()
+            is_stopping = is_any(asked_to_stop.is_set(), machine)
             is_due = is_stopping or step + 1 == n_steps or now - saved_at >= save_every_s
             if machine.is_first and is_due:
                 save(out, _checkpoint(config, data, step + 1, model, optimiser))
@@ -253,13 +254,10 @@ def _checkpoint(
     )
 
 
-def _but_length(config: Config) -> tuple[object, ...]:
-    """Give all of a config that a resumed run may not change."""
-    recipe = config.pretrain
-    return (
-        *(config.preset, config.front_end, config.view, config.mask, config.predictor),
-        *(config.encoder, config.loss, recipe.batch_size, recipe.learning_rate, recipe.seed),
-    )
+def _but_length(config: Config) -> Config:
+    """Put aside what a resumed run may change, and what it does not read."""
+    recipe = replace(config.pretrain, n_steps=1)
+    return replace(config, pretrain=recipe, finetune=FinetuneConfig())
 
 
 def _told(losses: Losses, step: int, n_steps: int, waited_s: float, took_s: float) -> Step:

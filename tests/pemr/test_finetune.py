@@ -1,5 +1,9 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -333,3 +337,76 @@ def test_the_best_has_the_batch_statistics_of_unlabelled_recordings(cliques, tmp
     model.load_state_dict(plain)
     settle_norms(model, unlabelled, config, MACHINE)
     torch.testing.assert_close(settled[mean], model.state_dict()[mean])
+
+
+def test_a_finished_run_goes_on_when_it_gets_more_steps(cliques, tmp_path):
+    def run(n_steps, **changes):
+        return Run(cliques=cliques, config=small(n_steps=n_steps, **changes), out=tmp_path / "c")
+
+    list(finetune(run(3), MACHINE))
+    assert not list(finetune(run(3), MACHINE))
+    more = list(finetune(run(6), MACHINE))
+    assert [event.step for event in more if isinstance(event, Step)] == [4, 5, 6]
+    assert load(tmp_path / "c").step == 6
+
+
+def test_a_stale_run_goes_on_when_it_gets_more_patience(cliques, tmp_path):
+    def run(patience):
+        config = small(n_steps=10, score_every=1, patience=patience)
+        return Run(cliques=cliques, config=config, out=tmp_path / "c", score=lambda _: 0.5)
+
+    assert max(event.step for event in finetune(run(1), MACHINE)) == 2
+    assert max(event.step for event in finetune(run(3), MACHINE)) == 4
+
+
+def test_no_crop_for_whitening_is_ever_trained_on(cliques, tmp_path, monkeypatch):
+    seen = []
+    make = CliqueBatches.__call__
+
+    def noted(self, step):
+        seen.append(step)
+        return make(self, step)
+
+    monkeypatch.setattr(CliqueBatches, "__call__", noted)
+    list(finetune(Run(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+    assert sorted(step for step in seen if step < 10**6) == list(range(6))
+    assert max(seen) > 10**6  # no run is lengthened as far as that
+
+
+TWO_PROCESSES = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_finetune import small
+from pemr.training.cliques import read_manifest, usable
+from pemr.training.finetune import Run, finetune
+from pemr.training.machine import find_machine
+root, scores = Path(sys.argv[1]), iter([0.5, 0.9, 0.3, 0.2])
+machine = replace(find_machine("cpu", 1), is_mixed=False)
+run = Run(
+    cliques=usable(read_manifest(root / "corpus" / "manifest.jsonl")),
+    config=small(n_steps=50, score_every=2, patience=2),
+    out=root / "c",
+    score=lambda _: next(scores) if machine.is_first else 1 / 0,
+)
+assert [event.step for event in finetune(run, machine)][-1] == 8 and machine.world == 2
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_end_together_when_the_score_is_stale(cliques, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29518"]
+    done = subprocess.run(
+        [sys.executable, *command, str(script), str(tmp_path), str(Path(__file__).parent)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "c").step == 8
+    assert load(tmp_path / "c" / BEST).step == 4

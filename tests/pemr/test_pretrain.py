@@ -103,6 +103,14 @@ def test_another_run_s_checkpoint_is_refused(recordings, tmp_path, change):
         next(pretrain(recordings, small(2, **change), tmp_path / "c", MACHINE))
 
 
+def test_a_checkpoint_of_other_disguises_is_refused(recordings, tmp_path):
+    config = small(1)
+    list(pretrain(recordings, config, tmp_path / "c", MACHINE))
+    other = replace(small(2), disguise=replace(config.disguise, max_roll=1))
+    with pytest.raises(CheckpointError, match="other settings"):
+        next(pretrain(recordings, other, tmp_path / "c", MACHINE))
+
+
 def test_another_preset_s_checkpoint_is_refused(recordings, tmp_path):
     list(pretrain(recordings, small(1), tmp_path / "c", MACHINE))
     with pytest.raises(CheckpointError, match="preset 'tiny', not 'other'"):
