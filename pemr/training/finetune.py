@@ -33,6 +33,7 @@ from pemr.training.machine import (
     gathered,
     is_any,
     joined,
+    out_of_memory,
     parallel,
     postponed_interrupt,
     seed_of,
@@ -246,7 +247,7 @@ class Trainer:
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
         except torch.OutOfMemoryError as error:
-            raise TrainingError(_out_of_memory(self._recipe.n_cliques)) from error
+            raise TrainingError(out_of_memory(self._recipe.n_cliques)) from error
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT)
         self._optimiser.step()
         self.step += 1
@@ -395,13 +396,3 @@ def _read_scores(out: Path, step: int) -> dict[int, float]:
         return {}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {row["step"]: row["score"] for row in rows if row["step"] <= step}
-
-
-def _out_of_memory(n_cliques: int) -> str:
-    free, total = torch.cuda.mem_get_info()
-    used = torch.cuda.max_memory_reserved()
-    fits = max(2, int(n_cliques * 0.8 * min(1.0, (free + used) / total) * 0.75))
-    return (
-        f"{n_cliques} cliques in a batch do not fit into the GPU's {total / 2**30:.0f} GiB; "
-        f"about {fits} may: use --batch-size {fits}"
-    )

@@ -187,6 +187,17 @@ def is_any(claim: bool, machine: Machine) -> bool:
     return bool(found > 0)
 
 
+def out_of_memory(n_cliques: int) -> str:
+    """Say how many cliques of a batch may fit into the GPU, where so many do not."""
+    free, total = torch.cuda.mem_get_info()
+    used = torch.cuda.max_memory_reserved()
+    fits = max(2, int(n_cliques * 0.8 * min(1.0, (free + used) / total) * 0.75))
+    return (
+        f"{n_cliques} cliques in a batch do not fit into the GPU's {total / 2**30:.0f} GiB; "
+        f"about {fits} may: use --batch-size {fits}"
+    )
+
+
 def seed_of(*numbers: int) -> int:
     """Mix numbers such as (seed, step, item) into one seed."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
