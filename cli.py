@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from indexer import Event, Tally
     from pemr import Embedder
-    from pemr.training.data import Recording, Rejected
+    from pemr.training.data import Prepared, Rejected
     from retrieval import Benchmark, Ranking, Report, Run, Scorer
 
 Told = TypeVar("Told")
@@ -631,15 +631,15 @@ Workers = Annotated[
 CheckpointFolder = Annotated[Path, typer.Option("--checkpoint", help="From pemr pretrain.")]
 
 
-def _usable(told: "Iterable[Recording | Rejected]") -> "list[Recording]":
+def _usable(told: "Iterable[Prepared | Rejected]") -> "list[Prepared]":
     """Draw a bar along the decoding of a training set, and say what cannot be used."""
     from tqdm import tqdm
 
-    from pemr.training.data import Recording
+    from pemr.training.data import Prepared
 
     usable = []
     for event in tqdm(told, unit=" files", disable=True if _quiet else None):
-        if isinstance(event, Recording):
+        if isinstance(event, Prepared):
             usable.append(event)
         else:
             typer.echo(f"skipped {event.path}: {event.reason}", err=True)
@@ -749,7 +749,7 @@ def finetune(
     from pemr.presets import for_finetuning
     from pemr.training.cliques import embedded, read_performances, usable
     from pemr.training.data import prepare
-    from pemr.training.finetune import Run, run_row
+    from pemr.training.finetune import Finetuning, run_row
     from pemr.training.finetune import finetune as train
     from pemr.training.machine import find_machine
     from retrieval import validation_score
@@ -770,7 +770,7 @@ def finetune(
             [(embedded(embedder, one_set), [one.clique for one in one_set]) for one_set in judged]
         )
 
-    run = Run(
+    run = Finetuning(
         cliques=usable(performances),
         config=config,
         out=out,

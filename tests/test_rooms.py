@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,18 @@ def test_the_import_contracts_hold():
     command = [str(Path(sys.executable).with_name("lint-imports"))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_name_means_one_class_and_one_module():
+    """But for what one room offers under the name of the protocol that another asks for."""
+    shared = {"Embedder", "Recording", "Step"}
+    places = defaultdict(list)
+    for room in ROOMS:
+        for path in modules(room):
+            if path.name != "__init__.py" and room == "pemr":
+                places[path.name].append(str(path))
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(str(path))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name for name in twice if name not in shared} == set(), twice

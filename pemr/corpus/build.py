@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pemr.corpus.notes.scores import Score
 from pemr.corpus.notes.works import Split, Work
-from pemr.corpus.playing.arrange import Performance, arrange
+from pemr.corpus.playing.arrange import Arrangement, arrange
 from pemr.corpus.playing.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.processes import processes
 from pemr.corpus.sounding.effects import apply_chain, draw_chain
@@ -297,7 +297,7 @@ class _Take(NamedTuple):
 
     score: Score
     recipe: dict[str, Any]
-    performance: Performance
+    performance: Arrangement
     waveform: Waveform  # empty where it is sketched
     spectrogram: NDArray[np.uint8]
 
@@ -372,7 +372,7 @@ def _written(job: Job, take: _Take) -> dict[str, str]:
     return files
 
 
-def _passage_rows(performance: Performance) -> list[dict[str, Any]]:
+def _passage_rows(performance: Arrangement) -> list[dict[str, Any]]:
     def seconds(beat: float) -> float:
         return float(np.interp(beat, *performance.time_map.T))
 

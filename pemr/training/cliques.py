@@ -11,7 +11,7 @@ import csv
 import hashlib
 import json
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from pemr.config import Config, SemitoneConfig
 from pemr.embed import Embedder
 from pemr.errors import TrainingError
 from pemr.signal.frontend import FRAME_RATE, N_BINS, unpack
-from pemr.training.data import Recording, prepare_files
+from pemr.training.data import Prepared, prepare_files
 from pemr.training.machine import Machine
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ _BEATS_OFF = 1.5  # beats that a crop's middle may be from where it should be
 
 
 @dataclass(frozen=True)
-class Performance:
+class Member:
     """One recording of a work.
 
     Parameters
     ----------
-    recording : Recording
+    recording : Prepared
         Its compact spectrogram.
     clique : str
         The work.
@@ -54,7 +54,7 @@ class Performance:
         nothing is known.
     """
 
-    recording: Recording
+    recording: Prepared
     clique: str
     source: str = ""
     beats: NDArray[np.float32] = field(
@@ -80,7 +80,7 @@ class Batch:
     paths: tuple[Path, ...]
 
 
-def read_performances(source: Path, cache: Path, n_workers: int) -> list[Performance]:
+def read_performances(source: Path, cache: Path, n_workers: int) -> list[Member]:
     """Read the manifest of a corpus, or a user's own cliques where it is a `.csv`.
 
     Parameters and errors : as for `read_manifest` and `read_cliques`.
@@ -90,7 +90,7 @@ def read_performances(source: Path, cache: Path, n_workers: int) -> list[Perform
     return read_manifest(source)
 
 
-def read_manifest(manifest: Path) -> list[Performance]:
+def read_manifest(manifest: Path) -> list[Member]:
     """Read the performances of a corpus.
 
     Parameters
@@ -100,7 +100,7 @@ def read_manifest(manifest: Path) -> list[Performance]:
 
     Returns
     -------
-    list of Performance
+    list of Member
 
     Raises
     ------
@@ -114,7 +114,7 @@ def read_manifest(manifest: Path) -> list[Performance]:
         raise TrainingError(f"{manifest} is no manifest of a corpus ({error!r})") from error
 
 
-def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Performance]:
+def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Member]:
     """Read a user's own cliques, and decode what they name.
 
     Parameters
@@ -128,7 +128,7 @@ def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Performance]
 
     Returns
     -------
-    list of Performance
+    list of Member
         Files that cannot be used are left out, with a warning each.
 
     Raises
@@ -145,20 +145,20 @@ def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Performance]
     prepared = prepare_files([path for path, _ in rows], SemitoneConfig(), cache, n_workers)
     performances = []
     for recording, (_, clique) in zip(prepared, rows, strict=True):
-        if isinstance(recording, Recording):
-            performances.append(Performance(recording, clique))
+        if isinstance(recording, Prepared):
+            performances.append(Member(recording, clique))
         else:
             log.warning("%s is left out: %s", recording.path, recording.reason)
     return performances
 
 
-def _performance(row: dict[str, Any], folder: Path) -> Performance:
+def _performance(row: dict[str, Any], folder: Path) -> Member:
     path = folder / row["spectrogram"]
     stored = np.load(path, mmap_mode="r")
     if stored.dtype != np.uint8 or stored.ndim != 2 or len(stored) != N_BINS:
         raise TrainingError(f"{path} is not a compact spectrogram; make the corpus anew")
-    recording = Recording(path, path, stored.shape[1])
-    return Performance(recording, row["work"], row.get("source", ""), _beats(row, recording.length))
+    recording = Prepared(path, path, stored.shape[1])
+    return Member(recording, row["work"], row.get("source", ""), _beats(row, recording.length))
 
 
 def _beats(row: dict[str, Any], n_frames: int) -> NDArray[np.float32]:
@@ -177,16 +177,16 @@ def _beats(row: dict[str, Any], n_frames: int) -> NDArray[np.float32]:
     return beats
 
 
-def usable(performances: Iterable[Performance]) -> dict[str, list[Performance]]:
+def usable(performances: Iterable[Member]) -> dict[str, list[Member]]:
     """Group performances by clique, and leave out cliques of one.
 
     Parameters
     ----------
-    performances : iterable of Performance
+    performances : iterable of Member
 
     Returns
     -------
-    dict of str to list of Performance
+    dict of str to list of Member
         In order of the cliques' names.
 
     Raises
@@ -194,7 +194,7 @@ def usable(performances: Iterable[Performance]) -> dict[str, list[Performance]]:
     TrainingError
         If too few cliques remain to learn from.
     """
-    cliques: dict[str, list[Performance]] = defaultdict(list)
+    cliques: dict[str, list[Member]] = defaultdict(list)
     for performance in performances:
         cliques[performance.clique].append(performance)
     alone = [name for name, members in cliques.items() if len(members) < 2]
@@ -213,7 +213,7 @@ class CliqueBatches:
 
     Parameters
     ----------
-    cliques : dict of str to list of Performance
+    cliques : dict of str to list of Member
         From `usable`.
     config : Config
         The run.
@@ -221,9 +221,7 @@ class CliqueBatches:
         Which share of a batch this process takes.
     """
 
-    def __init__(
-        self, cliques: dict[str, list[Performance]], config: Config, machine: Machine
-    ) -> None:
+    def __init__(self, cliques: dict[str, list[Member]], config: Config, machine: Machine) -> None:
         self._cliques = list(cliques.values())
         self._config = config
         self._machine = machine
@@ -258,9 +256,7 @@ class CliqueBatches:
             paths += [member.recording.path for member in members]
         return Batch(torch.from_numpy(np.stack(crops)), torch.tensor(labels), tuple(paths))
 
-    def _members(
-        self, clique: Sequence[Performance], is_easy: bool, rng: Generator
-    ) -> list[Performance]:
+    def _members(self, clique: Sequence[Member], is_easy: bool, rng: Generator) -> list[Member]:
         """Choose what to crop: of one score where it can be, with one twice where it is easy."""
         n_crops = self._config.finetune.n_crops
         first = clique[int(rng.integers(len(clique)))]
@@ -273,7 +269,7 @@ class CliqueBatches:
         return chosen[:n_crops]
 
     def _crops(
-        self, members: Sequence[Performance], step: int, rng: Generator
+        self, members: Sequence[Member], step: int, rng: Generator
     ) -> list[NDArray[np.float32]]:
         beat = float("nan")
         crops = []
@@ -285,7 +281,7 @@ class CliqueBatches:
         return crops
 
     def _crop(
-        self, member: Performance, beat: float, strength: float, rng: Generator
+        self, member: Member, beat: float, strength: float, rng: Generator
     ) -> tuple[NDArray[np.float32], float]:
         """Cut one crop around a beat, or anywhere, and stretch it; give its middle beat too."""
         config = self._config.disguise
@@ -315,12 +311,12 @@ def strength_of(step: int, config: Config) -> float:
     return min(1.0, step / config.finetune.easy) if config.finetune.easy else 1.0
 
 
-def fingerprint(cliques: dict[str, list[Performance]]) -> str:
+def fingerprint(cliques: dict[str, list[Member]]) -> str:
     """Give a hash of what is trained on, to notice when it changes.
 
     Parameters
     ----------
-    cliques : dict of str to list of Performance
+    cliques : dict of str to list of Member
         From `usable`.
 
     Returns
@@ -336,20 +332,14 @@ def fingerprint(cliques: dict[str, list[Performance]]) -> str:
     return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def sizes(cliques: dict[str, list[Performance]]) -> str:
-    """Say how many cliques there are of which sizes, largest first."""
-    counts = Counter(len(members) for members in cliques.values())
-    return ", ".join(f"{n} of {size}" for size, n in sorted(counts.items(), reverse=True))
-
-
-def embedded(embedder: Embedder, performances: Sequence[Performance]) -> list[NDArray[np.float32]]:
+def embedded(embedder: Embedder, performances: Sequence[Member]) -> list[NDArray[np.float32]]:
     """Embed performances from their spectrograms, as they would be from their sound.
 
     Parameters
     ----------
     embedder : Embedder
         One that reads semitone spectrograms.
-    performances : sequence of Performance
+    performances : sequence of Member
 
     Returns
     -------

@@ -42,7 +42,7 @@ AUDIO_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
-class Recording:
+class Prepared:
     """A recording that can be trained on."""
 
     path: Path
@@ -69,7 +69,7 @@ class Views:
 
 def prepare(
     folder: Path, front_end: FrontEnd, cache: Path, n_workers: int = 2
-) -> Iterator[Recording | Rejected]:
+) -> Iterator[Prepared | Rejected]:
     """Decode every recording of a folder once.
 
     Parameters
@@ -87,7 +87,7 @@ def prepare(
 
     Yields
     ------
-    Recording or Rejected
+    Prepared or Rejected
         One for each file, in order of their names.
     """
     suffixes = AUDIO_SUFFIXES | ({".npy"} if front_end.kind == "semitone" else set())
@@ -97,7 +97,7 @@ def prepare(
 
 def prepare_files(
     paths: Sequence[Path], front_end: FrontEnd, cache: Path, n_workers: int = 2
-) -> Iterator[Recording | Rejected]:
+) -> Iterator[Prepared | Rejected]:
     """Decode the given recordings once, as `prepare` does with a folder.
 
     Parameters
@@ -109,7 +109,7 @@ def prepare_files(
 
     Yields
     ------
-    Recording or Rejected
+    Prepared or Rejected
         One for each file, in the order given.
     """
     cache.mkdir(parents=True, exist_ok=True)
@@ -119,12 +119,12 @@ def prepare_files(
         yield recording
 
 
-def fingerprint(recordings: list[Recording]) -> str:
+def fingerprint(recordings: list[Prepared]) -> str:
     """Give a hash of what is trained on, to notice when it changes.
 
     Parameters
     ----------
-    recordings : list of Recording
+    recordings : list of Prepared
         In order.
 
     Returns
@@ -141,7 +141,7 @@ class TwoViews:
 
     Parameters
     ----------
-    recordings : list of Recording
+    recordings : list of Prepared
         What to train on.
     config : Config
         Front end, views, batch size and seed.
@@ -155,7 +155,7 @@ class TwoViews:
         shared between the processes.
     """
 
-    def __init__(self, recordings: list[Recording], config: Config, machine: Machine) -> None:
+    def __init__(self, recordings: list[Prepared], config: Config, machine: Machine) -> None:
         self.recordings = recordings
         self.config = config
         self.machine = machine
@@ -205,7 +205,7 @@ class TwoViews:
         batch = order[position * batch_size : (position + 1) * batch_size]
         return batch[self.machine.rank :: self.machine.world]
 
-    def _spectrograms(self, draws: list[tuple[Recording, np.random.Generator, float]]) -> Tensor:
+    def _spectrograms(self, draws: list[tuple[Prepared, np.random.Generator, float]]) -> Tensor:
         front_end, device = self.config.front_end, self.machine.device
         if isinstance(front_end, SemitoneConfig):
             return torch.stack([_spectrogram_view(*draw, self.config, device) for draw in draws])
@@ -253,7 +253,7 @@ def ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Recording | Rejected:
+def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Prepared | Rejected:
     try:
         cached = path if path.suffix == ".npy" else _cached(path, front_end, cache)
         stored = np.load(cached, mmap_mode="r")
@@ -269,7 +269,7 @@ def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Recording | Rejec
     length = stored.shape[-1]
     if length < crops.crop_length(front_end):
         return Rejected(path, "shorter than one crop")
-    return Recording(path, cached, length)
+    return Prepared(path, cached, length)
 
 
 def _cached(path: Path, front_end: FrontEnd, cache: Path) -> Path:
@@ -299,7 +299,7 @@ def _kept_form(front_end: FrontEnd) -> str:
 
 
 def _waveform_view(
-    recording: Recording,
+    recording: Prepared,
     rng: np.random.Generator,
     front_end: MelConfig,
     config: WaveformViewConfig,
@@ -314,7 +314,7 @@ def _waveform_view(
 
 
 def _spectrogram_view(
-    recording: Recording, rng: np.random.Generator, place: float, config: Config, device: str
+    recording: Prepared, rng: np.random.Generator, place: float, config: Config, device: str
 ) -> Tensor:
     """Cut around a place, 0 the first and 1 the last, stretch and disguise; (F, T) in dB."""
     n_frames, n_stored = config.front_end.shape[1], recording.length

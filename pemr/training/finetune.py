@@ -26,8 +26,8 @@ from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
 from pemr.model.cover import CoverModel, build_model
 from pemr.model.loss import agreement, clique_loss
 from pemr.signal.disguise import disguise
-from pemr.training.cliques import Batch, CliqueBatches, Performance, fingerprint, strength_of
-from pemr.training.data import Recording, ahead
+from pemr.training.cliques import Batch, CliqueBatches, Member, fingerprint, strength_of
+from pemr.training.data import Prepared, ahead
 from pemr.training.machine import (
     Machine,
     gathered,
@@ -82,12 +82,12 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Finetuning:
     """What is trained, from what, and how it is judged.
 
     Parameters
     ----------
-    cliques : dict of str to list of Performance
+    cliques : dict of str to list of Member
         From `pemr.training.cliques.usable`.
     config : Config
         The recipe.
@@ -101,7 +101,7 @@ class Run:
     init : Path, optional
         Checkpoint to start from: a pretraining's, or an earlier fine-tuning's;
         or `start.SHIPPED`, for the weights that come with the package.
-    unlabelled : sequence of Recording
+    unlabelled : sequence of Prepared
         Whose batch statistics an encoder takes before it is judged and kept as
         the best; without any it keeps those of the disguised crops.
     augment : callable, optional
@@ -109,23 +109,23 @@ class Run:
         in dB and a generator on its device to another such tensor.
     """
 
-    cliques: dict[str, list[Performance]]
+    cliques: dict[str, list[Member]]
     config: Config
     out: Path
     score: Callable[[Embedder], float] | None = None
     init: Path | None = None
-    unlabelled: Sequence[Recording] = ()
+    unlabelled: Sequence[Prepared] = ()
     augment: Callable[[Tensor, Generator], Tensor] | None = None
 
 
 def finetune(
-    run: Run, machine: Machine, save_every_s: float = _SAVE_EVERY_S
+    run: Finetuning, machine: Machine, save_every_s: float = _SAVE_EVERY_S
 ) -> Iterator[Step | Scored]:
     """Train, from the checkpoint where there is one.
 
     Parameters
     ----------
-    run : Run
+    run : Finetuning
         What is trained.
     machine : Machine
         Where to run.
@@ -184,13 +184,13 @@ class Trainer:
 
     Parameters
     ----------
-    run : Run
+    run : Finetuning
         What is trained.
     machine : Machine
         Where to run, within `joined`.
     """
 
-    def __init__(self, run: Run, machine: Machine) -> None:
+    def __init__(self, run: Finetuning, machine: Machine) -> None:
         self._run = run
         self._machine = machine
         self._recipe = run.config.finetune

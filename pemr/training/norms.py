@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from pemr.config import ModelConfig
 from pemr.signal.crops import pieces
-from pemr.training.data import Recording
+from pemr.training.data import Prepared
 from pemr.training.machine import Machine
 
 _BATCH_SIZE = 64  # recordings
 
 
 def settle_norms(
-    encoder: nn.Module, recordings: Sequence[Recording], config: ModelConfig, machine: Machine
+    encoder: nn.Module, recordings: Sequence[Prepared], config: ModelConfig, machine: Machine
 ) -> None:
     """Measure the statistics of batch normalisation anew, on sound as it is (paper.md §10).
 
@@ -29,7 +29,7 @@ def settle_norms(
     ----------
     encoder : Module
         Its running statistics are replaced, nothing else.
-    recordings : sequence of Recording
+    recordings : sequence of Prepared
         What to measure; a few hundred are enough, so no more are read.
     config : ModelConfig
         Front end.
@@ -52,6 +52,6 @@ def settle_norms(
         norm.momentum = momentum
 
 
-def pieces_of(recording: Recording, config: ModelConfig) -> Tensor:
+def pieces_of(recording: Prepared, config: ModelConfig) -> Tensor:
     """Cut a prepared recording into consecutive crops, (S, F, T) in dB."""
     return pieces(np.load(recording.cached, mmap_mode="r"), config.front_end)

@@ -18,7 +18,7 @@ from pemr.config import Config, FinetuneConfig
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
 from pemr.model.pemr import Losses, Pemr
-from pemr.training.data import Recording, TwoViews, Views, ahead, fingerprint
+from pemr.training.data import Prepared, TwoViews, Views, ahead, fingerprint
 from pemr.training.machine import (
     Machine,
     gathered,
@@ -52,7 +52,7 @@ class Step:
 
 
 def pretrain(
-    recordings: list[Recording],
+    recordings: list[Prepared],
     config: Config,
     out: Path,
     machine: Machine,
@@ -62,7 +62,7 @@ def pretrain(
 
     Parameters
     ----------
-    recordings : list of Recording
+    recordings : list of Prepared
         From `pemr.training.data.prepare`.
     config : Config
         The run.

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from pemr.config import ModelConfig
 from pemr.errors import TrainingError
 from pemr.signal.crops import crop_length, pieces
-from pemr.training.data import Recording
+from pemr.training.classification import accuracy, macro_average_precision, macro_roc_auc
+from pemr.training.data import Prepared
 from pemr.training.machine import Machine, seed_of
 from pemr.training.norms import pieces_of, settle_norms
-from pemr.training.scores import accuracy, macro_average_precision, macro_roc_auc
 from pemr.training.tagging import Clip, LabelledSet
 
 _BATCH_SIZE = 64
@@ -35,11 +35,11 @@ _PLATEAU, _PATIENCE = 5, 10  # epochs without gain until the rate drops, and unt
 
 
 @dataclass(frozen=True)
-class Part:
+class UsableClips:
     """Clips of a part of a set whose audio decodes, with their recordings."""
 
     clips: tuple[Clip, ...]
-    recordings: tuple[Recording, ...]
+    recordings: tuple[Prepared, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class _Features:
     def __init__(
         self,
         encoder: nn.Module,
-        recordings: Sequence[Recording],
+        recordings: Sequence[Prepared],
         config: ModelConfig,
         machine: Machine,
     ) -> None:
@@ -126,7 +126,7 @@ class _Spectrograms:
     """Pieces of the recordings themselves, for an encoder that learns too."""
 
     def __init__(
-        self, recordings: Sequence[Recording], config: ModelConfig, machine: Machine
+        self, recordings: Sequence[Prepared], config: ModelConfig, machine: Machine
     ) -> None:
         self._recordings = recordings
         self._config = config
@@ -149,7 +149,7 @@ def probe(
     encoder: nn.Module,
     config: ModelConfig,
     labelled: LabelledSet,
-    recordings: Sequence[Recording],
+    recordings: Sequence[Prepared],
     machine: Machine,
     options: ProbeOptions,
 ) -> Iterator[Epoch | ProbeReport]:
@@ -163,7 +163,7 @@ def probe(
         What the encoder was pretrained with.
     labelled : LabelledSet
         Clips and labels.
-    recordings : sequence of Recording
+    recordings : sequence of Prepared
         Clips whose audio decodes; the others are counted as corrupt.
     machine : Machine
         Where to compute.
@@ -218,22 +218,22 @@ def probe(
     )
 
 
-def _part(clips: Sequence[Clip], recordings: Mapping[Path, Recording]) -> Part:
+def _part(clips: Sequence[Clip], recordings: Mapping[Path, Prepared]) -> UsableClips:
     usable = tuple(clip for clip in clips if clip.path in recordings)
-    return Part(usable, tuple(recordings[clip.path] for clip in usable))
+    return UsableClips(usable, tuple(recordings[clip.path] for clip in usable))
 
 
-def _share(part: Part, options: ProbeOptions) -> Part:
+def _share(part: UsableClips, options: ProbeOptions) -> UsableClips:
     """Keep a random share of the clips, the same for the same seed."""
     n_kept = max(1, round(options.label_share * len(part.clips)))
     order = np.random.default_rng(seed_of(options.seed, 1)).permutation(len(part.clips))
     kept = sorted(order[:n_kept])
-    return Part(tuple(part.clips[i] for i in kept), tuple(part.recordings[i] for i in kept))
+    return UsableClips(tuple(part.clips[i] for i in kept), tuple(part.recordings[i] for i in kept))
 
 
 def _model(
     encoder: nn.Module,
-    parts: tuple[Part, ...],
+    parts: tuple[UsableClips, ...],
     labelled: LabelledSet,
     config: ModelConfig,
     machine: Machine,
@@ -250,7 +250,7 @@ def _model(
 def _fit(
     model: nn.Module,
     sources: Sequence[_Source],
-    parts: tuple[Part, Part],
+    parts: tuple[UsableClips, UsableClips],
     labelled: LabelledSet,
     options: ProbeOptions,
 ) -> Iterator[tuple[Epoch, bool]]:

@@ -21,7 +21,7 @@ SHIPPED: Final = "cover"
 
 
 @dataclass(frozen=True)
-class Card:
+class WeightsCard:
     """What is known of weights without loading them.
 
     Parameters
@@ -49,7 +49,7 @@ class Card:
 
 
 @cache
-def describe(name: str) -> Card:
+def describe(name: str) -> WeightsCard:
     """Read what is known of the shipped weights of a name.
 
     Parameters
@@ -59,10 +59,10 @@ def describe(name: str) -> Card:
 
     Returns
     -------
-    Card
+    WeightsCard
     """
     stored = json.loads((resources.files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
-    return Card(
+    return WeightsCard(
         model_from_json(stored["config"]),
         stored["sha256"],
         stored["provenance"],

@@ -27,7 +27,7 @@ from qmax_difficulty import chroma_of
 
 from pemr import load_embedder
 from pemr.embed import Embedder
-from pemr.training.cliques import Performance, embedded, read_manifest
+from pemr.training.cliques import Member, embedded, read_manifest
 from retrieval import Ranking, chosen, trace, write_rows
 from retrieval.measuring.metrics import score_queries
 from retrieval.measuring.scorers import SegmentScorer
@@ -48,7 +48,7 @@ def drawn(works: list[str], n_queries: int) -> Ints:
     return np.sort(chosen).astype(np.int64)
 
 
-def first_of_each(performances: list[Performance], n: int | None) -> list[Performance]:
+def first_of_each(performances: list[Member], n: int | None) -> list[Member]:
     """Keep the first performances of each work, all of them without a number."""
     counts: Counter[str] = Counter()
     kept = []
@@ -87,7 +87,7 @@ def versions(
 
 def scored(
     embedder: Embedder,
-    performances: list[Performance],
+    performances: list[Member],
     queries: Ints,
     rankings: dict[str, Ranking],
 ) -> dict[str, Floats]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from pemr.model.encoder import pretrained_encoder
 from pemr.signal.crops import pieces
-from pemr.training.data import Recording, prepare_files
+from pemr.training.data import Prepared, prepare_files
 from pemr.training.machine import find_machine
 from retrieval import load_benchmark
 
@@ -39,7 +39,7 @@ def main() -> None:
     ids, features = [], []
     told = prepare_files(list(names), config.front_end, cache, machine.n_workers)
     for event in tqdm(told, total=len(names), unit=" files"):
-        if not isinstance(event, Recording):
+        if not isinstance(event, Prepared):
             print(f"skipped {event.path}: {event.reason}")
             continue
         with torch.no_grad():

@@ -29,7 +29,7 @@ from pemr.config import Config, FcnConfig, MelConfig
 from pemr.model.encoder import build_encoder, pretrained_encoder
 from pemr.presets import tiny
 from pemr.signal.crops import pieces
-from pemr.training.data import Recording
+from pemr.training.data import Prepared
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
 from pemr.training.pretrain import pretrain
@@ -98,7 +98,7 @@ def small() -> Config:
 
 
 def trained(
-    unlabelled: list[Recording], arm: str, seed: int, asked: argparse.Namespace
+    unlabelled: list[Prepared], arm: str, seed: int, asked: argparse.Namespace
 ) -> tuple[torch.nn.Module, Config]:
     """Pretrain one arm; give its encoder."""
     base = small()
@@ -150,7 +150,7 @@ class Covers:
         return float(average_precision(ranks).mean())
 
 
-def mean_feature(encoder: torch.nn.Module, recording: Recording, config: Config) -> np.ndarray:
+def mean_feature(encoder: torch.nn.Module, recording: Prepared, config: Config) -> np.ndarray:
     """Average the features of a recording's pieces."""
     with torch.no_grad():
         return encoder(pieces(np.load(recording.cached), config.front_end)).mean(dim=0).numpy()

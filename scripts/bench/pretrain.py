@@ -26,7 +26,7 @@ import torch
 
 from pemr.config import Config, SemitoneConfig
 from pemr.presets import named
-from pemr.training.data import Recording
+from pemr.training.data import Prepared
 from pemr.training.machine import Machine, find_machine
 from pemr.training.pretrain import pretrain
 
@@ -87,7 +87,7 @@ def machine_cores(machine: Machine) -> int:
     return (os.cpu_count() or 1) if machine.device == "cpu" else 1
 
 
-def noise(folder: Path, config: Config) -> list[Recording]:
+def noise(folder: Path, config: Config) -> list[Prepared]:
     """Write half a minute of noise for each recording of two batches."""
     rng = np.random.default_rng(0)
     recordings = []
@@ -99,7 +99,7 @@ def noise(folder: Path, config: Config) -> list[Recording]:
             content = rng.integers(-9000, 9000, length).astype(np.int16)
         file = folder / f"{index}.npy"
         np.save(file, content)
-        recordings.append(Recording(file, file, content.shape[-1]))
+        recordings.append(Prepared(file, file, content.shape[-1]))
     return recordings
 
 

@@ -31,8 +31,8 @@ from pemr.model.checkpoint import load
 from pemr.model.mask import crucial_frames, importance
 from pemr.model.pemr import Pemr
 from pemr.presets import cover
-from pemr.training.cliques import Performance, embedded, read_manifest, usable
-from pemr.training.finetune import Run, Scored, finetune
+from pemr.training.cliques import Member, embedded, read_manifest, usable
+from pemr.training.finetune import Finetuning, Scored, finetune
 from pemr.training.machine import Machine, find_machine
 from pemr.training.pretrain import pretrain
 from retrieval import trace, validation_map, write_rows
@@ -65,7 +65,7 @@ def recipe(seed: int, options: argparse.Namespace) -> Config:
     return replace(base, pretrain=pretrain_recipe, finetune=tuning)
 
 
-def some(performances: list[Performance], share: float, seed: int) -> list[Performance]:
+def some(performances: list[Member], share: float, seed: int) -> list[Member]:
     """Keep a share of the works, another for each seed."""
     works = sorted({performance.clique for performance in performances})
     order = np.random.default_rng(seed).permutation(len(works))
@@ -111,7 +111,7 @@ def arms(pretrained: Path, share: float) -> dict[str, tuple[Path | None, Augment
 
 
 def train_without_labels(
-    performances: list[Performance], config: Config, out: Path, machine: Machine
+    performances: list[Member], config: Config, out: Path, machine: Machine
 ) -> None:
     """Train PEMR, and say now and then how far it is."""
     recordings = [performance.recording for performance in performances]
@@ -120,7 +120,7 @@ def train_without_labels(
             print(f"PEMR, step {step.step}: {step}", flush=True)
 
 
-def tuned(run: Run, machine: Machine) -> float:
+def tuned(run: Finetuning, machine: Machine) -> float:
     """Fine-tune, or take the score of what was tuned before."""
     scores = [event.score for event in finetune(run, machine) if isinstance(event, Scored)]
     if scores:
@@ -171,7 +171,7 @@ def main() -> None:
             cliques = usable(some(performances, share, seed))
             for arm, (init, augment) in arms(pretrained, share).items():
                 out = folder / f"{arm}-{share:g}"
-                run = Run(
+                run = Finetuning(
                     cliques=cliques, config=config, out=out, score=score, init=init, augment=augment
                 )
                 found.setdefault((arm, share), []).append(tuned(run, machine))

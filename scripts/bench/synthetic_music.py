@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pemr.training.data import Recording
+from pemr.training.data import Prepared
 
 Waveform = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def _note(time: Waveform, hz: float, sound: Sound, sample_rate: int) -> Waveform
 
 def class_recordings(
     folder: Path, n_recordings: int, seed: int, sample_rate: int
-) -> tuple[list[Recording], list[int]]:
+) -> tuple[list[Prepared], list[int]]:
     """Write recordings of eight classes in turn; give them and their classes."""
     folder.mkdir(parents=True, exist_ok=True)
     recordings = []
@@ -81,7 +81,7 @@ def class_recordings(
 
 def cover_recordings(
     folder: Path, n_works: int, n_performances: int, seed: int, sample_rate: int
-) -> tuple[list[Recording], list[int]]:
+) -> tuple[list[Prepared], list[int]]:
     """Write covers, all in their work's key; give them and their works."""
     folder.mkdir(parents=True, exist_ok=True)
     recordings, works = [], []
@@ -95,7 +95,7 @@ def cover_recordings(
     return recordings, works
 
 
-def _kept(file: Path, make: Callable[[], Waveform]) -> Recording:
+def _kept(file: Path, make: Callable[[], Waveform]) -> Prepared:
     """Write a recording as a training cache holds it, unless it is there already."""
     if not file.is_file():
         waveform = make()
@@ -103,7 +103,7 @@ def _kept(file: Path, make: Callable[[], Waveform]) -> Recording:
         with written.open("wb") as stream:
             np.save(stream, np.clip(32767 * waveform, -32767, 32767).astype(np.int16))
         written.replace(file)
-    return Recording(file, file, len(np.load(file, mmap_mode="r")))
+    return Prepared(file, file, len(np.load(file, mmap_mode="r")))
 
 
 def _of_class(label: int, sample_rate: int, rng: np.random.Generator) -> Waveform:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pemr.corpus.notes.chords import infer_chords
 from pemr.corpus.notes.readers import cached_scores
-from pemr.corpus.notes.scores import Chord, Score, Skipped
+from pemr.corpus.notes.scores import Chord, Score, Unread
 from pemr.corpus.notes.works import Pair, Survey, survey
 
 COMMON_WORDS = {"the", "and", "with", "from", "hornpipe", "reel", "march", "lord", "jesus", "miss"}
@@ -58,7 +58,7 @@ def main() -> None:
     print_skipped(skipped)
 
 
-def print_counts(scores: Sequence[Score], skipped: Sequence[Skipped], found: Survey) -> None:
+def print_counts(scores: Sequence[Score], skipped: Sequence[Unread], found: Survey) -> None:
     read = Counter(score.book for score in scores)
     bad = Counter(item.source.rsplit("/", 1)[0] for item in skipped)
     dropped = Counter(source.rsplit("/", 1)[0] for source in found.anthems)
@@ -165,7 +165,7 @@ def describe(number: int, pair: Pair, scores: Sequence[Score]) -> str:
     return "\n".join(lines)
 
 
-def print_skipped(skipped: Sequence[Skipped]) -> None:
+def print_skipped(skipped: Sequence[Unread]) -> None:
     print(f"\n## Skipped: {len(skipped)}\n")
     for item in skipped:
         print(f"- {item.source}: {item.reason}")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from pemr.presets import tiny
-from pemr.training.data import Recording, TwoViews, Views
+from pemr.training.data import Prepared, TwoViews, Views
 from pemr.training.machine import Machine
 from pemr.training.pretrain import pretrain
 
@@ -81,7 +81,7 @@ def main() -> int:
     return int(is_check and bool(changed))
 
 
-def _chords(folder: Path, sample_rate: int) -> list[Recording]:
+def _chords(folder: Path, sample_rate: int) -> list[Prepared]:
     """Sixteen recordings of three seconds: a chord that swells, and some noise."""
     recordings = []
     time = np.arange(3 * sample_rate) / sample_rate
@@ -92,7 +92,7 @@ def _chords(folder: Path, sample_rate: int) -> list[Recording]:
         waveform = 4000 * chord + 100 * rng.standard_normal(len(time))
         cached = folder / f"{index}.npy"
         np.save(cached, waveform.astype(np.int16))
-        recordings.append(Recording(cached, cached, len(time)))
+        recordings.append(Prepared(cached, cached, len(time)))
     return recordings
 
 

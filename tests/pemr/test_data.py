@@ -17,7 +17,7 @@ from pemr.errors import TrainingError
 from pemr.presets import tiny
 from pemr.training import data as module
 from pemr.training.data import (
-    Recording,
+    Prepared,
     Rejected,
     TwoViews,
     ahead,
@@ -66,7 +66,7 @@ def test_every_file_is_told_in_order(folder, tmp_path, tone, config):
         "short.wav",
         "torn.mp3",
     ]
-    assert all(isinstance(event, Recording) for event in told[:6])
+    assert all(isinstance(event, Prepared) for event in told[:6])
     assert told[0].length == 12_000
     assert told[6].reason == "shorter than one crop"
     assert isinstance(told[7], Rejected)

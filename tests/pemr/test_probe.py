@@ -10,7 +10,7 @@ from pemr.config import FcnConfig, MelConfig
 from pemr.errors import TrainingError
 from pemr.model.encoder import build_encoder
 from pemr.presets import tiny
-from pemr.training.data import Recording
+from pemr.training.data import Prepared
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
 from pemr.training.probe import Epoch, ProbeOptions, ProbeReport, probe
@@ -35,7 +35,7 @@ def low_and_high(tmp_path, rng):
         cached = tmp_path / f"{i}.npy"
         np.save(cached, waveform.astype(np.int16))
         clips.append(Clip(cached, (i % 2,)))
-        recordings.append(Recording(cached, cached, len(time)))
+        recordings.append(Prepared(cached, cached, len(time)))
     parts = (tuple(clips[:20]), tuple(clips[20:30]), tuple(clips[30:]))
     return LabelledSet("tones", "genres", ("low", "high"), *parts, 3), recordings
 

@@ -18,7 +18,7 @@ from pemr.corpus.notes.chords import infer_chords
 from pemr.corpus.notes.melody import find_sections
 from pemr.corpus.notes.midi import hymn, pop909_song
 from pemr.corpus.notes.notation import lead_sheet, tune, tunes
-from pemr.corpus.notes.scores import Score, Skipped, clean, load_scores, write_scores
+from pemr.corpus.notes.scores import Score, Unread, clean, load_scores, write_scores
 from pemr.corpus.processes import processes
 from pemr.errors import CorpusError, ScoreError
 
@@ -37,31 +37,6 @@ class File(NamedTuple):
     data: bytes
 
 
-def read_scores(directory: Path, n_jobs: int = 1) -> Iterator[Score | Skipped]:
-    """Read every score of the archives in a folder.
-
-    Parameters
-    ----------
-    directory : Path
-        Holds ``pop909``, ``openewld``, ``folk`` and ``hymns``, any of them,
-        each as a zip file or as a folder.
-    n_jobs : int, default=1
-        Processes that parse.
-
-    Yields
-    ------
-    Score or Skipped
-        In an order that depends on the archives alone.
-
-    Raises
-    ------
-    CorpusError
-        If none of the archives is there, or one is not a zip file.
-    """
-    for archive in _found(directory):
-        yield from _read_archive(directory, archive, n_jobs)
-
-
 def _found(directory: Path) -> list[str]:
     found = [name for name in ARCHIVES if _is_there(directory, name)]
     if not found:
@@ -70,7 +45,7 @@ def _found(directory: Path) -> list[str]:
     return found
 
 
-def _read_archive(directory: Path, archive: str, n_jobs: int) -> Iterator[Score | Skipped]:
+def _read_archive(directory: Path, archive: str, n_jobs: int) -> Iterator[Score | Unread]:
     log.info("reading %s", archive)
     readings = ARCHIVES[archive](_files(directory, archive))
     if n_jobs == 1:
@@ -80,15 +55,15 @@ def _read_archive(directory: Path, archive: str, n_jobs: int) -> Iterator[Score 
         yield from pool.imap(_attempt, readings, chunksize=16)
 
 
-def _attempt(reading: Reading) -> Score | Skipped:
+def _attempt(reading: Reading) -> Score | Unread:
     """Read one score; whatever a parser makes of a malformed one is a reason to skip it."""
     source, read = reading
     try:
         return _completed(clean(read()))
     except ScoreError as error:
-        return Skipped(source, error.reason)
+        return Unread(source, error.reason)
     except Exception as error:  # parsers raise anything on malformed input
-        return Skipped(source, f"malformed: {type(error).__name__}: {error}".split("\n")[0])
+        return Unread(source, f"malformed: {type(error).__name__}: {error}".split("\n")[0])
 
 
 def _completed(score: Score) -> Score:
@@ -100,13 +75,14 @@ def _completed(score: Score) -> Score:
 
 def cached_scores(
     directory: Path, cache_dir: Path, n_jobs: int = 1
-) -> tuple[list[Score], list[Skipped]]:
+) -> tuple[list[Score], list[Unread]]:
     """Read every score of a folder, from the cache when the archives are those it was made of.
 
     Parameters
     ----------
     directory : Path
-        As for `read_scores`.
+        Holds ``pop909``, ``openewld``, ``folk`` and ``hymns``, any of them,
+        each as a zip file or as a folder.
     cache_dir : Path
         Made when absent; gets a file of scores and one of what was skipped
         for each archive.
@@ -116,24 +92,25 @@ def cached_scores(
     Raises
     ------
     CorpusError
-        If there are no archives, or the cache cannot be written.
+        If none of the archives is there, one is not a zip file, or the cache cannot
+        be written.
     """
     scores: list[Score] = []
-    skipped: list[Skipped] = []
+    skipped: list[Unread] = []
     for archive in _found(directory):
         cached = cache_dir / f"{archive}-{_fingerprint(directory, archive)}.jsonl.gz"
         if not cached.is_file():
             _keep(cached, _read_archive(directory, archive, n_jobs))
         scores += load_scores(cached)
         rows = json.loads(_skipped_path(cached).read_text(encoding="utf-8"))
-        skipped += [Skipped(*row) for row in rows]
+        skipped += [Unread(*row) for row in rows]
     return scores, skipped
 
 
-def _keep(path: Path, items: Iterable[Score | Skipped]) -> None:
+def _keep(path: Path, items: Iterable[Score | Unread]) -> None:
     """Write what was read, the scores last and at once, for their file says that all is there."""
     found = list(items)
-    skipped = [[item.source, item.reason] for item in found if isinstance(item, Skipped)]
+    skipped = [[item.source, item.reason] for item in found if isinstance(item, Unread)]
     unfinished = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +131,7 @@ def fingerprint(directory: Path) -> str:
     Parameters
     ----------
     directory : Path
-        As for `read_scores`.
+        As for `cached_scores`.
     """
     return _hash([_fingerprint(directory, archive) for archive in _found(directory)])
 

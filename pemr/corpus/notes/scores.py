@@ -152,7 +152,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class Unread:
     """A score that cannot be used, and why."""
 
     source: str

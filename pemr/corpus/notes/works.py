@@ -97,7 +97,7 @@ def works(scores_dir: Path, cache_dir: Path, n_jobs: int = 1) -> list[Work]:
     Parameters
     ----------
     scores_dir : Path
-        The archives, see `pemr.corpus.notes.readers.read_scores`.
+        The archives, see `pemr.corpus.notes.readers.cached_scores`.
     cache_dir : Path
         Where parsed scores and matched pairs are kept.
     n_jobs : int, default=1

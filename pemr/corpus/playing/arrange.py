@@ -17,7 +17,7 @@ from pemr.corpus.playing import variation
 from pemr.corpus.playing.bands import AS_WRITTEN, FOUR_PART, STYLES, accompany
 from pemr.corpus.playing.recipe import Recipe
 from pemr.corpus.playing.structure import Passage, change_metre, plan
-from pemr.corpus.playing.styles import Grid, Hit, Part, Pulse
+from pemr.corpus.playing.styles import BeatGrid, Hit, Part, Pulse
 
 LEAD_IN_S = 0.3  # silence before the first note
 TAIL_S = 1.5  # time for the last note to die away
@@ -37,7 +37,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Track:
+class PlayedPart:
     """What one player plays, in seconds.
 
     Parameters
@@ -61,12 +61,12 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Performance:
+class Arrangement:
     """An arrangement ready to be rendered.
 
     Parameters
     ----------
-    tracks : tuple of Track
+    tracks : tuple of PlayedPart
     duration_s : float
     time_map : float64 array, shape (n, 2)
         Beat and second, both rising.
@@ -76,14 +76,14 @@ class Performance:
         Level of the accompaniment against the tune.
     """
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[PlayedPart, ...]
     duration_s: float
     time_map: NDArray[np.float64]
     passages: tuple[Passage, ...]
     band_db: float
 
 
-def arrange(score: Score, recipe: Recipe, other: Score | None = None) -> Performance:
+def arrange(score: Score, recipe: Recipe, other: Score | None = None) -> Arrangement:
     """Arrange a score.
 
     Parameters
@@ -95,7 +95,7 @@ def arrange(score: Score, recipe: Recipe, other: Score | None = None) -> Perform
 
     Returns
     -------
-    Performance
+    Arrangement
         At most two minutes long.
     """
     rng = np.random.default_rng(recipe.seed)
@@ -107,7 +107,7 @@ def arrange(score: Score, recipe: Recipe, other: Score | None = None) -> Perform
     tracks = tuple(_track(part, time_map, recipe, rng) for part in parts)
     end = min(passages[-1].end, time_map[-1, 0])
     moved = (replace(p, transposition=p.transposition + recipe.transposition) for p in passages)
-    return Performance(
+    return Arrangement(
         tracks=tracks,
         duration_s=float(np.interp(end, *time_map.T)) + TAIL_S,
         time_map=time_map,
@@ -173,7 +173,7 @@ def _cut(score: Score, passage: Passage) -> Score:
     )
 
 
-def grid(score: Score, recipe: Recipe) -> Grid:
+def grid(score: Score, recipe: Recipe) -> BeatGrid:
     """Lay the pulses of a score and the chords over them.
 
     Parameters
@@ -184,7 +184,7 @@ def grid(score: Score, recipe: Recipe) -> Grid:
 
     Returns
     -------
-    Grid
+    BeatGrid
         In a compound metre a pulse is three beats.
     """
     length = 3.0 if score.is_compound else 1.0
@@ -201,7 +201,7 @@ def grid(score: Score, recipe: Recipe) -> Grid:
             continue
         pulses.append(Pulse(start, length, k % n_per_bar, chords[place], place != previous))
         previous = place
-    return Grid(tuple(pulses), n_per_bar, recipe.swing, recipe.density)
+    return BeatGrid(tuple(pulses), n_per_bar, recipe.swing, recipe.density)
 
 
 def _written(cut: Score, style: str, rng: Generator) -> list[Part]:
@@ -273,7 +273,7 @@ def _time_map(
     return np.stack([np.arange(n, dtype=np.float64), starts], axis=1)
 
 
-def _track(part: Part, time_map: NDArray[np.float64], recipe: Recipe, rng: Generator) -> Track:
+def _track(part: Part, time_map: NDArray[np.float64], recipe: Recipe, rng: Generator) -> PlayedPart:
     hits = [h for h in part.hits if h.start < time_map[-1, 0]]
     starts = np.interp([h.start for h in hits], *time_map.T)
     ends = np.interp([h.start + h.duration for h in hits], *time_map.T)
@@ -290,7 +290,7 @@ def _track(part: Part, time_map: NDArray[np.float64], recipe: Recipe, rng: Gener
         for h, start, end, delay, cent in zip(hits, starts, ends, late, cents, strict=True)
     )
     gain_db = part.gain_db + SPREAD_DB * float(rng.standard_normal())
-    return Track(part.role, part.program, part.voice, gain_db, events)
+    return PlayedPart(part.role, part.program, part.voice, gain_db, events)
 
 
 def _tuning(starts: NDArray[np.float64], recipe: Recipe) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from pemr.corpus.playing import styles as s
-from pemr.corpus.playing.styles import Grid, Hit, Style
+from pemr.corpus.playing.styles import BeatGrid, Hit, Style
 
 KICK, RIM, SNARE, CLAP, SIDE = 36, 37, 38, 39, 37
 HAT, OPEN_HAT, PEDAL_HAT, RIDE, CRASH = 42, 46, 44, 51, 49
@@ -82,12 +82,12 @@ PATTERNS: dict[str, dict[int, dict[int, str]]] = {
 _LOUD = {"x": 104, "o": 62}
 
 
-def drums(grid: Grid, name: str, rng: Generator) -> list[Hit]:
+def drums(grid: BeatGrid, name: str, rng: Generator) -> list[Hit]:
     """Play a drum pattern, with a fill at the end of every fourth bar.
 
     Parameters
     ----------
-    grid : Grid
+    grid : BeatGrid
     name : str
         A key of `PATTERNS`.
     rng : Generator
@@ -113,7 +113,7 @@ def drums(grid: Grid, name: str, rng: Generator) -> list[Hit]:
 
 
 def _strokes(
-    grid: Grid, pulse: s.Pulse, pattern: dict[int, str], first: int, rng: Generator
+    grid: BeatGrid, pulse: s.Pulse, pattern: dict[int, str], first: int, rng: Generator
 ) -> list[Hit]:
     return [
         Hit(grid.at(pulse, k / 4), 0.2 * pulse.length, drum, loud + int(rng.integers(-10, 11)))
@@ -123,7 +123,7 @@ def _strokes(
     ]
 
 
-def _fill(grid: Grid, pulse: s.Pulse, rng: Generator) -> list[Hit]:
+def _fill(grid: BeatGrid, pulse: s.Pulse, rng: Generator) -> list[Hit]:
     drums_in = rng.choice([SNARE, *TOMS], size=4)
     return [
         Hit(grid.at(pulse, k / 4), 0.2 * pulse.length, int(drum), 80 + 8 * k)
@@ -243,13 +243,13 @@ STYLES: tuple[Style, ...] = (
 )  # fmt: skip
 
 
-def accompany(style: Style, grid: Grid, rng: Generator) -> list[s.Part]:
+def accompany(style: Style, grid: BeatGrid, rng: Generator) -> list[s.Part]:
     """Let a band play over a grid.
 
     Parameters
     ----------
     style : Style
-    grid : Grid
+    grid : BeatGrid
     rng : Generator
         The same generator state gives the same notes.
 

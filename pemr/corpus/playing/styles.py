@@ -62,7 +62,7 @@ class Pulse(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grid:
+class BeatGrid:
     """Where the pulses of a passage fall.
 
     Parameters
@@ -91,7 +91,7 @@ class Grid:
         return pulse.start + warped * pulse.length
 
 
-Layer = Callable[[Grid, Generator], list[Hit]]
+Layer = Callable[[BeatGrid, Generator], list[Hit]]
 
 
 def voicing(chord: Chord, centre: int, n_voices: int = 4) -> list[int]:
@@ -118,7 +118,7 @@ def _bass(chord: Chord, low: int = 33) -> int:
     return low + (chord.bass - low) % 12
 
 
-def _spans(grid: Grid) -> list[tuple[Pulse, float]]:
+def _spans(grid: BeatGrid) -> list[tuple[Pulse, float]]:
     """Pulses on which the harmony moves or a bar starts, and how long each lasts."""
     starts = [p for p in grid.pulses if p.is_change or p.place == 0]
     ends = [p.start for p in starts[1:]] + [grid.pulses[-1].start + grid.pulses[-1].length]
@@ -128,7 +128,7 @@ def _spans(grid: Grid) -> list[tuple[Pulse, float]]:
     ]
 
 
-def sustained(grid: Grid, rng: Generator) -> list[Hit]:
+def sustained(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Hold each chord until the next."""
     centre = int(rng.integers(55, 66))
     return [
@@ -138,7 +138,7 @@ def sustained(grid: Grid, rng: Generator) -> list[Hit]:
     ]
 
 
-def block(grid: Grid, rng: Generator) -> list[Hit]:
+def block(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Strike the chord on each pulse."""
     centre, length = int(rng.integers(54, 66)), float(rng.uniform(0.4, 0.95))
     return [
@@ -148,7 +148,7 @@ def block(grid: Grid, rng: Generator) -> list[Hit]:
     ]
 
 
-def strum(grid: Grid, rng: Generator) -> list[Hit]:
+def strum(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Strum down and up in a pattern that stays for the passage."""
     down = [0.0, *sorted(rng.choice([0.25, 0.5, 0.75], int(rng.integers(0, 3)), replace=False))]
     hits = []
@@ -166,7 +166,7 @@ def strum(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def arpeggio(grid: Grid, rng: Generator) -> list[Hit]:
+def arpeggio(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Break the chord into even notes, in a figure that stays for the passage."""
     n_sub = int(rng.choice([2, 2, 3, 4]))
     centre = int(rng.integers(52, 66))
@@ -183,7 +183,7 @@ def arpeggio(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def alberti(grid: Grid, rng: Generator) -> list[Hit]:
+def alberti(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Play low, high, middle, high under the tune."""
     centre = int(rng.integers(50, 60))
     hits = []
@@ -195,7 +195,7 @@ def alberti(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def stride(grid: Grid, rng: Generator) -> list[Hit]:
+def stride(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Alternate a low bass and a chord, as a pianist's left hand does."""
     hits = []
     for p in grid.pulses:
@@ -208,7 +208,7 @@ def stride(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def offbeat(grid: Grid, rng: Generator) -> list[Hit]:
+def offbeat(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Chop the chord on the off-beats."""
     centre = int(rng.integers(57, 69))
     return [
@@ -218,7 +218,7 @@ def offbeat(grid: Grid, rng: Generator) -> list[Hit]:
     ]
 
 
-def power(grid: Grid, rng: Generator) -> list[Hit]:
+def power(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Drive root and fifth in even notes."""
     n_sub = int(rng.choice([1, 2, 2, 4]))
     hits = []
@@ -232,7 +232,7 @@ def power(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def drone(grid: Grid, rng: Generator) -> list[Hit]:
+def drone(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Hold the tonic and its fifth, whatever the chords."""
     root = 48 + (grid.pulses[0].chord.root - 48) % 12
     step = grid.n_per_bar * int(rng.choice([1, 2, 4]))
@@ -242,7 +242,7 @@ def drone(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def stabs(grid: Grid, rng: Generator) -> list[Hit]:
+def stabs(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Punch the chord in a syncopated figure that stays for the passage."""
     n = grid.n_per_bar * 4
     figure = set(rng.choice(n, size=max(2, n // 5), replace=False).tolist())
@@ -255,7 +255,7 @@ def stabs(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def tremolo(grid: Grid, rng: Generator) -> list[Hit]:
+def tremolo(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Shake the chord in fast repeated notes, as mandolins and strings do."""
     centre = int(rng.integers(58, 70))
     hits = []
@@ -266,13 +266,13 @@ def tremolo(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def root_bass(grid: Grid, rng: Generator) -> list[Hit]:
+def root_bass(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Hold the bass of each chord."""
     low = int(rng.choice([28, 33, 36]))
     return [Hit(p.start, d * 0.95, _bass(p.chord, low), 88) for p, d in _spans(grid)]
 
 
-def eighth_bass(grid: Grid, rng: Generator) -> list[Hit]:
+def eighth_bass(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Repeat the root in even notes, sometimes an octave up."""
     leap = float(rng.choice([0.0, 0.0, 0.5]))
     return [
@@ -282,7 +282,7 @@ def eighth_bass(grid: Grid, rng: Generator) -> list[Hit]:
     ]
 
 
-def walking_bass(grid: Grid, rng: Generator) -> list[Hit]:
+def walking_bass(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Walk from chord to chord in steps, one note a pulse."""
     hits = []
     at = 40
@@ -297,7 +297,7 @@ def walking_bass(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def fifth_bass(grid: Grid, rng: Generator) -> list[Hit]:
+def fifth_bass(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Alternate root and fifth."""
     low = int(rng.choice([28, 33]))
     hits = []
@@ -310,7 +310,7 @@ def fifth_bass(grid: Grid, rng: Generator) -> list[Hit]:
     return hits
 
 
-def riff_bass(grid: Grid, rng: Generator) -> list[Hit]:
+def riff_bass(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Repeat one rhythmic figure of root, octave, fifth and seventh on every bar."""
     n = grid.n_per_bar * 4
     places = {0, *rng.choice(n, size=n // 4, replace=False).tolist()}
@@ -324,7 +324,7 @@ def riff_bass(grid: Grid, rng: Generator) -> list[Hit]:
     ]
 
 
-def pedal_bass(grid: Grid, rng: Generator) -> list[Hit]:
+def pedal_bass(grid: BeatGrid, rng: Generator) -> list[Hit]:
     """Stay on one note under all chords."""
     low = 28 + (grid.pulses[0].chord.root - 28) % 12
     step = int(rng.choice([1, grid.n_per_bar]))

@@ -10,7 +10,7 @@ from typing import Protocol
 import av
 import numpy as np
 
-from pemr.corpus.playing.arrange import Performance, Track
+from pemr.corpus.playing.arrange import Arrangement, PlayedPart
 from pemr.corpus.sounding import synth
 from pemr.corpus.sounding.synth import Waveform
 from pemr.corpus.sounding.voice import sing
@@ -28,12 +28,12 @@ class Engine(Protocol):
         """Name for the manifest."""
         ...
 
-    def play(self, tracks: Sequence[Track], length: int) -> Waveform:
+    def play(self, tracks: Sequence[PlayedPart], length: int) -> Waveform:
         """Play tracks together, each at its own level.
 
         Parameters
         ----------
-        tracks : sequence of Track
+        tracks : sequence of PlayedPart
         length : int
             Samples at 16 kHz.
 
@@ -49,7 +49,7 @@ class BuiltIn:
 
     name = "built-in"
 
-    def play(self, tracks: Sequence[Track], length: int) -> Waveform:
+    def play(self, tracks: Sequence[PlayedPart], length: int) -> Waveform:
         """Play tracks together; see `Engine.play`."""
         mix = np.zeros(length, np.float32)
         for t in tracks:
@@ -59,7 +59,7 @@ class BuiltIn:
         return mix
 
 
-def render(performance: Performance, engine: Engine) -> Waveform:
+def render(performance: Arrangement, engine: Engine) -> Waveform:
     """Play and mix a performance.
 
     The tune and the band are brought to the same loudness while they play,
@@ -67,7 +67,7 @@ def render(performance: Performance, engine: Engine) -> Waveform:
 
     Parameters
     ----------
-    performance : Performance
+    performance : Arrangement
     engine : Engine
 
     Returns
@@ -82,7 +82,7 @@ def render(performance: Performance, engine: Engine) -> Waveform:
     return at_level(at_level(tune, 0.0) + at_level(band, performance.band_db), LEVEL_DBFS)
 
 
-def _play(tracks: Sequence[Track], length: int, engine: Engine) -> Waveform:
+def _play(tracks: Sequence[PlayedPart], length: int, engine: Engine) -> Waveform:
     mix = np.zeros(length, np.float32)
     if players := [track for track in tracks if not track.voice]:
         mix += at_level(engine.play(players, length), 0.0)

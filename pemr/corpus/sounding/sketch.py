@@ -17,7 +17,7 @@ from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from pemr.corpus.playing.arrange import Event, Performance, Track
+from pemr.corpus.playing.arrange import Arrangement, Event, PlayedPart
 from pemr.signal.cqt import C1_HZ, SPECTRUM
 from pemr.signal.frontend import FLOOR_DB, FRAME_RATE, N_BINS, pack
 
@@ -33,7 +33,7 @@ _KITS = ((36, 12.0, 9.0, 80.0), (40, 64.0, 40.0, 90.0), (128, 84.0, 20.0, 150.0)
 _TUNE = frozenset({"melody", "second"})
 
 
-class Timbre(NamedTuple):
+class DrawnTimbre(NamedTuple):
     """How the notes of one player look.
 
     Parameters
@@ -55,12 +55,12 @@ class Timbre(NamedTuple):
     breath_db: float
 
 
-def sketch(performance: Performance, rng: Generator) -> NDArray[np.uint8]:
+def sketch(performance: Arrangement, rng: Generator) -> NDArray[np.uint8]:
     """Draw a performance as a recording of it would look.
 
     Parameters
     ----------
-    performance : Performance
+    performance : Arrangement
         From `pemr.corpus.playing.arrange`.
     rng : Generator
         Decides on timbres, balance, room and recording.
@@ -90,7 +90,7 @@ def sketch(performance: Performance, rng: Generator) -> NDArray[np.uint8]:
     return pack(_recorded(power, rng).astype(np.float32))
 
 
-def _draw_track(power: Floats, track: Track, tuning: float, rng: Generator) -> None:
+def _draw_track(power: Floats, track: PlayedPart, tuning: float, rng: Generator) -> None:
     timbre = draw_timbre(track.program, is_voice=bool(track.voice), rng=rng)
     events = np.array([[e.start_s, e.duration_s, e.pitch, e.velocity] for e in track.events])
     wobble = 0.08 if track.voice else 0.02
@@ -111,7 +111,7 @@ def _draw_track(power: Floats, track: Track, tuning: float, rng: Generator) -> N
             power[:, frame] += hiss * rng.uniform(0, 1)
 
 
-def draw_timbre(program: int, *, is_voice: bool, rng: Generator) -> Timbre:
+def draw_timbre(program: int, *, is_voice: bool, rng: Generator) -> DrawnTimbre:
     """Draw a timbre of the kind that a General MIDI program has.
 
     Parameters
@@ -124,7 +124,7 @@ def draw_timbre(program: int, *, is_voice: bool, rng: Generator) -> Timbre:
 
     Returns
     -------
-    Timbre
+    DrawnTimbre
     """
     order = np.arange(1, N_PARTIALS + 1)
     partials_db = -rng.uniform(1, 11) * np.log2(order) + rng.normal(0, rng.uniform(0, 4), 16)
@@ -141,7 +141,7 @@ def draw_timbre(program: int, *, is_voice: bool, rng: Generator) -> Timbre:
     spread = rng.uniform(0.2, 1.8) if is_voice else rng.uniform(0, 0.3)
     breath_db = rng.uniform(-30, -14) if is_voice and rng.random() < 0.7 else -100.0
     shape = np.array([attack_s, decay, release_s, spread])
-    return Timbre(partials_db, body_db, shape, float(breath_db))
+    return DrawnTimbre(partials_db, body_db, shape, float(breath_db))
 
 
 @njit(cache=True)

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from pemr.corpus.playing.arrange import Track
+from pemr.corpus.playing.arrange import PlayedPart
 from pemr.corpus.sounding.synth import Waveform
 from pemr.errors import CorpusError
 
@@ -141,7 +141,7 @@ class SoundFont:
         if fluid.fluid_synth_sfload(self._synth, str(path).encode(), 1) < 0:
             raise CorpusError(f"{path}: not a SoundFont that FluidSynth can read")
 
-    def play(self, tracks: Sequence[Track], length: int) -> Waveform:
+    def play(self, tracks: Sequence[PlayedPart], length: int) -> Waveform:
         """Play tracks together; see `Engine.play`."""
         fluid = _library()
         fluid.fluid_synth_all_sounds_off(self._synth, -1)
@@ -174,7 +174,7 @@ class SoundFont:
         _library().fluid_synth_write_float(self._synth, len(stereo), out, 0, 2, out, 1, 2)
 
 
-def _channels(tracks: Sequence[Track]) -> list[int]:
+def _channels(tracks: Sequence[PlayedPart]) -> list[int]:
     free = [c for c in range(_N_CHANNELS) if c != _DRUM_CHANNEL]
     channels = []
     for track in tracks:
@@ -189,7 +189,7 @@ def _sample(time_s: float) -> int:
     return round(time_s * SAMPLE_RATE / _BLOCK) * _BLOCK
 
 
-def _actions(track: Track, channel: int) -> list[_Action]:
+def _actions(track: PlayedPart, channel: int) -> list[_Action]:
     actions = []
     for event in track.events:
         key = round(event.pitch)

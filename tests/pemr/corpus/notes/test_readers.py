@@ -5,8 +5,7 @@ import zipfile
 import pytest
 
 from pemr.corpus.notes import readers
-from pemr.corpus.notes.readers import cached_scores, fingerprint, read_scores
-from pemr.corpus.notes.scores import Score, Skipped
+from pemr.corpus.notes.readers import cached_scores, fingerprint
 from pemr.errors import CorpusError
 
 TUNE = "X:{n}\nT:Tune {n}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|\n\n"
@@ -41,19 +40,23 @@ def zipped(tmp_path):
     return folder
 
 
-def test_an_archive_may_be_zipped_or_not(unpacked, zipped):
-    assert list(read_scores(unpacked)) == list(read_scores(zipped))
+@pytest.fixture
+def read(tmp_path):
+    """Scores, and what is no score, of a folder."""
+    return lambda folder, n_jobs=1: cached_scores(folder, tmp_path / f"read by {n_jobs}", n_jobs)
 
 
-def test_scores_are_named_by_book_file_and_number(unpacked):
-    sources = [item.source for item in read_scores(unpacked) if isinstance(item, Score)]
+def test_an_archive_may_be_zipped_or_not(unpacked, zipped, read):
+    assert read(unpacked) == read(zipped)
+
+
+def test_scores_are_named_by_book_file_and_number(unpacked, read):
+    sources = [score.source for score in read(unpacked)[0]]
     assert sources == ["folk/volume/one.1", "folk/volume/one.2", "folk/volume/two.1"]
 
 
-def test_what_is_malformed_is_skipped_and_named(unpacked):
-    skipped = {
-        item.source: item.reason for item in read_scores(unpacked) if isinstance(item, Skipped)
-    }
+def test_what_is_malformed_is_skipped_and_named(unpacked, read):
+    skipped = {item.source: item.reason for item in read(unpacked)[1]}
     assert set(skipped) == {
         "folk/volume/two.2",
         "hymns/volume/broken",
@@ -64,25 +67,25 @@ def test_what_is_malformed_is_skipped_and_named(unpacked):
     assert all("\n" not in reason for reason in skipped.values())
 
 
-def test_chords_and_form_are_added_where_there_are_none(unpacked):
-    score = next(iter(item for item in read_scores(unpacked) if isinstance(item, Score)))
+def test_chords_and_form_are_added_where_there_are_none(unpacked, read):
+    score = read(unpacked)[0][0]
     assert score.chords
     assert score.sections
 
 
-def test_several_processes_read_the_same(unpacked):
-    assert list(read_scores(unpacked, n_jobs=2)) == list(read_scores(unpacked))
+def test_several_processes_read_the_same(unpacked, read):
+    assert read(unpacked, n_jobs=2) == read(unpacked)
 
 
 def test_a_folder_without_archives_is_refused(tmp_path):
     with pytest.raises(CorpusError, match=r"pop909\.zip"):
-        next(read_scores(tmp_path))
+        cached_scores(tmp_path, tmp_path / "cache")
 
 
 def test_a_zip_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "folk.zip").write_text("no zip")
     with pytest.raises(CorpusError, match=r"folk\.zip"):
-        list(read_scores(tmp_path))
+        cached_scores(tmp_path, tmp_path / "cache")
 
 
 def test_what_is_cached_is_not_read_again(unpacked, tmp_path, monkeypatch):

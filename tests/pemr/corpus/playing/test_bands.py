@@ -3,13 +3,13 @@ import pytest
 
 from pemr.corpus.notes.scores import Chord
 from pemr.corpus.playing import bands
-from pemr.corpus.playing.styles import Grid, Pulse
+from pemr.corpus.playing.styles import BeatGrid, Pulse
 
 
 def grid(n_per_bar):
     chord = Chord(0, 64, 0, "maj", 0)
     rows = (Pulse(float(k), 1.0, k % n_per_bar, chord, k == 0) for k in range(8 * n_per_bar))
-    return Grid(tuple(rows), n_per_bar)
+    return BeatGrid(tuple(rows), n_per_bar)
 
 
 @pytest.mark.parametrize("name", bands.PATTERNS)
@@ -32,7 +32,7 @@ def test_band_plays_every_metre_the_same_way_twice(style, n_per_bar):
 
 def test_band_is_silent_without_chords():
     style = next(style for style in bands.STYLES if style.drums)
-    assert bands.accompany(style, Grid((), 4), np.random.default_rng(0)) == []
+    assert bands.accompany(style, BeatGrid((), 4), np.random.default_rng(0)) == []
 
 
 def test_players_stay_when_the_passage_changes():

@@ -23,7 +23,7 @@ def pulses(n_per_bar=4, n_bars=4):
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)
 @pytest.mark.parametrize("n_per_bar", [1, 2, 3, 4])
 def test_layer_plays_audible_notes_inside_the_passage(layer, n_per_bar):
-    grid = s.Grid(pulses(n_per_bar), n_per_bar)
+    grid = s.BeatGrid(pulses(n_per_bar), n_per_bar)
     hits = layer(grid, np.random.default_rng(3))
     end = grid.pulses[-1].start + 1
     assert hits
@@ -36,7 +36,7 @@ def test_layer_plays_audible_notes_inside_the_passage(layer, n_per_bar):
 
 @pytest.mark.parametrize("layer", [s.sustained, s.block, s.arpeggio, s.alberti, s.offbeat])
 def test_harmony_plays_chord_tones_alone(layer):
-    grid = s.Grid(pulses(), 4)
+    grid = s.BeatGrid(pulses(), 4)
     for hit in layer(grid, np.random.default_rng(5)):
         chord = next(p.chord for p in reversed(grid.pulses) if p.start <= hit.start + 1e-6)
         assert hit.pitch % 12 in chord.pitch_classes
@@ -49,7 +49,7 @@ def test_voicing_holds_each_tone_once_within_an_octave():
 
 
 def test_swing_delays_the_off_beat_and_keeps_the_beat():
-    straight, swung = s.Grid(pulses(), 4), s.Grid(pulses(), 4, swing=2 / 3)
+    straight, swung = s.BeatGrid(pulses(), 4), s.BeatGrid(pulses(), 4, swing=2 / 3)
     pulse = straight.pulses[1]
     assert straight.at(pulse, 0.5) == pytest.approx(1.5)
     assert swung.at(pulse, 0.5) == pytest.approx(1 + 2 / 3)

@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from pemr.corpus.playing.arrange import Event, Performance, Track
+from pemr.corpus.playing.arrange import Arrangement, Event, PlayedPart
 from pemr.corpus.sounding.render import (
     LEVEL_DBFS,
     SAMPLE_RATE,
@@ -16,12 +16,12 @@ from pemr.corpus.sounding.render import (
 
 def performance(*tracks, band_db=0.0):
     beats = np.array([[0.0, 0.0], [1.0, 2.0]])
-    return Performance(tracks, 2.0, beats, (), band_db)
+    return Arrangement(tracks, 2.0, beats, (), band_db)
 
 
-TUNE = Track("melody", 73, "", 0.0, (Event(0.0, 1.9, 81, 100),))
-SUNG = Track("melody", 52, "alto", 0.0, (Event(0.1, 1.7, 64, 100),))
-BASS = Track("bass", 16, "", 0.0, (Event(0.0, 1.9, 45, 100),))
+TUNE = PlayedPart("melody", 73, "", 0.0, (Event(0.0, 1.9, 81, 100),))
+SUNG = PlayedPart("melody", 52, "alto", 0.0, (Event(0.1, 1.7, 64, 100),))
+BASS = PlayedPart("bass", 16, "", 0.0, (Event(0.0, 1.9, 45, 100),))
 
 
 def level_at(waveform, hz):

@@ -6,7 +6,7 @@ import pytest
 from pemr.corpus.build import Order, build, play
 from pemr.corpus.demo import TUNES, transcribe
 from pemr.corpus.notes.works import Work
-from pemr.corpus.playing.arrange import Event, Performance, Track
+from pemr.corpus.playing.arrange import Arrangement, Event, PlayedPart
 from pemr.corpus.sounding.sketch import draw_timbre, sketch
 from pemr.errors import CorpusError
 from pemr.signal.frontend import unpack
@@ -15,9 +15,9 @@ ORDER = Order(split="train", n_works=2, n_performances=2, seed=3, is_sketched=Tr
 
 
 def performance(*events, role="melody"):
-    track = Track(role=role, program=73, voice="", gain_db=0.0, events=tuple(events))
+    track = PlayedPart(role=role, program=73, voice="", gain_db=0.0, events=tuple(events))
     time_map = np.array([[0.0, 0.0], [8.0, 4.0]])
-    return Performance(tracks=(track,), duration_s=4.0, time_map=time_map, passages=(), band_db=0.0)
+    return Arrangement(tracks=(track,), duration_s=4.0, time_map=time_map, passages=(), band_db=0.0)
 
 
 def shown(played, seed=0):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pemr.corpus.playing.arrange import Event, Track
+from pemr.corpus.playing.arrange import Event, PlayedPart
 from pemr.corpus.sounding import soundfont
 from pemr.corpus.sounding.soundfont import SAMPLE_RATE, SoundFont, find_fonts, is_held_out
 from pemr.errors import CorpusError
@@ -16,7 +16,7 @@ def font():
 
 
 def track(*events, role="melody", program=73, gain_db=0.0):
-    return Track(role, program, "", gain_db, events)
+    return PlayedPart(role, program, "", gain_db, events)
 
 
 def peak_hz(waveform):
