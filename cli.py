@@ -684,17 +684,18 @@ def pretrain(
     """
     from pemr.presets import named
     from pemr.training.data import prepare
+    from pemr.training.journal import logged, run_row
+    from pemr.training.loop import train
     from pemr.training.machine import find_machine
-    from pemr.training.pretrain import logged, run_row
-    from pemr.training.pretrain import pretrain as train
+    from pemr.training.pretrain import Pretraining
 
     config, machine = named(preset, batch_size, seed), find_machine(device, workers)
     cache = cache or out.with_name(f"{out.name}.cache")
     usable = _usable(prepare(folder, config.front_end, cache, machine.n_workers))
-    steps = train(usable, config, out, machine)
+    events = train(Pretraining(usable, config), out, machine)
     if log and machine.is_first:
-        steps = logged(steps, log)
-    told = _train(steps, config.pretrain.n_steps, " steps")
+        events = logged(events, log)
+    told = _train(events, config.pretrain.n_steps, " steps")
     if machine.is_first:
         _print_row({**run_row(told), "checkpoint": str(out)}, as_json=as_json)
 
@@ -749,8 +750,9 @@ def finetune(
     from pemr.presets import for_finetuning
     from pemr.training.cliques import embedded, read_performances, usable
     from pemr.training.data import prepare
-    from pemr.training.finetune import Finetuning, run_row
-    from pemr.training.finetune import finetune as train
+    from pemr.training.finetune import Finetuning
+    from pemr.training.journal import run_row
+    from pemr.training.loop import train
     from pemr.training.machine import find_machine
     from retrieval import validation_score
 
@@ -770,15 +772,14 @@ def finetune(
             [(embedded(embedder, one_set), [one.clique for one in one_set]) for one_set in judged]
         )
 
-    run = Finetuning(
+    task = Finetuning(
         cliques=usable(performances),
         config=config,
-        out=out,
         score=score if judged else None,
         init=init,
         unlabelled=_usable(unlabelled),
     )
-    told = _train(train(run, machine), config.finetune.n_steps, " steps")
+    told = _train(train(task, out, machine), config.finetune.n_steps, " steps")
     if machine.is_first:
         _print_row({**run_row(told), "checkpoint": str(out / "best")}, as_json=as_json)
 

@@ -11,6 +11,7 @@
     ├── UnfitEmbedderError
     ├── CheckpointError
     ├── TrainingError
+    │   └── LossNotFiniteError
     └── CorpusError
         └── ScoreError
 
@@ -18,7 +19,10 @@ A leaf carries its data; the sentence is built from it: the fact first, then
 the way out.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+
+_N_NAMED = 5  # files of a batch
 
 
 class PemrError(Exception):
@@ -123,6 +127,37 @@ class CheckpointError(PemrError):
 
 class TrainingError(PemrError):
     """Training cannot start or go on; the message says why and what was kept."""
+
+
+class LossNotFiniteError(TrainingError):
+    """The loss of a step is infinite, or no number.
+
+    Parameters
+    ----------
+    step : int
+        Which, from 1.
+    paths : sequence of Path
+        What was trained on in it.
+    checkpoint : Path or None
+        What was saved before, if anything was.
+    """
+
+    def __init__(self, step: int, paths: Sequence[Path], checkpoint: Path | None) -> None:
+        super().__init__(step, paths, checkpoint)
+        self.step = step
+        self.paths = paths
+        self.checkpoint = checkpoint
+
+    def __str__(self) -> str:
+        names = ", ".join(str(path) for path in self.paths[:_N_NAMED])
+        n_more = len(self.paths) - _N_NAMED
+        more = f" and {n_more} more" if n_more > 0 else ""
+        kept = f"the checkpoint in {self.checkpoint} is from before"
+        return (
+            f"the loss of step {self.step} is not finite, on {names}{more}; "
+            f"{kept if self.checkpoint else 'nothing was saved'}; "
+            "look at these files, or lower the learning rate"
+        )
 
 
 class CorpusError(PemrError):

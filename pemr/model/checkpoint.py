@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -42,13 +42,13 @@ C = TypeVar("C", bound=ModelConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Generic[C]):
     """A training run at one step.
 
     Parameters
     ----------
     config : Config
-        The run, in full.
+        The run, in full; or what of it is known.
     step : int
         Steps taken so far.
     weights : dict of str to Tensor
@@ -63,7 +63,7 @@ class Checkpoint:
         Commit, date and library versions; filled in by `save`.
     """
 
-    config: Config
+    config: C
     step: int
     weights: Mapping[str, Tensor]
     optimiser: Mapping[str, Any] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class TrainedModel:
     provenance: Mapping[str, Any]
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
+def save(path: Path, checkpoint: Checkpoint[Any]) -> None:
     """Write a checkpoint, atomically replacing the one that is there.
 
     Parameters
@@ -133,7 +133,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         _remove_strays(path)
 
 
-def load(path: Path, *, preset: str | None = None, with_optimiser: bool = False) -> Checkpoint:
+def load(
+    path: Path, *, preset: str | None = None, with_optimiser: bool = False
+) -> Checkpoint[Config]:
     """Read a training run onto the CPU, to go on with it.
 
     Parameters
@@ -263,7 +265,7 @@ def _read_weights(path: Path, index: Mapping[str, Any]) -> dict[str, Tensor]:
     return safetensors.torch.load_file(_verified(path, index, "weights"))
 
 
-def _serialised(checkpoint: Checkpoint) -> dict[str, bytes]:
+def _serialised(checkpoint: Checkpoint[Any]) -> dict[str, bytes]:
     """Content of the files that the index points at, by part."""
     weights = {
         name: value.detach().cpu().contiguous() for name, value in checkpoint.weights.items()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
+from typing import cast
 
 import numpy as np
 import torch
@@ -123,6 +124,13 @@ def parallel(model: nn.Module, machine: Machine) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model)
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Give the model that `parallel` wrapped."""
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        return cast(nn.Module, model.module)
+    return model
+
+
 def gathered(share: Tensor, machine: Machine) -> Tensor:
     """Join the shares of a batch of all processes; gradients flow back to each.
 
@@ -187,13 +195,13 @@ def is_any(claim: bool, machine: Machine) -> bool:
     return bool(found > 0)
 
 
-def out_of_memory(n_cliques: int) -> str:
-    """Say how many cliques of a batch may fit into the GPU, where so many do not."""
+def out_of_memory(batch_size: int, unit: str) -> str:
+    """Say how large a batch may fit into the GPU, where one of this size does not."""
     free, total = torch.cuda.mem_get_info()
     used = torch.cuda.max_memory_reserved()
-    fits = max(2, int(n_cliques * 0.8 * min(1.0, (free + used) / total) * 0.75))
+    fits = max(2, int(batch_size * 0.8 * min(1.0, (free + used) / total) * 0.75))
     return (
-        f"{n_cliques} cliques in a batch do not fit into the GPU's {total / 2**30:.0f} GiB; "
+        f"{batch_size} {unit} in a batch do not fit into the GPU's {total / 2**30:.0f} GiB; "
         f"about {fits} may: use --batch-size {fits}"
     )
 

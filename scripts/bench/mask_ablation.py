@@ -25,14 +25,15 @@ import numpy as np
 import torch
 from synthetic_music import class_recordings, cover_recordings
 
-from pemr.config import Config, FcnConfig, MelConfig
+from pemr.config import Config, FcnConfig, MelConfig, ModelConfig
 from pemr.model.encoder import build_encoder, pretrained_encoder
 from pemr.presets import tiny
 from pemr.signal.crops import pieces
 from pemr.training.data import Prepared
+from pemr.training.loop import train
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
-from pemr.training.pretrain import pretrain
+from pemr.training.pretrain import Pretraining
 from pemr.training.probe import ProbeOptions, ProbeReport, probe
 from pemr.training.tagging import Clip, LabelledSet
 from retrieval.measuring.metrics import average_precision, rank_relevant
@@ -99,7 +100,7 @@ def small() -> Config:
 
 def trained(
     unlabelled: list[Prepared], arm: str, seed: int, asked: argparse.Namespace
-) -> tuple[torch.nn.Module, Config]:
+) -> tuple[torch.nn.Module, ModelConfig]:
     """Pretrain one arm; give its encoder."""
     base = small()
     config = replace(base, pretrain=replace(base.pretrain, n_steps=asked.steps, seed=seed))
@@ -108,7 +109,7 @@ def trained(
     if change is None:
         return build_encoder(config), config
     out = asked.work / "runs" / f"{asked.steps}-{arm.replace(' ', '-')}-{seed}"
-    for _ in pretrain(unlabelled, change(config), out, MACHINE):
+    for _ in train(Pretraining(unlabelled, change(config)), out, MACHINE):
         pass
     return pretrained_encoder(out)
 

@@ -27,8 +27,9 @@ import torch
 from pemr.config import Config, SemitoneConfig
 from pemr.presets import named
 from pemr.training.data import Prepared
+from pemr.training.loop import train
 from pemr.training.machine import Machine, find_machine
-from pemr.training.pretrain import pretrain
+from pemr.training.pretrain import Pretraining
 
 N_WARM_UP = 1
 
@@ -61,7 +62,7 @@ def timed(config: Config, machine: Machine, n_steps: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         recordings = noise(Path(folder), config)
         steps, spent_s = [], []
-        for step in pretrain(recordings, config, Path(folder) / "out", machine):
+        for step in train(Pretraining(recordings, config), Path(folder) / "out", machine):
             steps.append(step)
             spent_s.append(time.process_time())
         steps, spent_s = steps[N_WARM_UP:], spent_s[N_WARM_UP - 1 :]

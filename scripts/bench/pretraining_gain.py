@@ -32,9 +32,10 @@ from pemr.model.mask import crucial_frames, importance
 from pemr.model.pemr import Pemr
 from pemr.presets import cover
 from pemr.training.cliques import Member, embedded, read_manifest, usable
-from pemr.training.finetune import Finetuning, Scored, finetune
+from pemr.training.finetune import Finetuning
+from pemr.training.loop import Scored, train
 from pemr.training.machine import Machine, find_machine
-from pemr.training.pretrain import pretrain
+from pemr.training.pretrain import Pretraining
 from retrieval import trace, validation_map, write_rows
 
 SHARES = (0.1, 1.0)
@@ -115,17 +116,17 @@ def train_without_labels(
 ) -> None:
     """Train PEMR, and say now and then how far it is."""
     recordings = [performance.recording for performance in performances]
-    for step in pretrain(recordings, config, out, machine):
+    for step in train(Pretraining(recordings, config), out, machine):
         if step.step % 50 == 0:
             print(f"PEMR, step {step.step}: {step}", flush=True)
 
 
-def tuned(run: Finetuning, machine: Machine) -> float:
+def tuned(task: Finetuning, out: Path, machine: Machine) -> float:
     """Fine-tune, or take the score of what was tuned before."""
-    scores = [event.score for event in finetune(run, machine) if isinstance(event, Scored)]
+    scores = [event.score for event in train(task, out, machine) if isinstance(event, Scored)]
     if scores:
-        (run.out / "map.txt").write_text(f"{scores[-1]}\n", encoding="utf-8")
-    return float((run.out / "map.txt").read_text(encoding="utf-8"))
+        (out / "map.txt").write_text(f"{scores[-1]}\n", encoding="utf-8")
+    return float((out / "map.txt").read_text(encoding="utf-8"))
 
 
 def summed_up(found: dict[tuple[str, float], list[float]]) -> list[dict[str, str]]:
@@ -171,10 +172,10 @@ def main() -> None:
             cliques = usable(some(performances, share, seed))
             for arm, (init, augment) in arms(pretrained, share).items():
                 out = folder / f"{arm}-{share:g}"
-                run = Finetuning(
-                    cliques=cliques, config=config, out=out, score=score, init=init, augment=augment
+                task = Finetuning(
+                    cliques=cliques, config=config, score=score, init=init, augment=augment
                 )
-                found.setdefault((arm, share), []).append(tuned(run, machine))
+                found.setdefault((arm, share), []).append(tuned(task, out, machine))
                 print(f"seed {seed}, {arm}, {share:.0%}: {found[arm, share][-1]:.4f}", flush=True)
     rows = summed_up(found)
     for row in rows:

@@ -19,8 +19,9 @@ import torch
 
 from pemr.presets import tiny
 from pemr.training.data import Prepared, TwoViews, Views
+from pemr.training.loop import train
 from pemr.training.machine import Machine
-from pemr.training.pretrain import pretrain
+from pemr.training.pretrain import Pretraining
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-3  # relative
@@ -52,8 +53,8 @@ def pretrain_trace() -> list[float]:
             patch("pemr.training.pretrain.TwoViews", DoubleViews),
         ):
             recordings = _chords(Path(folder), config.front_end.sample_rate)
-            steps = pretrain(recordings, config, Path(folder) / "out", Machine())
-            return [step.total for step in steps]
+            steps = train(Pretraining(recordings, config), Path(folder) / "out", Machine())
+            return [step.loss for step in steps]
     finally:
         torch.set_num_threads(n_threads)
         torch.set_default_dtype(dtype)

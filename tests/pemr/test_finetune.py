@@ -24,14 +24,8 @@ from pemr.training.cliques import (
     strength_of,
     usable,
 )
-from pemr.training.finetune import (
-    BEST,
-    Finetuning,
-    Scored,
-    Step,
-    finetune,
-    learning_rate,
-)
+from pemr.training.finetune import BEST, Finetuning, learning_rate
+from pemr.training.loop import Scored, Step, train
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
 from pemr.training.start import SHIPPED
@@ -45,6 +39,14 @@ def small(**changes):
     recipe = {"n_steps": 6, "n_cliques": 4, "n_crops": 3, "score_every": 3, "easy": 2}
     recipe["warm_up"] = 2
     return replace(config, encoder=encoder, finetune=replace(config.finetune, **recipe | changes))
+
+
+def asked(out, **given):
+    return Finetuning(**given), out
+
+
+def finetune(task_and_folder, machine, **options):
+    return train(*task_and_folder, machine, **options)
 
 
 def tune(rng, n_notes=40):
@@ -134,7 +136,7 @@ def test_processes_share_a_batch_without_overlap(cliques):
 
 def test_a_run_killed_and_started_again_ends_where_it_would_have(cliques, tmp_path):
     def run(name):
-        return Finetuning(cliques=cliques, config=small(), out=tmp_path / name)
+        return asked(cliques=cliques, config=small(), out=tmp_path / name)
 
     whole = list(finetune(run("whole"), MACHINE, save_every_s=0))
     stopped = finetune(run("stopped"), MACHINE, save_every_s=0)
@@ -155,9 +157,7 @@ def test_a_run_killed_and_started_again_ends_where_it_would_have(cliques, tmp_pa
 def test_the_best_score_is_kept_and_a_stale_one_ends_the_run(cliques, tmp_path):
     scores = iter([0.5, 0.9, 0.3, 0.2, 0.1])
     config = small(n_steps=50, score_every=2, patience=2)
-    run = Finetuning(
-        cliques=cliques, config=config, out=tmp_path / "c", score=lambda _: next(scores)
-    )
+    run = asked(cliques=cliques, config=config, out=tmp_path / "c", score=lambda _: next(scores))
     events = list(finetune(run, MACHINE))
     scored = [event for event in events if isinstance(event, Scored)]
     assert [event.score for event in scored] == [0.5, 0.9, 0.3, 0.2]
@@ -169,28 +169,24 @@ def test_the_best_score_is_kept_and_a_stale_one_ends_the_run(cliques, tmp_path):
 def test_it_learns_to_tell_a_few_works_apart(cliques, tmp_path):
     config = small(n_steps=40, learning_rate=1e-2, score_every=40, n_cliques=5, easy=0)
     plain = replace(config.disguise, mix=0.0, mask=0.0, max_noise_db=0.0, max_eq_db=0.0)
-    run = Finetuning(cliques=cliques, config=replace(config, disguise=plain), out=tmp_path / "c")
+    run = asked(cliques=cliques, config=replace(config, disguise=plain), out=tmp_path / "c")
     losses = [event.loss for event in finetune(run, MACHINE) if isinstance(event, Step)]
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
 
 
 def test_fine_tuning_starts_from_the_weights_it_is_given(cliques, tmp_path):
     config = small()
-    list(finetune(Finetuning(cliques=cliques, config=config, out=tmp_path / "first"), MACHINE))
+    list(finetune(asked(cliques=cliques, config=config, out=tmp_path / "first"), MACHINE))
     slow = replace(config, finetune=replace(config.finetune, n_steps=1, learning_rate=1e-9))
     init = tmp_path / "first"
-    list(
-        finetune(
-            Finetuning(cliques=cliques, config=slow, out=tmp_path / "second", init=init), MACHINE
-        )
-    )
+    list(finetune(asked(cliques=cliques, config=slow, out=tmp_path / "second", init=init), MACHINE))
     before, after = (load(tmp_path / name).weights for name in ("first", "second"))
     torch.testing.assert_close(after["encoder.last.weight"], before["encoder.last.weight"])
 
 
 def test_weights_of_another_encoder_are_refused(cliques, tmp_path):
-    list(finetune(Finetuning(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
-    run = Finetuning(cliques=cliques, config=cover(), out=tmp_path / "d", init=tmp_path / "c")
+    list(finetune(asked(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+    run = asked(cliques=cliques, config=cover(), out=tmp_path / "d", init=tmp_path / "c")
     with pytest.raises(CheckpointError, match="another encoder"):
         next(finetune(run, MACHINE))
 
@@ -203,7 +199,7 @@ def test_crops_may_be_changed_further_before_they_are_embedded(cliques, tmp_path
         return crops + torch.randn(crops.shape, generator=generator)
 
     def weights_of(name, **given):
-        run = Finetuning(cliques=cliques, config=small(), out=tmp_path / name, **given)
+        run = asked(cliques=cliques, config=small(), out=tmp_path / name, **given)
         list(finetune(run, MACHINE))
         return torch.cat([value.flatten() for value in load(tmp_path / name).weights.values()])
 
@@ -214,8 +210,8 @@ def test_crops_may_be_changed_further_before_they_are_embedded(cliques, tmp_path
 
 
 def test_another_recipe_does_not_resume(cliques, tmp_path):
-    list(finetune(Finetuning(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
-    run = Finetuning(cliques=cliques, config=small(seed=1), out=tmp_path / "c")
+    list(finetune(asked(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+    run = asked(cliques=cliques, config=small(seed=1), out=tmp_path / "c")
     with pytest.raises(CheckpointError, match="other settings"):
         next(finetune(run, MACHINE))
 
@@ -223,12 +219,12 @@ def test_another_recipe_does_not_resume(cliques, tmp_path):
 def test_a_loss_that_is_not_finite_names_the_step_and_the_files(cliques, tmp_path, monkeypatch):
     monkeypatch.setattr("pemr.training.finetune.clique_loss", lambda e, *_: e.sum() * float("nan"))
     with pytest.raises(TrainingError, match=r"step 1 is not finite, on .*w\d-\d.npy"):
-        list(finetune(Finetuning(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+        list(finetune(asked(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
 
 
 def test_a_preset_without_cover_encoder_is_refused(cliques, tmp_path):
     with pytest.raises(ValueError, match="no cover encoder"):
-        next(finetune(Finetuning(cliques=cliques, config=paper(), out=tmp_path / "c"), MACHINE))
+        next(finetune(asked(cliques=cliques, config=paper(), out=tmp_path / "c"), MACHINE))
 
 
 def test_too_few_cliques_are_refused_and_cliques_of_one_left_out(tmp_path, rng, caplog):
@@ -276,11 +272,7 @@ def test_performances_are_embedded_by_segments(cliques, tmp_path):
         seen.extend(embedded(embedder, members))
         return 0.0
 
-    list(
-        finetune(
-            Finetuning(cliques=cliques, config=config, out=tmp_path / "c", score=score), MACHINE
-        )
-    )
+    list(finetune(asked(cliques=cliques, config=config, out=tmp_path / "c", score=score), MACHINE))
     assert [vectors.shape for vectors in seen] == [(3, 8)] * 10
     np.testing.assert_allclose(np.linalg.norm(np.concatenate(seen), axis=1), 1, rtol=1e-5)
 
@@ -313,7 +305,7 @@ def test_cliques_with_one_performance_twice_get_fewer_while_it_is_easy(cliques):
 
 def test_fine_tuning_may_start_from_the_shipped_weights(cliques, tmp_path):
     recipe = replace(cover().finetune, n_steps=1, n_cliques=4, learning_rate=1e-9)
-    run = Finetuning(
+    run = asked(
         cliques=cliques,
         config=replace(cover(), finetune=recipe),
         out=tmp_path / "c",
@@ -329,7 +321,7 @@ def test_the_best_has_the_batch_statistics_of_unlabelled_recordings(cliques, tmp
     unlabelled = [members[0].recording for members in cliques.values()]
 
     def best(name, **given):
-        run = Finetuning(cliques=cliques, config=config, out=tmp_path / name, **given)
+        run = asked(cliques=cliques, config=config, out=tmp_path / name, **given)
         list(finetune(run, MACHINE))
         return load(tmp_path / name / BEST).weights, load(tmp_path / name).weights
 
@@ -346,9 +338,7 @@ def test_the_best_has_the_batch_statistics_of_unlabelled_recordings(cliques, tmp
 
 def test_a_finished_run_goes_on_when_it_gets_more_steps(cliques, tmp_path):
     def run(n_steps, **changes):
-        return Finetuning(
-            cliques=cliques, config=small(n_steps=n_steps, **changes), out=tmp_path / "c"
-        )
+        return asked(cliques=cliques, config=small(n_steps=n_steps, **changes), out=tmp_path / "c")
 
     list(finetune(run(3), MACHINE))
     assert not list(finetune(run(3), MACHINE))
@@ -360,7 +350,7 @@ def test_a_finished_run_goes_on_when_it_gets_more_steps(cliques, tmp_path):
 def test_a_stale_run_goes_on_when_it_gets_more_patience(cliques, tmp_path):
     def run(patience):
         config = small(n_steps=10, score_every=1, patience=patience)
-        return Finetuning(cliques=cliques, config=config, out=tmp_path / "c", score=lambda _: 0.5)
+        return asked(cliques=cliques, config=config, out=tmp_path / "c", score=lambda _: 0.5)
 
     assert max(event.step for event in finetune(run(1), MACHINE)) == 2
     assert max(event.step for event in finetune(run(3), MACHINE)) == 4
@@ -375,7 +365,7 @@ def test_no_crop_for_whitening_is_ever_trained_on(cliques, tmp_path, monkeypatch
         return make(self, step)
 
     monkeypatch.setattr(CliqueBatches, "__call__", noted)
-    list(finetune(Finetuning(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
+    list(finetune(asked(cliques=cliques, config=small(), out=tmp_path / "c"), MACHINE))
     assert sorted(step for step in seen if step < 10**6) == list(range(6))
     assert max(seen) > 10**6  # no run is lengthened as far as that
 
@@ -387,17 +377,17 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_finetune import small
 from pemr.training.cliques import read_manifest, usable
-from pemr.training.finetune import Finetuning, finetune
+from pemr.training.finetune import Finetuning
+from pemr.training.loop import train
 from pemr.training.machine import find_machine
 root, scores = Path(sys.argv[1]), iter([0.5, 0.9, 0.3, 0.2])
 machine = replace(find_machine("cpu", 1), is_mixed=False)
 run = Finetuning(
     cliques=usable(read_manifest(root / "corpus" / "manifest.jsonl")),
     config=small(n_steps=50, score_every=2, patience=2),
-    out=root / "c",
     score=lambda _: next(scores) if machine.is_first else 1 / 0,
 )
-assert [event.step for event in finetune(run, machine)][-1] == 8 and machine.world == 2
+assert [event.step for event in train(run, root / "c", machine)][-1] == 8 and machine.world == 2
 """
 
 
