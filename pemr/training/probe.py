@@ -1,29 +1,33 @@
 """A pretrained encoder + a labelled set → how well its features classify music.
 
-A linear head on the frozen encoder, or encoder and head tuned together. A clip's
-prediction is the mean over its consecutive pieces.
+A linear head on the frozen encoder, or encoder and head tuned together: a task of
+the training loop that keeps nothing on disk, with a validation after each epoch. A
+clip's prediction is the mean over its consecutive pieces.
 
 Letters: N clips, S pieces of a clip, C labels, B batch, D feature, F bins, T frames.
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pemr.config import ModelConfig
 from pemr.errors import TrainingError
-from pemr.signal.crops import crop_length, pieces
 from pemr.training.classification import accuracy, macro_average_precision, macro_roc_auc
 from pemr.training.data import Prepared
+from pemr.training.loop import Step, Task, train
 from pemr.training.machine import Machine, seed_of
-from pemr.training.norms import pieces_of, settle_norms
+from pemr.training.norms import settle_norms
+from pemr.training.sources import Features, Source, Spectrograms
 from pemr.training.tagging import Clip, LabelledSet
 
 _BATCH_SIZE = 64
@@ -87,62 +91,105 @@ class ProbeReport:
     accuracy: float | None = None
 
 
-class _Source(Protocol):
-    """Gives a head, or an encoder with its head, its input for each clip."""
+@dataclass(frozen=True)
+class _Pieces:
+    """A random piece of each clip of a batch, and the clips' labels."""
 
-    def draw(self, clips: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        """One random piece of each clip."""
-
-    def whole(self, clip: int) -> Tensor:
-        """All pieces of one clip."""
+    inputs: Tensor
+    targets: Tensor
+    paths: tuple[Path, ...]
 
 
-class _Features:
-    """Features of the frozen encoder, computed once."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Probing(Task[_Pieces]):
+    """The training of a head, or of encoder and head."""
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        recordings: Sequence[Prepared],
-        config: ModelConfig,
-        machine: Machine,
-    ) -> None:
-        encoder.eval()
-        with torch.no_grad(), machine.autocast():
-            self._features: list[Tensor] = [
-                encoder(pieces_of(recording, config).to(machine.device)).float()
-                for recording in recordings
+    config: ModelConfig
+    model: nn.Module
+    labelled: LabelledSet
+    parts: tuple[UsableClips, UsableClips]  # to train on, and to validate on
+    sources: Sequence[Source]
+    options: ProbeOptions
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights with the best score
+    schedules: list[ReduceLROnPlateau] = field(default_factory=list)  # one, once it is built
+    unit = "clips"
+    batch_size = _BATCH_SIZE
+
+    @property
+    def judged_every(self) -> int:
+        """Steps of an epoch; a last one of a single clip would break batch statistics."""
+        return max(1, round(len(self.parts[0].clips) / _BATCH_SIZE))
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all epochs."""
+        return self.options.max_epochs * self.judged_every
+
+    @property
+    def seed(self) -> int:
+        """Of every random draw."""
+        return self.options.seed
+
+    @property
+    def patience(self) -> float:
+        """Epochs without gain until the end."""
+        return _PATIENCE
+
+    def build(self, machine: Machine) -> tuple[nn.Module, torch.optim.Optimizer]:  # noqa: ARG002
+        """Give what is trained its optimiser, slower where validation no longer gains."""
+        optimiser = torch.optim.Adam(_groups(self.model), lr=_HEAD_RATE, weight_decay=_WEIGHT_DECAY)
+        self.schedules[:] = [ReduceLROnPlateau(optimiser, patience=_PLATEAU)]
+        self.keep(self.model, 0, None)
+        return self.model, optimiser
+
+    def batches(self, machine: Machine) -> Callable[[int], _Pieces]:  # noqa: ARG002
+        """Give a random piece of each clip of a step; each epoch has its own order."""
+        targets = torch.from_numpy(self.labelled.targets(self.parts[0].clips))
+        source = self.sources[0]
+
+        @lru_cache(maxsize=2)
+        def epoch(number: int) -> list[list[tuple[int, int]]]:
+            rng = np.random.default_rng(seed_of(self.seed, 2, number))
+            order = rng.permutation(len(self.parts[0].clips))
+            return [
+                [(int(clip), int(rng.integers(source.n_places(int(clip))))) for clip in batch]
+                for batch in np.array_split(order, self.judged_every)
             ]
 
-    def draw(self, clips: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        chosen = (self._features[clip] for clip in clips)
-        return torch.stack([features[rng.integers(len(features))] for features in chosen])
+        def make(step: int) -> _Pieces:
+            number, position = divmod(step, self.judged_every)
+            drawn = epoch(number + 1)[position]
+            inputs = torch.stack([source.piece(clip, place) for clip, place in drawn])
+            paths = tuple(self.parts[0].clips[clip].path for clip, _ in drawn)
+            return _Pieces(inputs, targets[[clip for clip, _ in drawn]], paths)
 
-    def whole(self, clip: int) -> Tensor:
-        return self._features[clip]
+        return make
 
+    def losses(
+        self,
+        model: nn.Module,
+        batch: _Pieces,
+        step: int,  # noqa: ARG002 (the batch decides)
+        machine: Machine,  # noqa: ARG002 (as above)
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compare predictions with labels."""
+        return _loss(model(batch.inputs), batch.targets, self.labelled.task), {}
 
-class _Spectrograms:
-    """Pieces of the recordings themselves, for an encoder that learns too."""
+    def judge(
+        self,
+        model: nn.Module,
+        step: int,  # noqa: ARG002 (all are judged alike)
+        machine: Machine,  # noqa: ARG002 (the sources know it)
+    ) -> tuple[float, nn.Module]:
+        """Score by the loss on validation clips."""
+        targets = torch.from_numpy(self.labelled.targets(self.parts[1].clips))
+        loss = _valid_loss(model, self.sources[1], targets, self.labelled.task)
+        self.schedules[0].step(loss)
+        return -loss, model
 
-    def __init__(
-        self, recordings: Sequence[Prepared], config: ModelConfig, machine: Machine
-    ) -> None:
-        self._recordings = recordings
-        self._config = config
-        self._device = machine.device
-
-    def draw(self, clips: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        return torch.stack([self._crop(int(clip), rng) for clip in clips]).to(self._device)
-
-    def whole(self, clip: int) -> Tensor:
-        return pieces_of(self._recordings[clip], self._config).to(self._device)
-
-    def _crop(self, clip: int, rng: np.random.Generator) -> Tensor:
-        stored = np.load(self._recordings[clip].cached, mmap_mode="r")
-        length = crop_length(self._config.front_end)
-        start = rng.integers(stored.shape[-1] - length + 1)
-        return pieces(stored[..., start : start + length], self._config.front_end)[0]
+    def keep(self, model: nn.Module, step: int, out: Path | None) -> None:  # noqa: ARG002
+        """Remember the best weights."""
+        self.best.update(copy.deepcopy(model.state_dict()))
 
 
 def probe(
@@ -184,31 +231,38 @@ def probe(
     """
     torch.manual_seed(options.seed)
     by_path = {recording.path: recording for recording in recordings}
-    train, valid, test = (
+    training, valid, test = (
         _part(clips, by_path) for clips in (labelled.train, labelled.valid, labelled.test)
     )
-    for name, part in (("train", train), ("valid", valid), ("test", test)):
+    for name, part in (("train", training), ("valid", valid), ("test", test)):
         if not part.clips:
             raise TrainingError(f"no clip of the {name} part of {labelled.name} can be used")
-    n_usable = sum(len(part.clips) for part in (train, valid, test))
+    n_usable = sum(len(part.clips) for part in (training, valid, test))
     n_corrupt = len(labelled.paths) - n_usable
-    train = _share(train, options)
+    training = _share(training, options)
     encoder = copy.deepcopy(encoder).to(machine.device)
-    settle_norms(encoder, train.recordings, config, machine)
-    model, sources = _model(encoder, (train, valid, test), labelled, config, machine, options)
-    best, n_epochs = copy.deepcopy(model.state_dict()), 0
-    for epoch, is_best in _fit(model, sources[:2], (train, valid), labelled, options):
-        best = copy.deepcopy(model.state_dict()) if is_best else best
+    settle_norms(encoder, training.recordings, config, machine)
+    model, sources = _model(encoder, (training, valid, test), labelled, config, machine, options)
+    task = _Probing(
+        config=config,
+        model=model,
+        labelled=labelled,
+        parts=(training, valid),
+        sources=sources,
+        options=options,
+    )
+    n_epochs = 0
+    for epoch in _epochs(task, machine):
         n_epochs = epoch.epoch
         yield epoch
-    model.load_state_dict(best)
+    model.load_state_dict(task.best)
     predictions = _predict(model, sources[2], len(test.clips), labelled.task)
     yield ProbeReport(
         dataset=labelled.name,
         method="fine-tune" if options.fine_tune else "linear",
         label_share=options.label_share,
         seed=options.seed,
-        n_train=len(train.clips),
+        n_train=len(training.clips),
         n_valid=len(valid.clips),
         n_test=len(test.clips),
         n_missing=labelled.n_missing,
@@ -238,45 +292,24 @@ def _model(
     config: ModelConfig,
     machine: Machine,
     options: ProbeOptions,
-) -> tuple[nn.Module, list[_Source]]:
+) -> tuple[nn.Module, list[Source]]:
     """Build what is trained, and what it reads for each part."""
     head = nn.Linear(cast(int, encoder.dim), len(labelled.names)).to(machine.device)
     if options.fine_tune:
-        spectrograms = [_Spectrograms(part.recordings, config, machine) for part in parts]
+        spectrograms = [Spectrograms(part.recordings, config, machine) for part in parts]
         return nn.Sequential(encoder, head), list(spectrograms)
-    return head, [_Features(encoder, part.recordings, config, machine) for part in parts]
+    return head, [Features(encoder, part.recordings, config, machine) for part in parts]
 
 
-def _fit(
-    model: nn.Module,
-    sources: Sequence[_Source],
-    parts: tuple[UsableClips, UsableClips],
-    labelled: LabelledSet,
-    options: ProbeOptions,
-) -> Iterator[tuple[Epoch, bool]]:
-    """Train until the validation loss stops falling; tell whether an epoch is the best yet."""
-    targets = [torch.from_numpy(labelled.targets(part.clips)) for part in parts]
-    optimiser = torch.optim.Adam(_groups(model), lr=_HEAD_RATE, weight_decay=_WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=_PLATEAU)
-    best_loss, best_epoch = float("inf"), 0
-    for number in range(1, options.max_epochs + 1):
-        rng = np.random.default_rng(seed_of(options.seed, 2, number))
-        model.train()
-        losses = []
-        for batch in _batches(rng.permutation(len(parts[0].clips))):
-            loss = _loss(model(sources[0].draw(batch, rng)), targets[0][batch], labelled.task)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            losses.append(float(loss.detach()))
-        valid_loss = _valid_loss(model, sources[1], targets[1], labelled.task)
-        schedule.step(valid_loss)
-        is_best = valid_loss < best_loss
-        if is_best:
-            best_loss, best_epoch = valid_loss, number
-        yield Epoch(number, float(np.mean(losses)), valid_loss), is_best
-        if number - best_epoch >= _PATIENCE:
-            return
+def _epochs(task: _Probing, machine: Machine) -> Iterator[Epoch]:
+    """Train until the validation loss stops falling; one process does it all."""
+    losses: list[float] = []
+    for event in train(task, None, replace(machine, rank=0, world=1)):
+        if isinstance(event, Step):
+            losses.append(event.loss)
+        else:
+            yield Epoch(event.step // task.judged_every, float(np.mean(losses)), -event.score)
+            losses.clear()
 
 
 def _groups(model: nn.Module) -> list[dict[str, object]]:
@@ -290,12 +323,6 @@ def _groups(model: nn.Module) -> list[dict[str, object]]:
     ]
 
 
-def _batches(order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cut an epoch into batches; a last one of a single clip would break batch statistics."""
-    n_batches = max(1, round(len(order) / _BATCH_SIZE))
-    yield from np.array_split(order, n_batches)
-
-
 def _loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
     targets = targets.to(logits.device)
     if task == "tags":
@@ -303,7 +330,7 @@ def _loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
     return nn.functional.cross_entropy(logits, targets)
 
 
-def _valid_loss(model: nn.Module, source: _Source, targets: Tensor, task: str) -> float:
+def _valid_loss(model: nn.Module, source: Source, targets: Tensor, task: str) -> float:
     """Average the loss over all pieces of all clips, each clip weighing the same."""
     model.eval()
     losses = []
@@ -314,7 +341,7 @@ def _valid_loss(model: nn.Module, source: _Source, targets: Tensor, task: str) -
     return float(np.mean(losses))
 
 
-def _predict(model: nn.Module, source: _Source, n_clips: int, task: str) -> NDArray[np.float64]:
+def _predict(model: nn.Module, source: Source, n_clips: int, task: str) -> NDArray[np.float64]:
     """Average the probabilities over the pieces of each clip, (N, C)."""
     model.eval()
     rows = []
