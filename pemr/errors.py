@@ -11,7 +11,8 @@
     ├── UnfitEmbedderError
     ├── CheckpointError
     ├── TrainingError
-    │   └── LossNotFiniteError
+    │   ├── LossNotFiniteError
+    │   └── BatchTooLargeError
     └── CorpusError
         └── ScoreError
 
@@ -125,8 +126,28 @@ class CheckpointError(PemrError):
         return f"checkpoint {self.path}: {self.reason}"
 
 
-class TrainingError(PemrError):
-    """Training cannot start or go on; the message says why and what was kept."""
+class _PlacedError(PemrError):
+    """Something is wrong, perhaps with a file or folder.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong.
+    where : Path, optional
+        With which file or folder.
+    """
+
+    def __init__(self, reason: str, where: Path | None = None) -> None:
+        super().__init__(reason, where)
+        self.reason = reason
+        self.where = where
+
+    def __str__(self) -> str:
+        return self.reason if self.where is None else f"{self.where}: {self.reason}"
+
+
+class TrainingError(_PlacedError):
+    """Training cannot start or go on, for a reason and perhaps because of a file or folder."""
 
 
 class LossNotFiniteError(TrainingError):
@@ -143,25 +164,48 @@ class LossNotFiniteError(TrainingError):
     """
 
     def __init__(self, step: int, paths: Sequence[Path], checkpoint: Path | None) -> None:
-        super().__init__(step, paths, checkpoint)
+        names = ", ".join(str(path) for path in paths[:_N_NAMED])
+        n_more = len(paths) - _N_NAMED
+        more = f" and {n_more} more" if n_more > 0 else ""
+        kept = f"the checkpoint in {checkpoint} is from before"
+        super().__init__(
+            f"the loss of step {step} is not finite, on {names}{more}; "
+            f"{kept if checkpoint else 'nothing was saved'}; "
+            "look at these files, or lower the learning rate"
+        )
         self.step = step
         self.paths = paths
         self.checkpoint = checkpoint
 
-    def __str__(self) -> str:
-        names = ", ".join(str(path) for path in self.paths[:_N_NAMED])
-        n_more = len(self.paths) - _N_NAMED
-        more = f" and {n_more} more" if n_more > 0 else ""
-        kept = f"the checkpoint in {self.checkpoint} is from before"
-        return (
-            f"the loss of step {self.step} is not finite, on {names}{more}; "
-            f"{kept if self.checkpoint else 'nothing was saved'}; "
-            "look at these files, or lower the learning rate"
+
+class BatchTooLargeError(TrainingError):
+    """A batch does not fit into the memory of the GPU.
+
+    Parameters
+    ----------
+    batch_size : int
+        Of the batch.
+    unit : str
+        What there are so many of.
+    n_fitting : int
+        How many may fit.
+    total_bytes : int
+        Memory of the GPU.
+    """
+
+    def __init__(self, batch_size: int, unit: str, n_fitting: int, total_bytes: int) -> None:
+        super().__init__(
+            f"{batch_size} {unit} in a batch do not fit into the GPU's "
+            f"{total_bytes / 2**30:.0f} GiB; about {n_fitting} may: use --batch-size {n_fitting}"
         )
+        self.batch_size = batch_size
+        self.unit = unit
+        self.n_fitting = n_fitting
+        self.total_bytes = total_bytes
 
 
-class CorpusError(PemrError):
-    """The corpus cannot be made or read; the message says why."""
+class CorpusError(_PlacedError):
+    """The corpus cannot be made or read, for a reason and perhaps because of a file or folder."""
 
 
 class ScoreError(CorpusError):
@@ -176,9 +220,9 @@ class ScoreError(CorpusError):
     """
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(source, reason)
+        super().__init__(reason)
+        self.args = (source, reason)  # what it is made of again in another process
         self.source = source
-        self.reason = reason
 
     def __str__(self) -> str:
         return f"score {self.source}: {self.reason}"

@@ -1,6 +1,7 @@
 """What tests of several rooms share."""
 
 import hashlib
+import logging
 import os
 import sqlite3
 import wave
@@ -14,6 +15,14 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer import Catalog, KeptRecording
+
+
+@pytest.fixture(autouse=True)
+def level_of_logging():
+    """A command sets how much is logged; the next test does not hear of it."""
+    before = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(before)
 
 
 @pytest.fixture

@@ -170,9 +170,14 @@ def test_a_log_is_written_when_asked_for(music, tmp_path, monkeypatch):
     assert "pemr-covers[log]" in outcome.stderr
 
 
-def test_training_offers_only_what_differs_by_machine():
-    options = set(inspect.signature(cli.pretrain).parameters)
-    assert options == {
-        *("folder", "out", "preset", "cache", "device", "workers"),
-        *("batch_size", "seed", "log", "as_json"),
-    }
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        (cli.pretrain, {"folder", "log"}),
+        (cli.finetune, {"corpus", "cliques", "dev", "init", "settle"}),
+    ],
+    ids=["pretrain", "finetune"],
+)
+def test_training_offers_only_what_differs_by_machine(command, own):
+    shared = {"out", "preset", "cache", "device", "workers", "batch_size", "seed", "as_json"}
+    assert set(inspect.signature(command).parameters) == shared | own

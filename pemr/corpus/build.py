@@ -132,7 +132,7 @@ def choose_fonts(fonts: Sequence[Path] | None) -> tuple[str, ...]:
     """
     for font in fonts or ():
         if not font.is_file():
-            raise CorpusError(f"{font}: no such SoundFont; Debian has some: fluid-soundfont-gm")
+            raise CorpusError("no such SoundFont; Debian has some: fluid-soundfont-gm", font)
     found = fonts if fonts is not None else find_fonts() if is_available() else ()
     return tuple(str(font.resolve()) for font in found)
 
@@ -171,7 +171,7 @@ def build(works: Sequence[Work], order: Order, folder: Path, n_jobs: int = 1) ->
                 manifest.flush()
                 yield json.loads(row)["performance"]
     except OSError as error:
-        raise CorpusError(f"{folder}: cannot write the corpus here: {error.strerror}") from error
+        raise CorpusError(f"cannot write the corpus here: {error.strerror}", folder) from error
 
 
 def play(
@@ -205,17 +205,17 @@ def play(
     try:
         head = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CorpusError(f"{folder}: no corpus here; `pemr corpus build` makes one") from error
+        raise CorpusError("no corpus here; `pemr corpus build` makes one", folder) from error
     given = {Path(font).stem: font for font in choose_fonts(fonts)}
     if missing := [font for font in head["fonts"] if font not in given]:
         raise CorpusError(f"made with SoundFonts not given here: {', '.join(missing)}")
     del head["version"]
     order = Order(**head | {"fonts": tuple(given[font] for font in head["fonts"])})
     if order.is_sketched:
-        raise CorpusError(f"{folder}: was drawn without sound; there is nothing to play")
+        raise CorpusError("was drawn without sound; there is nothing to play", folder)
     jobs = [job for job in _jobs(works, order, folder) if job.work.name.startswith(name)]
     if not jobs:
-        raise CorpusError(f"{folder}: no work {name!r} in this corpus")
+        raise CorpusError(f"no work {name!r} in this corpus", folder)
     out.mkdir(parents=True, exist_ok=True)
     for job in jobs:
         path = out / f"{job.work.name}-{job.index}.flac"
@@ -265,7 +265,7 @@ def _resume(folder: Path, order: Order, jobs: Sequence[Job]) -> int:
         if not home.exists():
             home.write_text(text, encoding="utf-8")
         elif home.read_text(encoding="utf-8") != text:
-            raise CorpusError(f"{folder}: holds another corpus; choose another folder")
+            raise CorpusError("holds another corpus; choose another folder", folder)
         manifest.touch()
         lines = manifest.read_bytes().split(b"\n")[:-1]
         names = [json.loads(line)["performance"] for line in lines]
@@ -276,9 +276,9 @@ def _resume(folder: Path, order: Order, jobs: Sequence[Job]) -> int:
         kept = b"".join(line + b"\n" for line in lines[:done])
         os.truncate(manifest, len(kept))
     except OSError as error:
-        raise CorpusError(f"{folder}: cannot write the corpus here: {error.strerror}") from error
+        raise CorpusError(f"cannot write the corpus here: {error.strerror}", folder) from error
     except (ValueError, KeyError) as error:
-        raise CorpusError(f"{manifest}: damaged; delete the folder to make it anew") from error
+        raise CorpusError("damaged; delete the folder to make it anew", manifest) from error
     return done
 
 

@@ -111,7 +111,7 @@ def read_manifest(manifest: Path) -> list[Member]:
         lines = manifest.read_text(encoding="utf-8").splitlines()
         return [_performance(json.loads(line), manifest.parent) for line in lines if line]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{manifest} is no manifest of a corpus ({error!r})") from error
+        raise TrainingError(f"is no manifest of a corpus ({error!r})", manifest) from error
 
 
 def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Member]:
@@ -140,8 +140,8 @@ def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Member]:
         with source.open(encoding="utf-8", newline="") as file:
             rows = [(source.parent / row["path"], row["clique"]) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{source} is no list of cliques ({error!r}); it needs the columns path and clique"
-        raise TrainingError(reason) from error
+        reason = f"is no list of cliques ({error!r}); it needs the columns path and clique"
+        raise TrainingError(reason, source) from error
     prepared = prepare_files([path for path, _ in rows], SemitoneConfig(), cache, n_workers)
     performances = []
     for recording, (_, clique) in zip(prepared, rows, strict=True):
@@ -156,7 +156,7 @@ def _performance(row: dict[str, Any], folder: Path) -> Member:
     path = folder / row["spectrogram"]
     stored = np.load(path, mmap_mode="r")
     if stored.dtype != np.uint8 or stored.ndim != 2 or len(stored) != N_BINS:
-        raise TrainingError(f"{path} is not a compact spectrogram; make the corpus anew")
+        raise TrainingError("is not a compact spectrogram; make the corpus anew", path)
     recording = Prepared(path, path, stored.shape[1])
     return Member(recording, row["work"], row.get("source", ""), _beats(row, recording.length))
 

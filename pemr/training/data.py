@@ -291,7 +291,7 @@ def _write(cached: Path, content: NDArray[np.generic]) -> None:
         partial.replace(cached)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise TrainingError(f"cannot write to the cache {cached.parent} ({error})") from error
+        raise TrainingError(f"cannot write to the cache ({error})", cached.parent) from error
 
 
 def _kept_form(front_end: FrontEnd) -> str:

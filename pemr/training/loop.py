@@ -20,17 +20,17 @@ import torch
 from torch import Tensor, nn
 
 from pemr.config import Config, ModelConfig
-from pemr.errors import CheckpointError, LossNotFiniteError, TrainingError
+from pemr.errors import CheckpointError, LossNotFiniteError
 from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
 from pemr.training.data import ahead
 from pemr.training.machine import (
     Machine,
     is_any,
     joined,
-    out_of_memory,
     parallel,
     postponed_interrupt,
     told_by_first,
+    too_large,
 )
 
 SCORES = "scores.jsonl"
@@ -253,7 +253,7 @@ class _Run(Generic[B]):
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
         except torch.OutOfMemoryError as error:
-            raise TrainingError(out_of_memory(task.batch_size, task.unit)) from error
+            raise too_large(task.batch_size, task.unit) from error
         if task.max_gradient < math.inf:
             nn.utils.clip_grad_norm_(self._model.parameters(), task.max_gradient)
         self._optimiser.step()

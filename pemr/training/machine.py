@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pemr.errors import BatchTooLargeError
+
 _LONGEST_WAIT = timedelta(hours=2)  # of the others, while the first one validates
 
 
@@ -195,15 +197,12 @@ def is_any(claim: bool, machine: Machine) -> bool:
     return bool(found > 0)
 
 
-def out_of_memory(batch_size: int, unit: str) -> str:
-    """Say how large a batch may fit into the GPU, where one of this size does not."""
+def too_large(batch_size: int, unit: str) -> BatchTooLargeError:
+    """Find how large a batch may fit into the GPU, where one of this size does not."""
     free, total = torch.cuda.mem_get_info()
     used = torch.cuda.max_memory_reserved()
     fits = max(2, int(batch_size * 0.8 * min(1.0, (free + used) / total) * 0.75))
-    return (
-        f"{batch_size} {unit} in a batch do not fit into the GPU's {total / 2**30:.0f} GiB; "
-        f"about {fits} may: use --batch-size {fits}"
-    )
+    return BatchTooLargeError(batch_size, unit, fits, total)
 
 
 def seed_of(*numbers: int) -> int:

@@ -134,7 +134,7 @@ def gtzan(root: Path) -> LabelledSet:
 
     folder = root / "genres" if (root / "genres").is_dir() else root
     if not (folder / GENRES[0]).is_dir():
-        raise TrainingError(f"{root} is not GTZAN: expected genres/{GENRES[0]} and nine more")
+        raise TrainingError(f"is not GTZAN: expected genres/{GENRES[0]} and nine more", root)
 
     def clips(names: list[str]) -> list[Clip]:
         return [
@@ -187,13 +187,13 @@ def _annotations(table: Path) -> tuple[list[str], list[tuple[str, list[int]]]]:
         lines = csv.reader(stream, delimiter="\t")
         header = next(lines, [])
         if not header or header[0] != "clip_id" or header[-1] != "mp3_path":
-            raise TrainingError(f"{table} has other columns than clip_id, the tags, mp3_path")
+            raise TrainingError("has other columns than clip_id, the tags, mp3_path", table)
         try:
             rows = [(line[-1], [int(cell) for cell in line[1:-1]]) for line in lines]
         except (ValueError, IndexError) as error:
-            raise TrainingError(f"{table}: a row is not zeros and ones ({error})") from error
+            raise TrainingError(f"a row is not zeros and ones ({error})", table) from error
     if any(len(labels) != len(header) - 2 for _, labels in rows):
-        raise TrainingError(f"{table}: a row has more or fewer cells than the header")
+        raise TrainingError("a row has more or fewer cells than the header", table)
     return header[1:-1], rows
 
 
@@ -202,12 +202,12 @@ def _require_same_clips(rows: list[tuple[str, list[int]]], table: Path) -> None:
         known = {row.get("mp3_path", "") for row in csv.DictReader(stream, delimiter="\t")}
     strangers = sum(path not in known for path, _ in rows)
     if strangers:
-        raise TrainingError(f"{strangers} annotated clips are not in {table.name}: mixed versions?")
+        raise TrainingError(f"{strangers} annotated clips are not in it: mixed versions?", table)
 
 
 def _required(root: Path, name: str) -> Path:
     if not (root / name).is_file():
-        raise TrainingError(f"{root} is not MagnaTagATune: expected {name} in it")
+        raise TrainingError(f"is not MagnaTagATune: expected {name} in it", root)
     return root / name
 
 
@@ -226,7 +226,7 @@ def _present(root: Path, listed: LabelledSet) -> LabelledSet:
     n_listed = len(listed.train) + len(listed.valid) + len(listed.test)
     for name, part in zip(("train", "valid", "test"), parts, strict=True):
         if not part:
-            raise TrainingError(f"{root} holds no audio of the {name} part of {listed.name}")
+            raise TrainingError(f"holds no audio of the {name} part of {listed.name}", root)
     n_missing = n_listed - sum(len(part) for part in parts)
     train, valid, test = parts
     return LabelledSet(listed.name, listed.task, listed.names, train, valid, test, n_missing)

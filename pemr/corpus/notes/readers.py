@@ -41,7 +41,7 @@ def _found(directory: Path) -> list[str]:
     found = [name for name in ARCHIVES if _is_there(directory, name)]
     if not found:
         names = ", ".join(f"{name}.zip" for name in ARCHIVES)
-        raise CorpusError(f"{directory}: no scores here; there should be any of {names}")
+        raise CorpusError(f"no scores here; there should be any of {names}", directory)
     return found
 
 
@@ -118,7 +118,7 @@ def _keep(path: Path, items: Iterable[Score | Unread]) -> None:
         write_scores(unfinished, [item for item in found if isinstance(item, Score)])
         unfinished.replace(path)
     except OSError as error:
-        raise CorpusError(f"{path.parent}: cannot keep scores here: {error.strerror}") from error
+        raise CorpusError(f"cannot keep scores here: {error.strerror}", path.parent) from error
 
 
 def _skipped_path(path: Path) -> Path:
@@ -166,7 +166,7 @@ def _files(directory: Path, archive: str) -> Iterator[File]:
                 if not name.endswith("/"):
                     yield File(PurePosixPath(name), archived.read(name))
     except (zipfile.BadZipFile, OSError) as error:
-        raise CorpusError(f"{packed}: not a readable zip file") from error
+        raise CorpusError("not a readable zip file", packed) from error
 
 
 def _pop909(files: Iterator[File]) -> Iterator[Reading]:

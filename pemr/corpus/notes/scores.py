@@ -323,4 +323,4 @@ def load_scores(path: Path) -> Iterator[Score]:
             for line in file:
                 yield from_json(line)
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: cannot be read as scores; delete it to make it anew") from error
+        raise CorpusError("cannot be read as scores; delete it to make it anew", path) from error

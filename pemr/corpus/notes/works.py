@@ -213,7 +213,7 @@ def _keep(path: Path, found: object) -> None:
     try:
         path.write_text(json.dumps(found), encoding="utf-8")
     except OSError as error:
-        raise CorpusError(f"{path}: cannot be written: {error.strerror}") from error
+        raise CorpusError(f"cannot be written: {error.strerror}", path) from error
 
 
 def _openings() -> bytes:

@@ -139,7 +139,7 @@ class SoundFont:
         fluid.fluid_settings_setint(settings, b"synth.polyphony", _POLYPHONY)
         self._synth = fluid.new_fluid_synth(settings)
         if fluid.fluid_synth_sfload(self._synth, str(path).encode(), 1) < 0:
-            raise CorpusError(f"{path}: not a SoundFont that FluidSynth can read")
+            raise CorpusError("not a SoundFont that FluidSynth can read", path)
 
     def play(self, tracks: Sequence[PlayedPart], length: int) -> Waveform:
         """Play tracks together; see `Engine.play`."""
