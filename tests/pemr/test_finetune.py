@@ -11,8 +11,9 @@ import torch
 
 from pemr import weights
 from pemr.config import CoverConfig
+from pemr.embed import cover_embedder
 from pemr.errors import CheckpointError, TrainingError
-from pemr.model.checkpoint import load
+from pemr.model.checkpoint import Checkpoint, load, save
 from pemr.model.cover import build_model
 from pemr.model.loss import agreement, clique_loss
 from pemr.presets import cover, paper
@@ -407,3 +408,52 @@ def test_two_processes_end_together_when_the_score_is_stale(cliques, tmp_path):
     assert done.returncode == 0, done.stderr
     assert load(tmp_path / "c").step == 8
     assert load(tmp_path / "c" / BEST).step == 4
+
+
+def test_the_encoder_of_a_pretraining_is_taken_whole(cliques, tmp_path):
+    source = build_model(small())
+    kept = {f"encoder.{key}": value + 1 for key, value in source.encoder.state_dict().items()}
+    save(tmp_path / "p", Checkpoint(config=small(), step=1, weights=kept))
+    model = build_model(small())
+    Finetuning(cliques=cliques, config=small(), init=tmp_path / "p").start(model)
+    for key, value in model.encoder.state_dict().items():
+        assert torch.equal(value, kept[f"encoder.{key}"]), key
+
+
+def test_a_model_is_trained_on_disguised_crops(cliques):
+    task, seen = Finetuning(cliques=cliques, config=small(easy=0)), []
+    model = build_model(small())
+    model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    batch = task.batches(MACHINE)(0)
+    task.losses(model, batch, 0, MACHINE)
+    assert not any(torch.equal(one, crop) for one, crop in zip(seen[0], batch.crops, strict=True))
+
+
+def test_what_is_scored_and_kept_is_whitened(cliques):
+    given = {}
+    task = Finetuning(cliques=cliques, config=small(), score=lambda e: given.update(e=e) or 0.5)
+    model = build_model(small()).eval()
+    score, judged = task.judge(model, 3, MACHINE)
+    assert score == 0.5
+    assert not torch.allclose(judged.head.project.weight, model.head.project.weight)
+    member = next(iter(cliques.values()))[0]
+    (scored,) = embedded(given["e"], [member])
+    (kept,) = embedded(cover_embedder(judged, "cpu"), [member])
+    np.testing.assert_array_equal(scored, kept)
+
+
+def test_gradients_are_clipped(cliques, tmp_path, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def noted(self, *given):
+        grads = [p.grad.norm() for group in self.param_groups for p in group["params"]]
+        norms.append(float(torch.stack(grads).norm()))
+        return step(self, *given)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    monkeypatch.setattr(
+        "pemr.training.finetune.clique_loss", lambda *given: 1e4 * clique_loss(*given)
+    )
+    list(finetune(asked(cliques=cliques, config=small(n_steps=1), out=tmp_path / "c"), MACHINE))
+    assert norms == [pytest.approx(5.0, rel=1e-3)]

@@ -137,3 +137,8 @@ def test_the_filler_starts_about_its_level():
     assert float(filler.mean()) == pytest.approx(-50.0, abs=0.2)
     assert float(filler.std()) == pytest.approx(1.0, abs=0.1)
     assert float(Pemr(cover()).mask.filler.detach().mean()) < -45.0
+
+
+def test_the_number_of_inessential_frames_is_rounded_down():
+    is_crucial = crucial_frames(torch.rand(3, 65), 0.15)  # 9.75 of 65
+    assert (~is_crucial).sum(1).tolist() == [9, 9, 9]

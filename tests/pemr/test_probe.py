@@ -10,6 +10,7 @@ from pemr.config import FcnConfig, MelConfig
 from pemr.errors import TrainingError
 from pemr.model.encoder import build_encoder
 from pemr.presets import tiny
+from pemr.training import probe as probe_module
 from pemr.training.data import Prepared
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
@@ -114,3 +115,45 @@ def test_norms_settle_on_the_statistics_of_the_data(encoder, low_and_high):
     assert -100 < float(encoder.input_norm.running_mean) < 0
     assert encoder.input_norm.momentum == 0.1
     assert not encoder.training
+
+
+def test_the_seed_picks_the_labels_and_norms_settle_on_training_clips(
+    encoder, low_and_high, monkeypatch
+):
+    settled = []
+    monkeypatch.setattr(
+        "pemr.training.probe.settle_norms", lambda _, clips, *__: settled.append(clips)
+    )
+    for seed in (1, 2):
+        run(encoder, low_and_high, label_share=0.5, seed=seed, max_epochs=1)
+    first, second = ({one.path for one in clips} for clips in settled)
+    training = [clip.path for clip in low_and_high[0].train]
+    assert first < set(training)
+    assert second < set(training)
+    assert first != second
+    assert set(training[:10]) not in (first, second)
+
+
+def test_the_model_is_chosen_on_validation_clips(encoder, low_and_high, monkeypatch):
+    labelled, recordings = low_and_high
+    seen = []
+
+    def noted(model, source, targets, task):
+        seen.append((len(source._recordings), len(targets)))
+        return 1.0
+
+    monkeypatch.setattr("pemr.training.probe._valid_loss", noted)
+    fewer = replace(labelled, test=labelled.test[:7])
+    run(encoder, (fewer, recordings), fine_tune=True, max_epochs=1)
+    assert seen == [(10, 10)]
+
+
+def test_fine_tuning_moves_the_encoder(encoder, low_and_high, monkeypatch):
+    tested = []
+    predict = probe_module._predict
+    monkeypatch.setattr(
+        probe_module, "_predict", lambda model, *rest: tested.append(model) or predict(model, *rest)
+    )
+    run(encoder, low_and_high, fine_tune=True, max_epochs=2)
+    before, after = encoder.stages[0][0].weight, tested[0][0].stages[0][0].weight
+    assert not torch.allclose(before, after, atol=1e-5)
