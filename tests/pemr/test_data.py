@@ -210,3 +210,14 @@ def test_an_error_in_a_thread_reaches_the_caller():
 
     with pytest.raises(ValueError, match="thing 0"):
         next(ahead(make, range(3), 2))
+
+
+def test_both_views_of_a_spectrogram_are_disguised(tmp_path, semitones, rng):
+    for i in range(4):
+        np.save(tmp_path / f"{i}.npy", rng.integers(100, 200, (84, 60)).astype(np.uint8))
+    recordings = list(prepare(tmp_path, semitones.front_end, tmp_path / "cache"))
+    still = replace(semitones.disguise, max_stretch=1.0)
+    config = replace(semitones, disguise=still, view=SpectrogramViewConfig(max_apart_s=0.0))
+    views = TwoViews(recordings, config, Machine())(0)
+    for first, second in zip(views.first, views.second, strict=True):
+        assert not torch.equal(first, second)
