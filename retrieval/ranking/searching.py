@@ -3,6 +3,7 @@
 Letters: S segments, D embedding, K candidates, T frames of chroma.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -13,11 +14,13 @@ from indexer import Catalog, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.align import find_spans
 from retrieval.ranking.candidate import Candidate, Query
-from retrieval.ranking.harmony import tonal
+from retrieval.ranking.harmony import N_PITCH_CLASSES, tonal
 from retrieval.ranking.hubs import catalog_hubness
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import PLAIN, Ranking
 from retrieval.ranking.stages import rank
+
+log = logging.getLogger(__name__)
 
 POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored whole
 
@@ -64,11 +67,25 @@ def search(
     length = max(POOL_LENGTH, 2 * n_aligned, 2 * n_candidates)
     tracks = list(_nearest(catalog, query, length))
     ranked = rank(query, _pool(catalog, tracks), ranking)
+    _tell_of_harmony(catalog, query, tracks, ranked)
     order = np.argsort(-ranked.scores, kind="stable")[:n_candidates]
     return [
         _with_spans(catalog, query, _candidate(place, tracks[index], index, ranked), ranking)
         for place, index in enumerate(order.tolist(), start=1)
     ]
+
+
+def _tell_of_harmony(
+    catalog: Catalog, query: Query, tracks: Sequence[Track], ranked: Ranked
+) -> None:
+    """Say so where candidates were aligned by chroma alone, for want of their harmony."""
+    found = np.flatnonzero(~np.isnan(ranked.alignment_scores))
+    best = [] if len(query.tonal) == N_PITCH_CLASSES else found[:1]
+    if any(len(tonal_of(catalog, tracks[index].id)) == N_PITCH_CLASSES for index in best):
+        log.warning(
+            "the catalog was made before harmony was heard, so chroma alone is aligned; "
+            "`pemr index --again` hears it"
+        )
 
 
 def _pool(catalog: Catalog, tracks: Sequence[Track]) -> Pool:

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from pemr.model.harmony import shipped_listener
+from pemr.signal.recording import record
 from retrieval.ranking.align import align, best_shifts, pool
 from retrieval.ranking.harmony import no_harmony, tonal, turned
 from retrieval.ranking.qmax import STACK_LENGTH, stacked_distances
@@ -56,3 +58,24 @@ def test_pooling_keeps_how_sure_the_network_is(pictures):
     faint[12:] //= 2
     assert pool(faint, 2)[:12].max(axis=0).min() == 255
     assert pool(faint, 2)[12:].max() < 160
+
+
+def heard(waveform):
+    recording = record([waveform.astype(np.float32)], listener=shipped_listener())
+    return tonal(recording.chroma, recording.harmony)
+
+
+def test_noise_and_drums_match_nothing(rng):
+    """Noise is heard as chords of some kind; what matters is that they follow no music."""
+    rate, duration_s = 16_000, 60
+    time = np.arange(rate * duration_s) / rate
+    roots = rng.choice([0, 5, 7, 9, 2, 4], size=duration_s // 2).repeat(2 * rate)
+    music = sum(np.sin(2 * np.pi * 220 * 2 ** ((roots + k) / 12) * time) for k in (0, 4, 7))
+    noise = rng.standard_normal(len(time))
+    drums = noise * np.exp(-(time % 0.5) * 30)
+    song, hiss, beat = heard(0.1 * music), heard(0.2 * noise), heard(0.5 * drums)
+    itself = align(song, song).score
+    for other in (hiss, beat):
+        assert align(other, song).score < 0.15 * itself
+        assert align(song, other).score < 0.15 * itself
+    assert align(hiss, beat).score < 0.15 * itself

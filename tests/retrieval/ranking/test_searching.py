@@ -299,3 +299,17 @@ def test_equal_scores_keep_the_order_of_ids(catalog, rng):
     vectors, chroma = unit(rng.normal(size=(2, DIM))), chroma_like(rng)
     ids = [store(catalog, f"{k}.wav", vectors, chroma) for k in range(5)]
     assert [c.track_id for c in search(catalog, foreign_query(rng))] == ids
+
+
+def test_a_catalog_without_harmony_is_aligned_by_chroma_and_says_so_once(catalog, rng, caplog):
+    fill(catalog, rng)
+    query = foreign_query(rng)
+    search(catalog, query)
+    assert not caplog.records
+    heard = replace(query, tonal=np.concatenate([query.tonal] * 3))
+    found = search(catalog, heard)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the catalog was made before harmony was heard, so chroma alone is aligned; "
+        "`pemr index --again` hears it"
+    ]
+    assert [c.score for c in found] == [c.score for c in search(catalog, query)]
