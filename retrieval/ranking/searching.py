@@ -79,9 +79,10 @@ def _tell_of_harmony(
     catalog: Catalog, query: Query, tracks: Sequence[Track], ranked: Ranked
 ) -> None:
     """Say so where candidates were aligned by chroma alone, for want of their harmony."""
-    found = np.flatnonzero(~np.isnan(ranked.alignment_scores))
-    best = [] if len(query.tonal) == N_PITCH_CLASSES else found[:1]
-    if any(len(tonal_of(catalog, tracks[index].id)) == N_PITCH_CLASSES for index in best):
+    aligned = np.flatnonzero(~np.isnan(ranked.alignment_scores)).tolist()
+    if not aligned or len(query.tonal) == N_PITCH_CLASSES:
+        return
+    if len(tonal_of(catalog, tracks[aligned[0]].id)) == N_PITCH_CLASSES:
         log.warning(
             "the catalog was made before harmony was heard, so chroma alone is aligned; "
             "`pemr index --again` hears it"

@@ -308,8 +308,6 @@ def test_a_catalog_without_harmony_is_aligned_by_chroma_and_says_so_once(catalog
     assert not caplog.records
     heard = replace(query, tonal=np.concatenate([query.tonal] * 3))
     found = search(catalog, heard)
-    assert [record.getMessage() for record in caplog.records] == [
-        "the catalog was made before harmony was heard, so chroma alone is aligned; "
-        "`pemr index --again` hears it"
-    ]
+    (told,) = caplog.records
+    assert "`pemr index --again` hears it" in told.getMessage()
     assert [c.score for c in found] == [c.score for c in search(catalog, query)]
