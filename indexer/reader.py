@@ -212,6 +212,11 @@ class Reader:
         order = np.argsort(index.ids)
         return index.ids[order], index.vectors[order]
 
+    def mean_length(self) -> float:
+        """Average the number of segments of the tracks that sound; 1 where none does."""
+        indexes = self._loaded()
+        return len(indexes.segments) / len(indexes.tracks) if len(indexes.tracks) else 1.0
+
     def search_tracks(self, embeddings: Vectors, n_hits: int) -> tuple[Ids, Vectors]:
         """Find the tracks whose vectors are nearest to each query; see `VectorIndex.search`."""
         return self._loaded().tracks.search(embeddings, n_hits)

@@ -15,6 +15,7 @@ from indexer import Catalog, Embedder, Track
 from retrieval.benchmarks.base import Benchmark
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import embed_at_tempos, recording_of
 from retrieval.ranking.ranking import PLAIN, Ranking
@@ -77,6 +78,7 @@ class SegmentScorer:
         pool = Pool(
             embeddings=[self.embeddings[candidate] for candidate in candidates],
             is_candidate=candidates != query,  # and no alignment is spent on it
+            mean_length=self._mean_length,
             hubness=lambda: self._hubness[candidates],
             tonal_of=lambda column: self.tonal[candidates[column]],
         )
@@ -91,6 +93,10 @@ class SegmentScorer:
     def _hubness(self) -> NDArray[np.float64]:
         """How near each of the N performances is to everything."""
         return hubness(mean_embeddings(self.embeddings))
+
+    @cached_property
+    def _mean_length(self) -> float:
+        return mean_length(self.embeddings)
 
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query of the last block up to a candidate; None when not aligned."""

@@ -19,20 +19,22 @@ def by_embedding(query: Query, pool: Pool, ranked: Ranked, ranking: Ranking) -> 
     if not ranking.is_by_embedding:
         return ranked
     others = query.at_other_tempos if ranking.tempos else ()
-    found = best_scores((query.embeddings, *others), pool.embeddings)
+    found = best_scores((query.embeddings, *others), pool.embeddings, pool.mean_length)
     scores = np.where(pool.is_candidate, found, -np.inf)
     return replace(ranked, scores=scores, embedding_scores=found)
 
 
 def track_scores(
-    query_embeddings: NDArray[np.float32], candidates: Sequence[NDArray[np.float32]]
+    query_embeddings: NDArray[np.float32],
+    candidates: Sequence[NDArray[np.float32]],
+    mean_length: float | None = None,
 ) -> Scores:
     """Score candidates by their segments: what search and evaluation share.
 
     Each segment of the query looks for its nearest in the candidate, and each of the candidate
     for its nearest in the query; both means of cosines are averaged. A query that is shorter than
-    the candidates are on average may be an excerpt, of which they need hold no more: the second
-    mean then counts less, by the same measure for all candidates.
+    tracks are on average may be an excerpt, of which they need hold no more: the second mean then
+    counts less, by the same measure for all candidates.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ def track_scores(
         Unit vectors.
     candidates : sequence of float32 arrays, each of shape (S, D)
         Unit vectors of each candidate's segments; S differs, and may be 0.
+    mean_length : float, optional
+        Segments that a track has on average; of these candidates, where nothing is said.
 
     Returns
     -------
@@ -55,13 +59,21 @@ def track_scores(
     cosines = query_embeddings @ np.concatenate([candidates[index] for index in sounding]).T
     there = np.maximum.reduceat(cosines, starts, axis=1).mean(axis=0, dtype=np.float64)  # (K,)
     back = np.add.reduceat(cosines.max(axis=0), starts) / lengths
-    weight = min(1.0, len(query_embeddings) / lengths.mean())
+    weight = min(1.0, len(query_embeddings) / (mean_length or lengths.mean()))
     scores[sounding] = (there + weight * back) / (1 + weight)
     return scores
 
 
+def mean_length(embeddings: Sequence[NDArray[np.float32]]) -> float:
+    """Average the number of segments of the tracks that sound; 1 where none does."""
+    lengths = [len(segments) for segments in embeddings if len(segments)]
+    return float(np.mean(lengths)) if lengths else 1.0
+
+
 def best_scores(
-    versions: Sequence[NDArray[np.float32]], candidates: Sequence[NDArray[np.float32]]
+    versions: Sequence[NDArray[np.float32]],
+    candidates: Sequence[NDArray[np.float32]],
+    mean_length: float | None = None,
 ) -> Scores:
     """Score candidates by that version of the query, at whatever tempo, which suits each best.
 
@@ -70,6 +82,7 @@ def best_scores(
     versions : sequence of float32 arrays, each of shape (S, D)
         Unit vectors; at least one has a segment.
     candidates : sequence of float32 arrays, each of shape (S, D)
+    mean_length : float, optional
         As in `track_scores`.
 
     Returns
@@ -77,5 +90,5 @@ def best_scores(
     float64 array, shape (K,)
         In -1..1.
     """
-    heard = [track_scores(version, candidates) for version in versions if len(version)]
+    heard = [track_scores(one, candidates, mean_length) for one in versions if len(one)]
     return np.asarray(np.max(heard, axis=0))

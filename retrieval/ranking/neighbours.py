@@ -32,7 +32,8 @@ def by_neighbours(_query: Query, pool: Pool, ranked: Ranked, ranking: Ranking) -
     """Raise what is near to the best candidates; a stage of `retrieval.ranking.stages.rank`."""
 
     def cosines_from(index: int, others: Sequence[int]) -> Scores:
-        return track_scores(pool.embeddings[index], [pool.embeddings[other] for other in others])
+        theirs = [pool.embeddings[other] for other in others]
+        return track_scores(pool.embeddings[index], theirs, pool.mean_length)
 
     weight, level = ranking.neighbour_weight, ranking.neighbour_level
     raised = with_neighbours(ranked.scores, ranked.hub_losses, cosines_from, weight, level)

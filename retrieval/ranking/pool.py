@@ -25,6 +25,9 @@ class Pool:
         Unit vectors of each track's segments; S differs, and may be 0.
     is_candidate : bool array, shape (K,)
         False for what is in the pool and no answer: the query itself.
+    mean_length : float
+        Segments that a sounding track has on average, over all that is searched and not only over
+        this pool: scores must not depend on what else is in it.
     hubness : callable
         Returns how near each track is to everything, float64 (K,); asked only where hubs lose.
     tonal_of : callable
@@ -33,6 +36,7 @@ class Pool:
 
     embeddings: Sequence[NDArray[np.float32]]
     is_candidate: NDArray[np.bool_]
+    mean_length: float
     hubness: Callable[[], Scores]
     tonal_of: Callable[[int], NDArray[np.uint8]]
 

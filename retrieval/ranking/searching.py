@@ -93,6 +93,7 @@ def _pool(catalog: Catalog, tracks: Sequence[Track]) -> Pool:
     return Pool(
         embeddings=[catalog.embeddings(track.id) for track in tracks],
         is_candidate=np.ones(len(tracks), bool),
+        mean_length=catalog.mean_length(),
         hubness=lambda: catalog_hubness(catalog, [track.id for track in tracks]),
         tonal_of=lambda index: tonal_of(catalog, tracks[index].id),
     )

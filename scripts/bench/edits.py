@@ -28,6 +28,7 @@ from retrieval import trace, write_rows
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.harmony import tonal
 from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import embed_at_tempos
 from retrieval.ranking.ranking import ranking_from
@@ -140,6 +141,7 @@ def main() -> None:
     pool = Pool(
         embeddings=vectors,
         is_candidate=np.ones(len(vectors), bool),
+        mean_length=mean_length(vectors),
         hubness=lambda: hubs,
         tonal_of=lambda index: tonal(recordings[index].chroma, recordings[index].harmony),
     )

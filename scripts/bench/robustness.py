@@ -35,6 +35,7 @@ from retrieval import Ranking, chosen, trace, write_rows
 from retrieval.measuring.metrics import score_queries
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.stages import rank
 
@@ -53,6 +54,7 @@ def pool_of(embedder: Embedder, spectrograms: list[Floats]) -> Pool:
     return Pool(
         embeddings=embeddings,
         is_candidate=np.ones(len(embeddings), bool),
+        mean_length=mean_length(embeddings),
         hubness=lambda: hubs,
         tonal_of=lambda _: SILENT,
     )

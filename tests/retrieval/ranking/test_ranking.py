@@ -9,6 +9,7 @@ import pytest
 from pemr import load_embedder
 from retrieval.errors import RankingError
 from retrieval.ranking.candidate import Query
+from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
 from retrieval.ranking.stages import ALL, rank
@@ -27,6 +28,7 @@ def pool(rng):
     return Pool(
         embeddings=[rng.normal(size=(2, 8)).astype(np.float32) for _ in range(6)],
         is_candidate=np.array([False] + [True] * 5),
+        mean_length=2.0,
         hubness=lambda: np.linspace(0, 0.5, 6),
         tonal_of=lambda _: np.zeros((12, 0), np.uint8),
     )
@@ -50,6 +52,23 @@ def test_a_stage_can_be_left_out_and_no_other_changes(stage):
     changed = [name for name, value in FULL.values().items() if less[name] != value]
     expected = {"tempos": "tempos", "hubs": "hub_weight", "neighbours": "neighbour_weight"}
     assert changed == [expected.get(stage, "n_aligned")]
+
+
+@pytest.mark.parametrize("n_left", [1, 2, 5])
+def test_a_score_does_not_depend_on_what_else_is_in_the_pool(rng, query, n_left):
+    tracks = [rng.normal(size=(n, 8)).astype(np.float32) for n in (1, 9, 4, 20, 6)]
+
+    def scores(n_tracks):
+        pool = Pool(
+            embeddings=tracks[:n_tracks],
+            is_candidate=np.ones(n_tracks, bool),
+            mean_length=mean_length(tracks),
+            hubness=lambda: np.zeros(n_tracks),
+            tonal_of=lambda _: np.zeros((12, 0), np.uint8),
+        )
+        return rank(query, pool, PLAIN.without("alignment")).scores
+
+    np.testing.assert_allclose(scores(n_left), scores(5)[:n_left], rtol=1e-6)
 
 
 def test_rankings_that_differ_are_called_differently():

@@ -31,6 +31,7 @@ def aligned(chroma, scores, tonal_of, n_aligned):
     pool = Pool(
         embeddings=[np.zeros((1, DIM), np.float32)] * len(scores),
         is_candidate=np.isfinite(scores),
+        mean_length=1.0,
         hubness=lambda: np.zeros(len(scores)),
         tonal_of=tonal_of,
     )
