@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from retrieval.benchmarks.base import Benchmark
     from retrieval.errors import RetrievalError
+    from retrieval.finding.pair import Pair, compare_files, pair_row, pair_table
     from retrieval.measuring.cache import cache_folder, embedding_plan
     from retrieval.measuring.comparison import changed_rows, compare, difference_rows
     from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank_all, report_on
@@ -48,6 +49,7 @@ __all__ = [
     "STAGES",
     "Benchmark",
     "Candidate",
+    "Pair",
     "Query",
     "Ranking",
     "Report",
@@ -66,6 +68,7 @@ __all__ = [
     "chosen",
     "command_line",
     "compare",
+    "compare_files",
     "copies",
     "count_rows",
     "difference_rows",
@@ -80,6 +83,8 @@ __all__ = [
     "m3u",
     "metric_rows",
     "missing_rows",
+    "pair_row",
+    "pair_table",
     "prepare",
     "rank_all",
     "ranking_from",
@@ -101,6 +106,7 @@ _HOMES = {
     "benchmarks": "benchmark_names benchmark_rows card_of load_benchmark missing_rows",
     "benchmarks.base": "Benchmark",
     "errors": "RetrievalError",
+    "finding.pair": "Pair compare_files pair_row pair_table",
     "measuring.cache": "cache_folder embedding_plan",
     "measuring.comparison": "changed_rows compare difference_rows",
     "measuring.evaluation": "Scorer evaluate prepare rank_all report_on",

@@ -5,11 +5,14 @@
     RetrievalError
     ├── EmptyCatalogError
     ├── SilentQueryError
+    ├── SilentFileError
     ├── RankingError
     ├── BenchmarkError
     ├── EmbeddingsFileError
     └── NoRelevantCandidateError
 """
+
+from pathlib import Path
 
 
 class RetrievalError(Exception):
@@ -28,6 +31,23 @@ class SilentQueryError(RetrievalError):
 
     def __init__(self) -> None:
         super().__init__("the query is silent, so nothing can match it")
+
+
+class SilentFileError(RetrievalError):
+    """A file to compare is silent from start to end.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: silent, so nothing can match it"
 
 
 class RankingError(RetrievalError):

@@ -276,12 +276,12 @@ def _align(query: _Pooled, pictures: NDArray[np.uint8]) -> Alignment:
     shifts = best_shifts(ours, theirs)[:N_TRANSPOSITIONS]
     n_stacks = theirs.shape[1] - STACK_LENGTH + 1
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
-        return Alignment(transposition=_signed(shifts[0]), score=0.0)
+        return Alignment(transposition=signed(shifts[0]), score=0.0)
     _warm_up()
     longest = [qmax(ours, theirs, shift) for shift in shifts]
     best = int(np.argmax(longest))
     return Alignment(
-        transposition=_signed(shifts[best]), score=float(longest[best]) / math.sqrt(n_stacks)
+        transposition=signed(shifts[best]), score=float(longest[best]) / math.sqrt(n_stacks)
     )
 
 
@@ -295,9 +295,10 @@ def _span(path: NDArray[np.int64], frame_s: float) -> Span:
     )
 
 
-def _signed(shift: int) -> int:
-    """Name an upward shift of 0..11 semitones as the nearer of up and down, -5..6."""
-    return int(shift) - 12 if shift > 6 else int(shift)
+def signed(shift: int) -> int:
+    """Name an upward shift in semitones as the nearer of up and down, -5..6."""
+    upward = int(shift) % 12
+    return upward - 12 if upward > 6 else upward
 
 
 def _n_cores() -> int:

@@ -111,13 +111,30 @@ def read_query(catalog: Catalog, embedder: Embedder, path: Path, ranking: Rankin
     if track is not None and is_stored:
         versions = embed_at_tempos(embedder, recording_of(catalog, embedder, track), tempos)
         return replace(stored_query(catalog, track), at_other_tempos=versions)
-    recording = embedder.listen(path)
-    versions = embed_at_tempos(embedder, recording, tempos)
+    heard = heard_query(embedder, embedder.listen(path), ranking)
+    return replace(heard, track_id=None if track is None else track.id, audio_hash=audio_hash)
+
+
+def heard_query(embedder: Embedder, recording: Recording, ranking: Ranking = PLAIN) -> Query:
+    """Ask with a recording, of no catalog.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        What embeds.
+    recording : Recording
+        From `embedder.listen` or `embedder.restore`.
+    ranking : Ranking
+        At whose tempos it is asked.
+
+    Returns
+    -------
+    Query
+        Without embeddings when the recording is silent.
+    """
     return Query(
         embeddings=embedder.embed([recording])[0],
         tonal=tonal(recording.chroma, recording.harmony),
         duration_s=recording.duration_s,
-        at_other_tempos=versions,
-        track_id=None if track is None else track.id,
-        audio_hash=audio_hash,
+        at_other_tempos=embed_at_tempos(embedder, recording, ranking.tempos),
     )
