@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from retrieval.benchmarks.base import Benchmark
     from retrieval.errors import RetrievalError
-    from retrieval.finding.pair import Pair, compare_files, pair_row, pair_table
+    from retrieval.finding.agreement import Agreement, agreement_row, agreement_table, compare_files
     from retrieval.measuring.cache import cache_folder, embedding_plan
     from retrieval.measuring.comparison import changed_rows, compare, difference_rows
     from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank_all, report_on
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 __all__ = [
     "PLAIN",
     "STAGES",
+    "Agreement",
     "Benchmark",
     "Candidate",
-    "Pair",
     "Query",
     "Ranking",
     "Report",
@@ -57,6 +57,8 @@ __all__ = [
     "Run",
     "Scorer",
     "Span",
+    "agreement_row",
+    "agreement_table",
     "benchmark_names",
     "benchmark_rows",
     "cache_folder",
@@ -83,8 +85,6 @@ __all__ = [
     "m3u",
     "metric_rows",
     "missing_rows",
-    "pair_row",
-    "pair_table",
     "prepare",
     "rank_all",
     "ranking_from",
@@ -106,7 +106,7 @@ _HOMES = {
     "benchmarks": "benchmark_names benchmark_rows card_of load_benchmark missing_rows",
     "benchmarks.base": "Benchmark",
     "errors": "RetrievalError",
-    "finding.pair": "Pair compare_files pair_row pair_table",
+    "finding.agreement": "Agreement compare_files agreement_row agreement_table",
     "measuring.cache": "cache_folder embedding_plan",
     "measuring.comparison": "changed_rows compare difference_rows",
     "measuring.evaluation": "Scorer evaluate prepare rank_all report_on",

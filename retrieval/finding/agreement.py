@@ -22,7 +22,7 @@ from retrieval.ranking.stages import rank
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class Agreement:
     """How two files agree.
 
     Parameters
@@ -53,7 +53,7 @@ class Pair:
     is_one_file: bool
 
 
-def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Ranking) -> Pair:
+def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Ranking) -> Agreement:
     """Ask whether two files are performances of one work, and where they agree.
 
     Parameters
@@ -68,7 +68,7 @@ def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Rankin
 
     Returns
     -------
-    Pair
+    Agreement
 
     Raises
     ------
@@ -87,7 +87,7 @@ def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Rankin
     spans = find_spans(
         asked[0].tonal, asked[1].tonal, transposition, weights=ranking.harmony_weights
     )
-    return Pair(
+    return Agreement(
         first=first,
         second=second,
         score=_mean(there.scores, back.scores),
@@ -99,12 +99,12 @@ def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Rankin
     )
 
 
-def pair_row(pair: Pair) -> dict[str, Any]:
-    """Write a pair as one row of plain values, every span in full.
+def agreement_row(agreement: Agreement) -> dict[str, Any]:
+    """Write an agreement as one row of plain values, every span in full.
 
     Parameters
     ----------
-    pair : Pair
+    agreement : Agreement
         From `compare_files`.
 
     Returns
@@ -112,16 +112,16 @@ def pair_row(pair: Pair) -> dict[str, Any]:
     dict
         Under the names of the fields; paths as text, spans as dicts.
     """
-    row = {**vars(pair), "spans": [vars(span) for span in pair.spans]}
-    return row | {"first": str(pair.first), "second": str(pair.second)}
+    row = {**vars(agreement), "spans": [vars(span) for span in agreement.spans]}
+    return row | {"first": str(agreement.first), "second": str(agreement.second)}
 
 
-def pair_table(pair: Pair) -> dict[str, Any]:
-    """Write a pair as one row for people to read.
+def agreement_table(agreement: Agreement) -> dict[str, Any]:
+    """Write an agreement as one row for people to read.
 
     Parameters
     ----------
-    pair : Pair
+    agreement : Agreement
         From `compare_files`.
 
     Returns
@@ -130,10 +130,10 @@ def pair_table(pair: Pair) -> dict[str, Any]:
         Times as minutes and seconds.
     """
     return {
-        "score": pair.score,
-        "semitones": f"{pair.transposition:+d}" if pair.transposition else "0",
-        "follows": [_words(span) for span in pair.spans] or None,
-        "same file": "yes" if pair.is_one_file else "no",
+        "score": agreement.score,
+        "semitones": f"{agreement.transposition:+d}" if agreement.transposition else "0",
+        "follows": [_words(span) for span in agreement.spans] or None,
+        "same file": "yes" if agreement.is_one_file else "no",
     }
 
 

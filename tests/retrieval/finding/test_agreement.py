@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from indexer import KeptRecording
-from retrieval import PLAIN, compare_files, pair_row, pair_table
+from retrieval import PLAIN, agreement_row, agreement_table, compare_files
 from retrieval.errors import SilentFileError
-from retrieval.finding.pair import Pair
+from retrieval.finding.agreement import Agreement
 from tests.conftest import BadSoundError, FakeEmbedder
 
 
@@ -45,9 +45,9 @@ def compared(tmp_path, tone):
 def test_a_transposed_copy_is_found_where_it_lies(compared, rng):
     tune = a_tune(rng)
     inside = np.concatenate([a_tune(rng, 10), np.roll(tune, 3, axis=0)], axis=1)
-    pair = compared(tune=tune, inside=inside)
-    assert pair.transposition == 3
-    (longest, *_) = pair.spans
+    agreement = compared(tune=tune, inside=inside)
+    assert agreement.transposition == 3
+    (longest, *_) = agreement.spans
     assert longest.query_start_s == pytest.approx(0, abs=4)
     assert longest.start_s == pytest.approx(20, abs=4)
     assert longest.end_s - longest.start_s == pytest.approx(120, abs=8)
@@ -97,19 +97,19 @@ def test_a_bad_file_is_told_by_the_embedder(tmp_path, tone, fake_embedder):
 
 def test_files_shorter_than_anything_are_compared(tmp_path, tone, fake_embedder):
     short = [tone(tmp_path / f"{k}.wav", seed=k, duration_s=0.5) for k in range(2)]
-    pair = compare_files(fake_embedder, *short, PLAIN)
-    assert pair.alignment_score == 0
-    assert pair.spans == ()
+    agreement = compare_files(fake_embedder, *short, PLAIN)
+    assert agreement.alignment_score == 0
+    assert agreement.spans == ()
 
 
 def test_rows_hold_plain_values(compared, rng):
     tune = a_tune(rng)
-    pair = compared(tune=tune, again=np.roll(tune, 2, axis=0))
-    row = pair_row(pair)
-    assert set(row) == set(Pair.__dataclass_fields__)
-    assert row["first"] == str(pair.first)
-    assert row["spans"][0]["start_s"] == pair.spans[0].start_s
-    table = pair_table(pair)
+    agreement = compared(tune=tune, again=np.roll(tune, 2, axis=0))
+    row = agreement_row(agreement)
+    assert set(row) == set(Agreement.__dataclass_fields__)
+    assert row["first"] == str(agreement.first)
+    assert row["spans"][0]["start_s"] == agreement.spans[0].start_s
+    table = agreement_table(agreement)
     assert table["semitones"] == "+2"
     assert table["follows"][0] == "0:01-2:00 = 0:01-2:00"
     assert table["same file"] == "no"
