@@ -1,7 +1,7 @@
 """Two files become one answer: whether they are performances of one work, and where they agree.
 
-No catalog is asked, so nothing is known of hubs and neighbours; both directions are asked instead,
-so that the order of the two files does not matter.
+No catalog is asked, so nothing is known of hubs and neighbours. The shorter file asks, since it may
+be an excerpt of the longer one, and so the order of the two does not matter.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from retrieval.errors import SilentFileError
 from retrieval.finding.times import clock
 from retrieval.ranking.align import Span, find_spans, signed
 from retrieval.ranking.candidate import Query
-from retrieval.ranking.pool import Pool, Ranked, Scores
+from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import heard_query
 from retrieval.ranking.ranking import Ranking
 from retrieval.ranking.stages import rank
@@ -30,11 +30,11 @@ class Agreement:
     first, second : Path
         The files.
     score : float
-        What the pair would be ranked by, the mean of both directions; higher is better.
+        What the shorter file would rank the longer one by; higher is better.
     embedding_score : float
-        In -1..1, the mean of both directions.
+        In -1..1.
     alignment_score : float
-        At least 0, the mean of both directions.
+        At least 0.
     transposition : int
         Semitones from the first up to the second, -5..6.
     spans : tuple of Span
@@ -77,25 +77,23 @@ def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Rankin
     Exception
         What `embedder.file_errors` names, if a file cannot be decoded.
     """
-    ranking = ranking.without("hubs", "neighbours")
-    asked = [_sounding(embedder, path, ranking) for path in (first, second)]
-    there = _ranked(asked[0], asked[1], ranking)
-    back = _ranked(asked[1], asked[0], ranking)
-    transposition = int(there.transpositions[0])
-    if back.alignment_scores[0] > there.alignment_scores[0]:
-        transposition = signed(-int(back.transpositions[0]))
-    spans = find_spans(
-        asked[0].tonal, asked[1].tonal, transposition, weights=ranking.harmony_weights
-    )
+    ranking = replace(ranking.without("hubs", "neighbours"), n_aligned=1)
+    ours, theirs = (_sounding(embedder, path, ranking) for path in (first, second))
+    asked, answer = sorted((ours, theirs), key=lambda one: (one.duration_s, one.audio_hash))
+    ranked = rank(asked, _pool(answer), ranking)
+    transposition = int(ranked.transpositions[0])
+    if asked is theirs:
+        transposition = signed(-transposition)
+    spans = find_spans(ours.tonal, theirs.tonal, transposition, weights=ranking.harmony_weights)
     return Agreement(
         first=first,
         second=second,
-        score=_mean(there.scores, back.scores),
-        embedding_score=_mean(there.embedding_scores, back.embedding_scores),
-        alignment_score=_mean(there.alignment_scores, back.alignment_scores),
+        score=float(ranked.scores[0]),
+        embedding_score=float(ranked.embedding_scores[0]),
+        alignment_score=float(ranked.alignment_scores[0]),
         transposition=transposition,
         spans=tuple(spans),
-        is_one_file=hash_audio(first) == hash_audio(second),
+        is_one_file=ours.audio_hash == theirs.audio_hash,
     )
 
 
@@ -141,22 +139,18 @@ def _sounding(embedder: Embedder, path: Path, ranking: Ranking) -> Query:
     query = heard_query(embedder, embedder.listen(path), ranking)
     if not len(query.embeddings):
         raise SilentFileError(path)
-    return query
+    return replace(query, audio_hash=hash_audio(path))
 
 
-def _ranked(query: Query, other: Query, ranking: Ranking) -> Ranked:
-    """Rank the one candidate that there is."""
-    pool = Pool(
-        embeddings=[other.embeddings],
+def _pool(answer: Query) -> Pool:
+    """Make a pool of the one candidate that there is."""
+    return Pool(
+        embeddings=[answer.embeddings],
         is_candidate=np.ones(1, bool),
+        mean_length=float(len(answer.embeddings)),
         hubness=lambda: np.zeros(1),
-        tonal_of=lambda _: other.tonal,
+        tonal_of=lambda _: answer.tonal,
     )
-    return rank(query, pool, replace(ranking, n_aligned=1))
-
-
-def _mean(there: Scores, back: Scores) -> float:
-    return float(there[0] + back[0]) / 2
 
 
 def _words(span: Span) -> str:
