@@ -4,20 +4,24 @@ The rooms are imported inside the commands, so that `pemr --help` does not pay f
 """
 
 import sys
+from contextlib import contextmanager, suppress
+from functools import partial
 from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from indexer import Event, Tally
+    from indexer import Catalog, Event, Tally
     from pemr import Embedder
     from pemr.training.data import Prepared, Rejected
-    from retrieval import Benchmark, Ranking, Report, Run, Scorer
+    from retrieval import Benchmark
 
 Told = TypeVar("Told")
 
@@ -35,12 +39,10 @@ class _Commands(TyperGroup):
         except (PemrError, IndexerError, RetrievalError) as error:
             if _verbosity >= 2:
                 raise
-            typer.echo(f"pemr: {error}", err=True)
+            _say(f"pemr: {error}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt as interrupt:
-            typer.echo(
-                "pemr: interrupted; what was done is kept, the same command goes on", err=True
-            )
+            _say("pemr: interrupted; what was done is kept, the same command goes on")
             raise typer.Exit(130) from interrupt
 
 
@@ -55,35 +57,50 @@ app = typer.Typer(
 _verbosity = 0
 _quiet = False
 
-CatalogFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--catalog",
-        envvar="PEMR_CATALOG",
-        help="Folder of the catalog. [default: the platform's user data folder]",
-        show_default=False,
-    ),
-]
-EmbedderName = Annotated[
-    str | None,
-    typer.Option(
-        "--embedder",
-        help="ftm2d, cover, or the folder of a tuned checkpoint. "
-        "[default: the catalog's, or the best]",
-    ),
-]
+Text = str | None
+File = Path | None
+Files = list[Path] | None
+_CATALOG = "Folder of the catalog. [default: the platform's user data folder]"
+_EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
+_WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
+_PRUNE = "Delete tracks whose file is gone, not just mark them."
+_DUPLICATES = "Only tracks that hold the same recording."
+_EMBEDDINGS = "Score this .npz or .h5 of any system instead of ours."
+_CLIQUES = "CSV with the columns path and clique; may be repeated."
+_DEV = "Manifest, or CSV of cliques, to validate on; of several the mean counts."
+_INIT = (
+    "Checkpoint to start from, pretrained or tuned; or shipped, the weights that come with pemr."
+)
+_SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
+_FONTS = (
+    "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
+)
+CatalogFolder = Annotated[File, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
+EmbedderName = Annotated[Text, Option("--embedder", help=_EMBEDDER)]
 Device = Annotated[
-    str | None, typer.Option("--device", help="cpu, cuda, mps. [default: a GPU when there is one]")
+    Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")
 ]
-Without = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--without", help="Leave out tempos, hubs, neighbours or alignment; may be repeated."
-    ),
-]
-Only = Annotated[str, typer.Option("--only", help="Rank by alignment alone; every pair, so slow.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
+Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
+Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
+AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
+AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
+ReportFolder = Annotated[File, Option("--out", help="Write JSON, Markdown and a web page here.")]
+RowsFile = Annotated[File, Option("--out", help="Write the rows as JSON to this file.")]
+Fresh = Annotated[bool, Option("--fresh", help="Embed anew, as after a change of the embedder.")]
+BenchmarkName = Annotated[str, Argument(help="One of `pemr benchmark list`.")]
+Root = Annotated[Path, Option("--root", help="Where the data set lies.")]
+Subset = Annotated[Text, Option("--subset", help="Part of it. [default: the test set]")]
+Convention = Annotated[Text, Option("--convention", help="Who asks whom, or by which feature.")]
+CheckpointFolder = Annotated[Path, Option("--checkpoint", help="From pemr pretrain.")]
+NewCheckpoint = Annotated[Path, Option("--out", help="Folder of the checkpoint.")]
+_CACHE = "Folder for decoded audio. [default: beside the checkpoint]"
+Cache = Annotated[File, Option("--cache", help=_CACHE)]
+Workers = Annotated[int | None, Option("--workers", min=1, help="Threads. [default: one a core]")]
+Seed = Annotated[int | None, Option("--seed", help="Of every random draw.")]
+Scores = Annotated[Path, Option("--scores", help="Folder of score archives.")]
+SoundFonts = Annotated[Files, Option("--soundfont", help=_FONTS)]
+Parsed = Annotated[File, Option("--cache", help="Of parsed scores. [default: above the corpus]")]
+Jobs = Annotated[int, Option("--jobs", "-j", min=1, help="Processes.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -96,12 +113,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no chatter.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress, no chatter.")] = False,
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv shows tracebacks.")
+        int, Option("--verbose", "-v", count=True, help="More; -vv with tracebacks.")
     ] = 0,
     version: Annotated[  # noqa: ARG001 (the callback of the option acts)
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
     """Set how much is said, for every command."""
@@ -118,6 +135,11 @@ def main(
     logging.basicConfig(level=level, format="pemr: %(message)s", stream=sys.stderr, force=True)
 
 
+def _say(sentence: str) -> None:
+    """Tell people something; answers alone go to standard output."""
+    typer.echo(sentence, err=True)
+
+
 def _catalog_folder(given: Path | None) -> Path:
     if given is not None:
         return given
@@ -129,87 +151,78 @@ def _catalog_folder(given: Path | None) -> Path:
 def _embedder_for(folder: Path, asked: str | None, device: str | None) -> "Embedder":
     """Load the embedder asked for, or else the catalog's, or else the best there is."""
     from indexer import Catalog, NoCatalogError
-    from pemr import load_embedder
+    from pemr import load_embedder, preset_of
 
     if asked is None:
-        try:
-            asked = Catalog.embedder_of(folder).partition("@")[0]
-        except NoCatalogError:
-            asked = None
+        with suppress(NoCatalogError):
+            asked = preset_of(Catalog.embedder_of(folder))
     return load_embedder(asked, device)
 
 
-def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
-    """Draw a bar along a long job, say what was skipped, and count what happened."""
+@contextmanager
+def _asked(
+    catalog: Path | None, embedder: str | None, device: str | None
+) -> "Iterator[tuple[Catalog, Embedder]]":
+    """Open a catalog for reading, with the embedder that it was made with."""
+    from indexer import Catalog
+
+    folder = _catalog_folder(catalog)
+    encoder = _embedder_for(folder, embedder, device)
+    with Catalog.open(folder, encoder.name, read_only=True) as opened:
+        yield opened, encoder
+
+
+def _watch(
+    told: "Iterable[Told]",
+    n_told: int | None,
+    unit: str,
+    say: "Callable[[Told], str] | None" = None,
+) -> "Iterator[Told]":
+    """Draw a bar along a long job and pass on what it tells; say what cannot be used."""
     from tqdm import tqdm
 
+    skipped: list[Any] = []
+    with tqdm(total=n_told, unit=f" {unit}", disable=True if _quiet else None) as bar:
+        for one in told:
+            yield one
+            n_done, n_ahead = getattr(one, "progress", (1, None))
+            if n_ahead is not None:  # from files on to queries
+                bar.reset(n_ahead)
+            if say is not None:
+                bar.set_postfix_str(say(one), refresh=False)
+            bar.update(n_done)
+            if hasattr(one, "reason"):
+                skipped.append(one)
+    for one in skipped:
+        _say(f"skipped {one.path}: {one.reason}")
+
+
+def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
+    """Watch what becomes of the files of a job, and count it."""
     from indexer import Tally
 
     tally = Tally()
-    with tqdm(total=n_files, unit=" tracks", disable=True if _quiet else None) as bar:
-        for event in events:
-            tally.count(event)
-            bar.update()
-            bar.set_postfix_str(f"{tally.speed:.0f} s of audio/s", refresh=False)
-    for skipped in tally.skipped:
-        typer.echo(f"skipped {skipped.path}: {skipped.reason}", err=True)
+    for event in _watch(events, n_files, "tracks", lambda _: f"{tally.speed:.0f} s of audio/s"):
+        tally.count(event)
     return tally
 
 
-def _print_rows(
-    rows: "Sequence[Mapping[str, Any]]", *, as_json: bool = False, as_csv: bool = False
-) -> None:
-    """Print rows that a room made: a table for people, JSON or CSV for programs."""
-    if as_json:
-        import json
+def _show(answer: Any, *, as_json: bool = False, as_csv: bool = False) -> None:  # noqa: ANN401
+    """Print rows that a room made, or one row, as a table, JSON or CSV."""
+    from retrieval import laid_out
 
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
-        return
-    columns = list(rows[0]) if rows else []
-    if as_csv:
-        import csv
-
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return
-    cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    for line in cells:
-        typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
-
-
-def _print_row(row: "Mapping[str, Any]", *, as_json: bool) -> None:
-    """Print one row upright: a line for each of its values."""
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(row, indent=1, ensure_ascii=False, default=str))
-        return
-    width = max(map(len, row))
-    for key, value in row.items():
-        typer.echo(f"{key.ljust(width)}  {_cell(value)}")
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    typer.echo(laid_out(answer, "json" if as_json else "csv" if as_csv else "table"), nl=False)
 
 
 @app.command()
 def index(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of music, or single files.")],
+    folders: Annotated[list[Path], Argument(help="Folders of music, or single files.")],
     catalog: CatalogFolder = None,
     embedder: EmbedderName = None,
     device: Device = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete tracks whose file is gone, not just mark them.")
-    ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Decode what has no recording.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if files failed.")] = False,
+    prune: Annotated[bool, Option("--prune", help=_PRUNE)] = False,
+    again: Annotated[bool, Option("--again", help="Decode what has no recording.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Exit with 1 if files failed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add folders of music to the catalog, or bring it up to date with them.
@@ -226,23 +239,23 @@ def index(
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
         planned = plan(opened, folders, again=again)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
-    _print_row(tally.row(), as_json=as_json)
+    _show(tally.row(), as_json=as_json)
     if strict and tally.skipped:
         raise typer.Exit(1)
 
 
 @app.command()
 def search(
-    query: Annotated[Path, typer.Argument(help="A recording, in the catalog or not.")],
+    query: Annotated[Path, Argument(help="A recording, in the catalog or not.")],
     catalog: CatalogFolder = None,
     embedder: EmbedderName = None,
-    top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many candidates.")] = 10,
+    top: Annotated[int, Option("--top", "-n", min=1, help="How many candidates.")] = 10,
     without: Without = None,
     only: Only = "",
     device: Device = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
-    as_m3u: Annotated[bool, typer.Option("--m3u", help="Print a playlist.")] = False,
+    as_m3u: Annotated[bool, Option("--m3u", help="Print a playlist.")] = False,
 ) -> None:
     """Rank the catalog's tracks as performances of the query's work.
 
@@ -250,31 +263,26 @@ def search(
 
     Example: pemr search song.mp3 --top 5
     """
-    from indexer import Catalog
     from retrieval import candidate_rows, candidate_table, chosen, copies, m3u, read_query
     from retrieval import search as rank_candidates
 
-    folder = _catalog_folder(catalog)
-    encoder = _embedder_for(folder, embedder, device)
-    ranking = chosen(encoder.ranking, without or (), only)
-    with Catalog.open(folder, encoder.name, read_only=True) as opened:
+    with _asked(catalog, embedder, device) as (opened, encoder):
+        ranking = chosen(encoder.ranking, without or (), only)
         asked = read_query(opened, encoder, query, ranking)
         candidates = rank_candidates(opened, asked, ranking, n_candidates=top)
         for copy in copies(opened, asked):
-            typer.echo(f"left out, a copy of the query: {copy.path}", err=True)
+            _say(f"left out, a copy of the query: {copy.path}")
     if as_m3u:
         typer.echo(m3u(candidates), nl=False)
         return
     rows = candidate_rows(candidates) if as_json or as_csv else candidate_table(candidates)
-    _print_rows(rows, as_json=as_json, as_csv=as_csv)
+    _show(rows, as_json=as_json, as_csv=as_csv)
 
 
 @app.command("list")
 def list_tracks(
     catalog: CatalogFolder = None,
-    duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="Only tracks that hold the same recording.")
-    ] = False,
+    duplicates: Annotated[bool, Option("--duplicates", help=_DUPLICATES)] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -289,15 +297,13 @@ def list_tracks(
             tracks = [track for group in duplicate_groups(opened) for track in group]
         else:
             tracks = sorted(opened.tracks(), key=lambda track: bytes(track.path))
-    _print_rows(track_rows(tracks), as_json=as_json, as_csv=as_csv)
+    _show(track_rows(tracks), as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
 def info(
     catalog: CatalogFolder = None,
-    system: Annotated[
-        bool, typer.Option("--system", help="Describe the installation instead of the catalog.")
-    ] = False,
+    system: Annotated[bool, Option("--system", help="Describe the installation instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Describe the catalog, or the installation.
@@ -314,12 +320,12 @@ def info(
     else:
         with Catalog.open(_catalog_folder(catalog), read_only=True) as opened:
             row = {"catalog": str(opened.path), **stats_row(opened.stats())}
-    _print_row(row, as_json=as_json)
+    _show(row, as_json=as_json)
 
 
 @app.command()
 def remove(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.")],
+    paths: Annotated[list[Path], Argument(help="Files, or folders with all below them.")],
     catalog: CatalogFolder = None,
 ) -> None:
     """Forget tracks; the files themselves stay.
@@ -332,7 +338,7 @@ def remove(
         for path in paths:
             if not (n_removed := opened.remove(path)):
                 raise CatalogError(opened.path, f"holds no track {path}")
-            typer.echo(f"removed {n_removed} from the catalog: {path}", err=True)
+            _say(f"removed {n_removed} from the catalog: {path}")
 
 
 @app.command()
@@ -356,12 +362,12 @@ def reembed(
     with Catalog.open(folder, read_only=True) as opened:
         n_tracks = opened.stats().n_tracks
     tally = _follow(change_over(folder, load_embedder(embedder, device)), n_tracks)
-    _print_row(tally.row(), as_json=as_json)
+    _show(tally.row(), as_json=as_json)
 
 
 @app.command()
 def label(
-    source: Annotated[Path, typer.Argument(help="CSV with the columns path and work.")],
+    source: Annotated[Path, Argument(help="CSV with the columns path and work.")],
     catalog: CatalogFolder = None,
 ) -> None:
     """Say which tracks are performances of which work.
@@ -375,71 +381,26 @@ def label(
         unknown = set_labels(opened, source)
         n_labelled = opened.stats().n_labelled
     for path in unknown:
-        typer.echo(f"not in the catalog: {path}", err=True)
-    typer.echo(f"{n_labelled} tracks of the catalog are labelled", err=True)
+        _say(f"not in the catalog: {path}")
+    _say(f"{n_labelled} tracks of the catalog are labelled")
 
 
-def _measure(
-    benchmark: "Benchmark", encoder: "Embedder", ranking: "Ranking", command: str, *, fresh: bool
-) -> "Report":
-    """Embed what a benchmark names into its cache, and rank all of it."""
-    from indexer import Catalog, carry_out
-    from retrieval import cache_folder, catalog_scorer, embedding_plan, feature_scorer, trace
+def _show_report(
+    told: "Iterable[Any]", data: "Benchmark", command: str, out: Path | None, *, as_json: bool
+) -> None:
+    """Watch a measurement, print its figures and what they rest on, and write the files."""
+    from retrieval import metric_rows, report_text, trace, write_report
 
-    run = trace(command, encoder.name, ranking)
-    if not benchmark.card.has_audio:
-        scorer = feature_scorer(benchmark, encoder, ranking)
-        return _rank(benchmark, scorer, run)
-    folder = cache_folder(benchmark, encoder.name, fresh=fresh)
-    with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
-        planned = embedding_plan(cache, benchmark)
-        _follow(carry_out(cache, encoder, planned), planned.n_files)
-        return _rank(benchmark, catalog_scorer(cache, benchmark, ranking, encoder), run)
-
-
-def _rank(benchmark: "Benchmark", scorer: "Scorer", run: "Run") -> "Report":
-    """Rank all candidates for all queries, with a bar."""
-    from tqdm import tqdm
-
-    from retrieval import prepare, rank_all, report_on
-
-    trial = prepare(benchmark, scorer)
-    ranked = []
-    with tqdm(total=len(trial.queries), unit=" queries", disable=True if _quiet else None) as bar:
-        for block in rank_all(trial):
-            ranked.append(block)
-            bar.update(len(block))
-    return report_on(trial, ranked, run)
-
-
-def _show_report(report: "Report", root: Path, out: Path | None, *, as_json: bool) -> None:
-    """Print the figures and what they rest on, and write the files."""
-    from retrieval import count_rows, final_line, heading, metric_rows, write_report
-
+    *_, report = _watch(told, len(data.present), "performances")
     if out is not None:
-        for path in write_report(report, out, root):
-            typer.echo(f"wrote {path}", err=True)
-    if not as_json:
-        typer.echo(heading(report))
-    _print_rows(metric_rows(report), as_json=as_json)
-    if not as_json:
-        typer.echo()
-        _print_rows(count_rows(report))
-        typer.echo()
-        typer.echo(final_line(report))
-
-
-ReportFolder = Annotated[
-    Path | None, typer.Option("--out", help="Write the report as JSON, Markdown and a web page.")
-]
-Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Embed anew, as after a change of the code that embeds.")
-]
+        for path in write_report(report, trace(command), out, data.root):
+            _say(f"wrote {path}")
+    _show(metric_rows(report), as_json=True) if as_json else typer.echo(report_text(report))
 
 
 @app.command()
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="A sub-folder for each work.")],
+    folder: Annotated[Path, Argument(help="A sub-folder for each work.")],
     embedder: EmbedderName = None,
     without: Without = None,
     only: Only = "",
@@ -453,41 +414,30 @@ def evaluate(
     Example: pemr evaluate ~/covers --out report
     """
     from pemr import load_embedder
-    from retrieval import chosen, command_line, load_benchmark
+    from retrieval import cache_folder, chosen, command_line, load_benchmark, measure
 
     options = {"--embedder": embedder, "--without": without, "--only": only or None}
     command = command_line("pemr evaluate", folder, options)
-    benchmark = load_benchmark("folder", folder)
-    encoder = load_embedder(embedder, device)
+    data, encoder = load_benchmark("folder", folder), load_embedder(embedder, device)
     ranking = chosen(encoder.ranking, without or (), only)
-    report = _measure(benchmark, encoder, ranking, command, fresh=fresh)
-    _show_report(report, benchmark.root, out, as_json=as_json)
+    cache = cache_folder(data, encoder.name, fresh=fresh)
+    _show_report(measure(data, encoder, ranking, cache=cache), data, command, out, as_json=as_json)
 
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure on data sets as they are distributed.")
 app.add_typer(benchmark, name="benchmark")
 
-BenchmarkName = Annotated[str, typer.Argument(help="One of `pemr benchmark list`.")]
-BenchmarkRoot = Annotated[Path, typer.Option("--root", help="Where the data set lies.")]
-Subset = Annotated[str | None, typer.Option("--subset", help="Part of it. [default: the test set]")]
-Convention = Annotated[
-    str | None, typer.Option("--convention", help="Who asks whom, or which feature is read.")
-]
-
 
 @benchmark.command("run")
 def benchmark_run(
     name: BenchmarkName,
-    root: BenchmarkRoot,
+    root: Root,
     subset: Subset = None,
     convention: Convention = None,
     embedder: EmbedderName = None,
     without: Without = None,
     only: Only = "",
-    embeddings: Annotated[
-        Path | None,
-        typer.Option("--embeddings", help="Score this .npz or .h5 of any system instead of ours."),
-    ] = None,
+    embeddings: Annotated[File, Option("--embeddings", help=_EMBEDDINGS)] = None,
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
@@ -500,69 +450,60 @@ def benchmark_run(
     Example: pemr benchmark run covers80 --root covers80 --convention 160 --out report
     """
     from pemr import load_embedder
-    from retrieval import chosen, command_line, load_benchmark, read_embeddings, trace
+    from retrieval import cache_folder, chosen, command_line, load_benchmark, measure, measure_file
 
     data = load_benchmark(name, root, subset, convention)
     options: dict[str, object] = {"--subset": data.subset, "--convention": data.convention}
-    start = f"pemr benchmark run {name} --root"
     if embeddings is not None:
-        options["--embeddings"] = embeddings.name
-        run = trace(command_line(start, root, options), embeddings.name)
-        report = _rank(data, read_embeddings(embeddings), run)
+        options |= {"--embeddings": embeddings.name}
+        told: Iterable[Any] = measure_file(data, embeddings)
     else:
         options |= {"--embedder": embedder, "--without": without, "--only": only or None}
         encoder = load_embedder(embedder, device)
         ranking = chosen(encoder.ranking, without or (), only)
-        report = _measure(data, encoder, ranking, command_line(start, root, options), fresh=fresh)
-    _show_report(report, data.root, out, as_json=as_json)
+        cache = cache_folder(data, encoder.name, fresh=fresh)
+        told = measure(data, encoder, ranking, cache=cache)
+    command = command_line(f"pemr benchmark run {name} --root", root, options)
+    _show_report(told, data, command, out, as_json=as_json)
 
 
 @benchmark.command("excerpts")
 def benchmark_excerpts(
     name: BenchmarkName,
-    root: BenchmarkRoot,
+    root: Root,
     subset: Subset = None,
     convention: Convention = None,
     embedder: EmbedderName = None,
     device: Device = None,
     fresh: Fresh = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write the rows as JSON to this file.")
-    ] = None,
+    out: RowsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure excerpts of 5 to 90 s: the best match of two, and a random one against whole tracks.
 
     Example: pemr benchmark excerpts covers80 --root covers80
     """
-    from indexer import Catalog, carry_out
     from pemr import load_embedder
     from retrieval import (
         cache_folder,
         command_line,
-        embedding_plan,
-        excerpt_row,
-        excerpt_scorers,
+        excerpt_rows,
         load_benchmark,
+        measure_excerpts,
         trace,
         write_rows,
     )
 
-    chosen = load_benchmark(name, root, subset, convention)
+    data = load_benchmark(name, root, subset, convention)
+    options = {"--subset": data.subset, "--convention": data.convention, "--embedder": embedder}
+    command = command_line(f"pemr benchmark excerpts {name} --root", root, options)
     encoder = load_embedder(embedder, device)
-    options = {"--subset": chosen.subset, "--convention": chosen.convention, "--embedder": embedder}
-    run = trace(command_line(f"pemr benchmark excerpts {name} --root", root, options), encoder.name)
-    folder = cache_folder(chosen, encoder.name, fresh=fresh)
-    with Catalog.open(folder, encoder.name, encoder.dim, create=True) as cache:
-        planned = embedding_plan(cache, chosen)
-        _follow(carry_out(cache, encoder, planned), planned.n_files)
-        rows = [
-            excerpt_row(tau_s, scorer.protocol, _rank(chosen, scorer, run))
-            for tau_s, scorer in excerpt_scorers(cache, encoder, chosen)
-        ]
+    cache = cache_folder(data, encoder.name, fresh=fresh)
+    told = measure_excerpts(data, encoder, cache=cache)
+    rows = excerpt_rows(_watch(told, len(data.present), "performances"))
     if out is not None:
-        write_rows(rows, run, out)
-    _print_rows(rows, as_json=as_json)
+        write_rows(rows, encoder.name, trace(command), out)
+    _show(rows, as_json=as_json)
 
 
 @benchmark.command("list")
@@ -573,13 +514,13 @@ def benchmark_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """
     from retrieval import benchmark_rows
 
-    _print_rows(benchmark_rows(), as_json=as_json, as_csv=as_csv)
+    _show(benchmark_rows(), as_json=as_json, as_csv=as_csv)
 
 
 @benchmark.command("missing")
 def benchmark_missing(
     name: BenchmarkName,
-    root: BenchmarkRoot,
+    root: Root,
     subset: Subset = None,
     convention: Convention = None,
     as_json: AsJson = False,
@@ -594,86 +535,45 @@ def benchmark_missing(
     from retrieval import load_benchmark, missing_rows
 
     chosen = load_benchmark(name, root, subset, convention)
-    _print_rows(missing_rows(chosen), as_json=as_json, as_csv=as_csv)
+    _show(missing_rows(chosen), as_json=as_json, as_csv=as_csv)
     n_missing, n_all = len(chosen.missing), len(chosen.performances)
-    typer.echo(f"{n_missing} of {n_all} performances are missing", err=True)
+    _say(f"{n_missing} of {n_all} performances are missing")
 
 
 @benchmark.command("compare")
 def benchmark_compare(
-    first: Annotated[Path, typer.Argument(help="A report.json.")],
-    second: Annotated[Path, typer.Argument(help="Another one of the same data set.")],
+    first: Annotated[Path, Argument(help="A report.json.")],
+    second: Annotated[Path, Argument(help="Another one of the same data set.")],
 ) -> None:
     """Say what the second report gains over the first, query by query.
 
     Example: pemr benchmark compare ftm2d/report.json cover/report.json
     """
-    from retrieval import changed_rows, compare, difference_rows, read_report
+    from retrieval import compare, comparison_text, read_report
 
-    comparison = compare(read_report(first), read_report(second))
-    _print_rows(changed_rows(comparison))
-    typer.echo()
-    _print_rows(difference_rows(comparison))
-    n_changed = len(comparison.changed)
-    typer.echo(
-        f"{n_changed} of {comparison.n_queries} queries changed; "
-        f"{comparison.n_unpaired} were in one report only"
-    )
-
-
-Cache = Annotated[
-    Path | None,
-    typer.Option("--cache", help="Folder for decoded audio. [default: beside the checkpoint]"),
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Threads. [default: one a core]")
-]
-CheckpointFolder = Annotated[Path, typer.Option("--checkpoint", help="From pemr pretrain.")]
+    typer.echo(comparison_text(compare(read_report(first), read_report(second))))
 
 
 def _usable(told: "Iterable[Prepared | Rejected]") -> "list[Prepared]":
-    """Draw a bar along the decoding of a training set, and say what cannot be used."""
-    from tqdm import tqdm
-
+    """Watch the decoding of a training set, and keep what can be used."""
     from pemr.training.data import Prepared
 
-    usable = []
-    for event in tqdm(told, unit=" files", disable=True if _quiet else None):
-        if isinstance(event, Prepared):
-            usable.append(event)
-        else:
-            typer.echo(f"skipped {event.path}: {event.reason}", err=True)
-    return usable
-
-
-def _train(events: "Iterable[Told]", n_events: int, unit: str) -> "list[Told]":
-    """Draw a bar along a training, with its losses, and keep what it told."""
-    from tqdm import tqdm
-
-    told = []
-    with tqdm(total=n_events, unit=unit, disable=True if _quiet else None) as bar:
-        for event in events:
-            told.append(event)
-            bar.update()
-            bar.set_postfix_str(str(event), refresh=False)
-    return told
+    return [one for one in _watch(told, None, "files") if isinstance(one, Prepared)]
 
 
 @app.command()
 def pretrain(
-    folder: Annotated[Path, typer.Argument(help="Folder of music; no labels are needed.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoint.")],
-    preset: Annotated[
-        str, typer.Option("--preset", help="paper, paper-2021, cover or tiny.")
-    ] = "paper",
+    folder: Annotated[Path, Argument(help="Folder of music; no labels are needed.")],
+    out: NewCheckpoint,
+    preset: Annotated[str, Option("--preset", help="paper, paper-2021, cover or tiny.")] = "paper",
     cache: Cache = None,
     device: Device = None,
     workers: Workers = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=2, help="Recordings a step.")
+        int | None, Option("--batch-size", min=2, help="Recordings a step.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of every random draw.")] = None,
-    log: Annotated[Path | None, typer.Option("--log", help="Folder for a TensorBoard log.")] = None,
+    seed: Seed = None,
+    log: Annotated[File, Option("--log", help="Folder for a TensorBoard log.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Pretrain an encoder on any folder of music, as PEMR does.
@@ -695,50 +595,27 @@ def pretrain(
     events = train(Pretraining(usable, config), out, machine)
     if log and machine.is_first:
         events = logged(events, log)
-    told = _train(events, config.pretrain.n_steps, " steps")
+    told = list(_watch(events, config.pretrain.n_steps, "steps", str))
     if machine.is_first:
-        _print_row({**run_row(told), "checkpoint": str(out)}, as_json=as_json)
+        _show({**run_row(told), "checkpoint": str(out)}, as_json=as_json)
 
 
 @app.command()
 def finetune(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoint.")],
+    out: NewCheckpoint,
     corpus: Annotated[
-        list[Path] | None,
-        typer.Option("--corpus", help="manifest.jsonl of a corpus; may be repeated."),
+        Files, Option("--corpus", help="manifest.jsonl of a corpus; may be repeated.")
     ] = None,
-    cliques: Annotated[
-        list[Path] | None,
-        typer.Option("--cliques", help="CSV with the columns path and clique; may be repeated."),
-    ] = None,
-    dev: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--dev", help="Manifest, or CSV of cliques, to validate on; of several the mean counts."
-        ),
-    ] = None,
-    init: Annotated[
-        Path | None,
-        typer.Option(
-            "--init",
-            help="Checkpoint to start from, pretrained or tuned; or shipped, the weights "
-            "that come with pemr.",
-        ),
-    ] = None,
-    settle: Annotated[
-        Path | None,
-        typer.Option(
-            "--settle", help="Folder of music, no labels needed, whose batch statistics to take."
-        ),
-    ] = None,
-    preset: Annotated[str, typer.Option("--preset", help="cover, or a variant of it.")] = "cover",
+    cliques: Annotated[Files, Option("--cliques", help=_CLIQUES)] = None,
+    dev: Annotated[Files, Option("--dev", help=_DEV)] = None,
+    init: Annotated[File, Option("--init", help=_INIT)] = None,
+    settle: Annotated[File, Option("--settle", help=_SETTLE)] = None,
+    preset: Annotated[str, Option("--preset", help="cover, or a variant of it.")] = "cover",
     cache: Cache = None,
     device: Device = None,
     workers: Workers = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=2, help="Cliques a step.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of every random draw.")] = None,
+    batch_size: Annotated[int | None, Option("--batch-size", min=2, help="Cliques a step.")] = None,
+    seed: Seed = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the cover encoder on cliques: a corpus, or your own labelled recordings.
@@ -748,7 +625,7 @@ def finetune(
     Example: pemr finetune --cliques mine.csv --init shipped --preset cover-continued --out tuned
     """
     from pemr.presets import for_finetuning
-    from pemr.training.cliques import embedded, read_performances, usable
+    from pemr.training.cliques import judge, read_performances, usable
     from pemr.training.data import prepare
     from pemr.training.finetune import Finetuning
     from pemr.training.journal import run_row
@@ -761,36 +638,25 @@ def finetune(
     sources = [*(corpus or ()), *(cliques or ())]
     if not sources:
         raise typer.BadParameter("say what to train on: --corpus MANIFEST or --cliques CSV")
-    performances = [
-        one for source in sources for one in read_performances(source, cache, machine.n_workers)
-    ]
-    judged = [read_performances(source, cache, machine.n_workers) for source in dev or ()]
+    read = partial(read_performances, cache=cache, n_workers=machine.n_workers)
     unlabelled = prepare(settle, config.front_end, cache, machine.n_workers) if settle else ()
-
-    def score(embedder: "Embedder") -> float:
-        return validation_score(
-            [(embedded(embedder, one_set), [one.clique for one in one_set]) for one_set in judged]
-        )
-
     task = Finetuning(
-        cliques=usable(performances),
+        cliques=usable(chain.from_iterable(map(read, sources))),
         config=config,
-        score=score if judged else None,
+        score=judge(map(read, dev), validation_score) if dev else None,
         init=init,
         unlabelled=_usable(unlabelled),
     )
-    told = _train(train(task, out, machine), config.finetune.n_steps, " steps")
+    told = list(_watch(train(task, out, machine), config.finetune.n_steps, "steps", str))
     if machine.is_first:
-        _print_row({**run_row(told), "checkpoint": str(out / "best")}, as_json=as_json)
+        _show({**run_row(told), "checkpoint": str(out / "best")}, as_json=as_json)
 
 
 @app.command()
 def export(
     checkpoint: CheckpointFolder,
-    onnx: Annotated[Path | None, typer.Option("--onnx", help="ONNX file to write.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="Folder for half-precision weights.")
-    ] = None,
+    onnx: Annotated[File, Option("--onnx", help="ONNX file to write.")] = None,
+    weights: Annotated[File, Option("--weights", help="Folder for half-precision weights.")] = None,
 ) -> None:
     """Write a fine-tuned encoder for other runtimes, or as weights to ship.
 
@@ -802,26 +668,22 @@ def export(
         raise typer.BadParameter("say what to write: --onnx FILE, --weights FOLDER")
     if onnx is not None:
         export_onnx(checkpoint, onnx)
-        typer.echo(f"wrote {onnx}", err=True)
+        _say(f"wrote {onnx}")
     if weights is not None:
-        typer.echo(f"wrote {export_weights(checkpoint, weights)}", err=True)
+        _say(f"wrote {export_weights(checkpoint, weights)}")
 
 
 @app.command()
 def probe(
-    dataset: Annotated[str, typer.Argument(help="magnatagatune or gtzan.")],
-    root: Annotated[Path, typer.Option("--root", help="Where the data set lies.")],
+    dataset: Annotated[str, Argument(help="magnatagatune or gtzan.")],
+    root: Root,
     checkpoint: CheckpointFolder,
-    fine_tune: Annotated[
-        bool, typer.Option("--fine-tune", help="Train the encoder too, not only a linear head.")
-    ] = False,
-    labels: Annotated[
-        float, typer.Option("--labels", min=0.001, max=1.0, help="Share of the training clips.")
-    ] = 1.0,
+    fine_tune: Annotated[bool, Option("--fine-tune", help="Train the encoder too.")] = False,
+    labels: Annotated[float, Option(min=0.001, max=1.0, help="Share of the training clips.")] = 1.0,
     cache: Cache = None,
     device: Device = None,
     workers: Workers = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of every random draw.")] = 42,
+    seed: Annotated[int, Option("--seed", help="Of every random draw.")] = 42,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well a pretrained encoder classifies music.
@@ -843,16 +705,16 @@ def probe(
     told = prepare_files(labelled.paths, config.front_end, cache, machine.n_workers)
     options = ProbeOptions(fine_tune=fine_tune, label_share=labels, seed=seed)
     events = train(encoder, config, labelled, _usable(told), machine, options)
-    *_, report = _train(events, MAX_EPOCHS, " epochs")
-    _print_row(asdict(report), as_json=as_json)
+    *_, report = _watch(events, MAX_EPOCHS, "epochs", str)
+    _show(asdict(report), as_json=as_json)
 
 
 @app.command()
 def mask(
-    song: Annotated[Path, typer.Argument(help="A recording.")],
+    song: Annotated[Path, Argument(help="A recording.")],
     checkpoint: CheckpointFolder,
-    out: Annotated[Path, typer.Option("--out", help="Picture to write: .png, .svg or .pdf.")],
-    start: Annotated[float, typer.Option("--start", min=0.0, help="Second to start at.")] = 0.0,
+    out: Annotated[Path, Option("--out", help="Picture to write: .png, .svg or .pdf.")],
+    start: Annotated[float, Option("--start", min=0.0, help="Second to start at.")] = 0.0,
 ) -> None:
     """Draw what a pretrained model calls essential in a recording.
 
@@ -861,7 +723,7 @@ def mask(
     from pemr.picture import draw_mask, masked_stretch
 
     draw_mask(masked_stretch(song, checkpoint, start), song.name, out)
-    typer.echo(f"wrote {out}", err=True)
+    _say(f"wrote {out}")
 
 
 corpus = typer.Typer(no_args_is_help=True, help="Make recordings of covers from scores.")
@@ -870,58 +732,39 @@ app.add_typer(corpus, name="corpus")
 
 @corpus.command("demo")
 def corpus_demo(
-    folder: Annotated[Path, typer.Argument(help="Where to write; a folder for each work.")],
-    seed: Annotated[int, typer.Option("--seed", help="Another seed, other performances.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 2,
+    folder: Annotated[Path, Argument(help="Where to write; a folder for each work.")],
+    seed: Annotated[int, Option("--seed", help="Another seed, other performances.")] = 0,
+    jobs: Jobs = 2,
 ) -> None:
     """Write a dozen old tunes in four performances each, and some unrelated ones.
 
     Example: pemr corpus demo demo/music
     """
-    from tqdm import tqdm
-
     from pemr.corpus.demo import N_FILES, write_demo
 
-    written = write_demo(folder, seed, jobs)
-    for _ in tqdm(written, total=N_FILES, unit=" files", disable=True if _quiet else None):
-        pass
-    typer.echo(f"{N_FILES} recordings in {folder}", err=True)
+    list(_watch(write_demo(folder, seed, jobs), N_FILES, "files"))
+    _say(f"{N_FILES} recordings in {folder}")
 
 
 @corpus.command("build")
 def corpus_build(
-    scores: Annotated[Path, typer.Option("--scores", help="Folder of score archives.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the corpus.")],
-    split: Annotated[str, typer.Option("--split", help="train, dev, test or human.")] = "train",
-    works: Annotated[int, typer.Option("--works", min=1, help="Works to take.")] = 120,
-    performances: Annotated[
-        int, typer.Option("--performances", min=1, help="Performances of each.")
-    ] = 4,
+    scores: Scores,
+    out: Annotated[Path, Option("--out", help="Folder of the corpus.")],
+    split: Annotated[str, Option("--split", help="train, dev, test or human.")] = "train",
+    works: Annotated[int, Option("--works", min=1, help="Works to take.")] = 120,
+    performances: Annotated[int, Option("--performances", min=1, help="Performances of each.")] = 4,
     noise: Annotated[
-        int, typer.Option("--noise", min=0, help="Further works with one performance each.")
+        int, Option("--noise", min=0, help="Further works of one performance each.")
     ] = 0,
-    difficulty: Annotated[
-        str, typer.Option("--difficulty", help="standard, brutal or mixed.")
-    ] = "standard",
-    seed: Annotated[int, typer.Option("--seed", help="Another seed, another corpus.")] = 0,
-    soundfont: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--soundfont",
-            help="General MIDI SoundFont; may be repeated. [default: "
-            "those in the usual places, or else the built-in synthesiser]",
-        ),
-    ] = None,
-    audio: Annotated[
-        bool, typer.Option("--audio", help="Write FLAC beside the spectrograms.")
-    ] = False,
+    difficulty: Annotated[str, Option(help="standard, brutal or mixed.")] = "standard",
+    seed: Annotated[int, Option("--seed", help="Another seed, another corpus.")] = 0,
+    soundfont: SoundFonts = None,
+    audio: Annotated[bool, Option("--audio", help="Write FLAC beside the spectrograms.")] = False,
     sketch: Annotated[
-        bool, typer.Option("--sketch", help="Draw spectrograms from the notes, without sound.")
+        bool, Option("--sketch", help="Spectrograms from notes, without sound.")
     ] = False,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where parsed scores are kept. [default: OUT/..]")
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 2,
+    cache: Parsed = None,
+    jobs: Jobs = 2,
 ) -> None:
     """Turn scores into recordings of covers, with a manifest of what was done to each.
 
@@ -929,41 +772,28 @@ def corpus_build(
 
     Example: pemr corpus build --scores scores --out corpora/dev --split dev --noise 120
     """
-    from tqdm import tqdm
-
-    from pemr.corpus.build import Order, build, choose_fonts
+    from pemr.corpus.build import Order, build
     from pemr.corpus.notes.works import works as sort_into_works
+    from pemr.corpus.sounding.soundfont import choose_fonts
 
     order = Order(
         split=split, n_works=works, n_performances=performances, n_noise=noise, seed=seed,
         difficulty=difficulty, fonts=() if sketch else choose_fonts(soundfont),
         has_audio=audio, is_sketched=sketch,
     )  # fmt: skip
-    if not order.fonts and not sketch:
-        typer.echo(
-            "no SoundFont or no FluidSynth, so the built-in synthesiser plays; Debian has "
-            "libfluidsynth3 and fluid-soundfont-gm",
-            err=True,
-        )
     found = sort_into_works(scores, cache or out.parent, jobs)
-    made = build(found, order, out, jobs)
-    for _ in tqdm(made, total=order.n_total, unit=" files", disable=True if _quiet else None):
-        pass
-    typer.echo(f"{order.n_total} performances in {out}", err=True)
+    list(_watch(build(found, order, out, jobs), order.n_total, "files"))
+    _say(f"{order.n_total} performances in {out}")
 
 
 @corpus.command("play")
 def corpus_play(
-    folder: Annotated[Path, typer.Argument(help="A corpus.")],
-    work: Annotated[str, typer.Argument(help="Name of a work, or the start of one.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the FLAC files.")],
-    scores: Annotated[Path, typer.Option("--scores", help="Folder of score archives.")],
-    soundfont: Annotated[
-        list[Path] | None, typer.Option("--soundfont", help="As the corpus was made with.")
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where parsed scores are kept. [default: above]")
-    ] = None,
+    folder: Annotated[Path, Argument(help="A corpus.")],
+    work: Annotated[str, Argument(help="Name of a work, or the start of one.")],
+    out: Annotated[Path, Option("--out", help="Folder for the FLAC files.")],
+    scores: Scores,
+    soundfont: SoundFonts = None,
+    cache: Parsed = None,
 ) -> None:
     """Write the performances of one work of a corpus as FLAC, to listen to.
 

@@ -8,16 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pemr.embed import Embedder, embedder_names, load_embedder
+    from pemr.embed import Embedder, embedder_names, load_embedder, preset_of
     from pemr.errors import PemrError
 
-__all__ = ["Embedder", "PemrError", "embedder_names", "load_embedder"]
+__all__ = ["Embedder", "PemrError", "embedder_names", "load_embedder", "preset_of"]
 
 _HOMES = {
     "Embedder": "pemr.embed",
     "PemrError": "pemr.errors",
     "embedder_names": "pemr.embed",
     "load_embedder": "pemr.embed",
+    "preset_of": "pemr.embed",
 }
 
 

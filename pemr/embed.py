@@ -253,7 +253,7 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
         If the folder holds no fine-tuned cover encoder, or a damaged one.
     """
     asked = DEFAULT if name is None else name
-    loader = _LOADERS.get(asked.partition("@")[0])
+    loader = _LOADERS.get(preset_of(asked))
     if loader is None and asked and Path(asked).is_dir():
         return _load_checkpoint(Path(asked), device)
     if loader is None:
@@ -262,6 +262,11 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     if "@" in asked and embedder.name != asked:
         raise UnknownEmbedderError(asked, (embedder.name,))
     return embedder
+
+
+def preset_of(name: str) -> str:
+    """Take the preset out of an embedder's name, which ends in the hash of its weights."""
+    return name.partition("@")[0]
 
 
 def _load_ftm2d(_device: str | None) -> Embedder:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from retrieval.benchmarks.base import Benchmark
     from retrieval.errors import RetrievalError
     from retrieval.finding.agreement import Agreement, agreement_row, agreement_table, compare_files
-    from retrieval.measuring.cache import cache_folder, embedding_plan
-    from retrieval.measuring.comparison import changed_rows, compare, difference_rows
-    from retrieval.measuring.evaluation import Scorer, evaluate, prepare, rank_all, report_on
-    from retrieval.measuring.excerpts import excerpt_row, excerpt_scorers
+    from retrieval.measuring.cache import cache_folder
+    from retrieval.measuring.comparison import compare
+    from retrieval.measuring.evaluation import RankedBlock, Scorer, evaluate
     from retrieval.measuring.features import feature_scorer
-    from retrieval.measuring.foreign import read_embeddings
+    from retrieval.measuring.measurement import measure, measure_excerpts, measure_file
+    from retrieval.measuring.results import Excerpted, Report
     from retrieval.measuring.scorers import catalog_scorer
     from retrieval.measuring.validation import validation_map, validation_score
     from retrieval.ranking.align import Span
@@ -31,16 +31,15 @@ if TYPE_CHECKING:
     from retrieval.ranking.query import read_query
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
+    from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
-    from retrieval.reporting.provenance import command_line, system_row, trace
+    from retrieval.reporting.provenance import Trace, command_line, system_row, trace
     from retrieval.reporting.report import (
-        Report,
-        Run,
-        count_rows,
-        final_line,
-        heading,
+        comparison_text,
+        excerpt_rows,
         metric_rows,
         read_report,
+        report_text,
         write_rows,
     )
 
@@ -50,13 +49,15 @@ __all__ = [
     "Agreement",
     "Benchmark",
     "Candidate",
+    "Excerpted",
     "Query",
+    "RankedBlock",
     "Ranking",
     "Report",
     "RetrievalError",
-    "Run",
     "Scorer",
     "Span",
+    "Trace",
     "agreement_row",
     "agreement_table",
     "benchmark_names",
@@ -66,32 +67,27 @@ __all__ = [
     "candidate_table",
     "card_of",
     "catalog_scorer",
-    "changed_rows",
     "chosen",
     "command_line",
     "compare",
     "compare_files",
+    "comparison_text",
     "copies",
-    "count_rows",
-    "difference_rows",
-    "embedding_plan",
     "evaluate",
-    "excerpt_row",
-    "excerpt_scorers",
+    "excerpt_rows",
     "feature_scorer",
-    "final_line",
-    "heading",
+    "laid_out",
     "load_benchmark",
     "m3u",
+    "measure",
+    "measure_excerpts",
+    "measure_file",
     "metric_rows",
     "missing_rows",
-    "prepare",
-    "rank_all",
     "ranking_from",
-    "read_embeddings",
     "read_query",
     "read_report",
-    "report_on",
+    "report_text",
     "search",
     "stored_query",
     "system_row",
@@ -107,12 +103,12 @@ _HOMES = {
     "benchmarks.base": "Benchmark",
     "errors": "RetrievalError",
     "finding.agreement": "Agreement compare_files agreement_row agreement_table",
-    "measuring.cache": "cache_folder embedding_plan",
-    "measuring.comparison": "changed_rows compare difference_rows",
-    "measuring.evaluation": "Scorer evaluate prepare rank_all report_on",
-    "measuring.excerpts": "excerpt_row excerpt_scorers",
+    "measuring.cache": "cache_folder",
+    "measuring.comparison": "compare",
+    "measuring.evaluation": "RankedBlock Scorer evaluate",
     "measuring.features": "feature_scorer",
-    "measuring.foreign": "read_embeddings",
+    "measuring.measurement": "measure measure_excerpts measure_file",
+    "measuring.results": "Excerpted Report",
     "measuring.scorers": "catalog_scorer",
     "measuring.validation": "validation_map validation_score",
     "ranking.align": "Span",
@@ -120,10 +116,11 @@ _HOMES = {
     "ranking.query": "read_query",
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
+    "reporting.layout": "laid_out",
     "reporting.page": "write_report",
-    "reporting.provenance": "command_line system_row trace",
+    "reporting.provenance": "Trace command_line system_row trace",
     "reporting.report": (
-        "Report Run count_rows final_line heading metric_rows read_report write_rows"
+        "comparison_text excerpt_rows metric_rows read_report report_text write_rows"
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

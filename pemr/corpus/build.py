@@ -28,7 +28,7 @@ from pemr.corpus.processes import processes
 from pemr.corpus.sounding.effects import apply_chain, draw_chain
 from pemr.corpus.sounding.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
 from pemr.corpus.sounding.sketch import sketch
-from pemr.corpus.sounding.soundfont import SoundFont, find_fonts, is_available, is_held_out
+from pemr.corpus.sounding.soundfont import SoundFont, choose_fonts, is_held_out
 from pemr.corpus.sounding.synth import Waveform
 from pemr.corpus.sounding.voice import voice_names
 from pemr.errors import CorpusError
@@ -110,31 +110,6 @@ class Job:
     def name(self) -> str:
         """Name of the performance."""
         return f"{self.work.name}/{self.index}"
-
-
-def choose_fonts(fonts: Sequence[Path] | None) -> tuple[str, ...]:
-    """Check the SoundFonts named by the user, or find some.
-
-    Parameters
-    ----------
-    fonts : sequence of Path or None
-        None for those in the usual places, where FluidSynth is installed.
-
-    Returns
-    -------
-    tuple of str
-        Paths for an `Order`.
-
-    Raises
-    ------
-    CorpusError
-        If one is missing.
-    """
-    for font in fonts or ():
-        if not font.is_file():
-            raise CorpusError("no such SoundFont; Debian has some: fluid-soundfont-gm", font)
-    found = fonts if fonts is not None else find_fonts() if is_available() else ()
-    return tuple(str(font.resolve()) for font in found)
 
 
 def build(works: Sequence[Work], order: Order, folder: Path, n_jobs: int = 1) -> Iterator[str]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.errors import BenchmarkError
+from retrieval.measuring.results import QueryRow, Report
 from retrieval.measuring.summary import N_REPLICATES, Figure, clique_draws
-from retrieval.reporting.report import QueryRow, Report
 
 _VALUES = {"MAP": "average_precision", "MR1": "first_rank", "hit@1": "hit1"}
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from retrieval.benchmarks.base import Benchmark, Performance, duplicates
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.metrics import QueryScores, score_queries
+from retrieval.measuring.results import Counts, QueryRow, Report, worst
 from retrieval.measuring.summary import summarise
-from retrieval.reporting.report import Counts, QueryRow, Report, Run, worst
+from retrieval.ranking.ranking import Ranking
 
 Ints = NDArray[np.int64]
 
@@ -82,16 +83,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class RankedBlock:
-    """Some queries after they were ranked: every metric, and a row for each."""
+    """Some of all queries after they were ranked: every metric, and a row for each."""
 
     scores: QueryScores
     rows: list[QueryRow]
+    n_ahead: int | None = None  # queries in all, where this is the first block
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    @property
+    def progress(self) -> tuple[int, int | None]:
+        """How many queries were ranked; in the first block also how many there are in all."""
+        return len(self.rows), self.n_ahead
 
 
-def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
+def evaluate(
+    benchmark: Benchmark, scorer: Scorer, embedder: str, ranking: Ranking | None = None
+) -> Report:
     """Rank every candidate for every query of a benchmark and measure how well that went.
 
     Parameters
@@ -100,8 +106,10 @@ def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
         What is relevant to what.
     scorer : Scorer
         What is being measured.
-    run : Run
-        Where the figures come from, to be written beside them.
+    embedder : str
+        The name of what made the scores: with the hash of its weights, or a file of embeddings.
+    ranking : Ranking, optional
+        What decided the order, where it was ours.
 
     Returns
     -------
@@ -114,7 +122,7 @@ def evaluate(benchmark: Benchmark, scorer: Scorer, run: Run) -> Report:
         If the scorer names unknown performances, or no query is left.
     """
     trial = prepare(benchmark, scorer)
-    return report_on(trial, rank_all(trial), run)
+    return report_on(trial, rank_all(trial), embedder, ranking)
 
 
 def prepare(benchmark: Benchmark, scorer: Scorer) -> Trial:
@@ -158,10 +166,13 @@ def rank_all(trial: Trial) -> Iterator[RankedBlock]:
         scores = trial.scorer.score(queries, trial.candidates)  # (B, K)
         relevant = trial.work[queries, None] == trial.work[trial.candidates]
         measured = score_queries(scores, relevant, _columns_of(queries, trial.candidates))
-        yield RankedBlock(measured, _rows(trial, queries, scores, measured))
+        n_ahead = None if start else len(trial.queries)
+        yield RankedBlock(measured, _rows(trial, queries, scores, measured), n_ahead)
 
 
-def report_on(trial: Trial, ranked: Iterable[RankedBlock], run: Run) -> Report:
+def report_on(
+    trial: Trial, ranked: Iterable[RankedBlock], embedder: str, ranking: Ranking | None
+) -> Report:
     """Sum up what `rank_all` yields.
 
     Parameters
@@ -170,8 +181,8 @@ def report_on(trial: Trial, ranked: Iterable[RankedBlock], run: Run) -> Report:
         What was ranked.
     ranked : iterable of RankedBlock
         All of it.
-    run : Run
-        Where the figures come from.
+    embedder, ranking
+        As `evaluate` takes them.
 
     Returns
     -------
@@ -188,7 +199,8 @@ def report_on(trial: Trial, ranked: Iterable[RankedBlock], run: Run) -> Report:
         data=benchmark.root.name,
         subset=benchmark.subset,
         convention=benchmark.convention,
-        run=run,
+        embedder=embedder,
+        ranking=ranking,
         counts=_counts(trial),
         metrics=summarise(QueryScores.join([block.scores for block in blocks]), works),
         queries=tuple(rows),

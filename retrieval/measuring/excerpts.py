@@ -34,7 +34,6 @@ from retrieval.measuring.scorers import catalog_scorer
 from retrieval.ranking.nearest import track_scores
 from retrieval.ranking.query import recording_of
 from retrieval.ranking.ranking import PLAIN
-from retrieval.reporting.report import Report, metric_rows
 
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -171,20 +170,6 @@ def excerpt_scorers(
                     protocol=protocol,
                 ),
             )
-
-
-def excerpt_row(tau_s: float, protocol: str, report: Report) -> dict[str, str]:
-    """One row of the table that the protocols are reported in."""
-    figures = {row["metric"]: row for row in metric_rows(report)}
-    return {
-        "protocol": protocol,
-        "tau (s)": f"{tau_s:g}",
-        "MAP": figures["MAP"]["value"],
-        "95 % interval": figures["MAP"]["95 % interval"],
-        "hit@1": figures["hit@1"]["value"],
-        "NAR (%)": figures["NAR (%)"]["value"],
-        "queries": str(report.counts.queries),
-    }
 
 
 def excerpt_length(bounds: Sequence[NDArray[np.float64]], tau_s: float) -> int:

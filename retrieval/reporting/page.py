@@ -11,18 +11,17 @@ import numpy as np
 
 from retrieval.benchmarks import card_of
 from retrieval.benchmarks.base import Published
+from retrieval.measuring.results import QueryRow, Report, worst
 from retrieval.reporting import svg
+from retrieval.reporting.provenance import Trace
 from retrieval.reporting.report import (
     RULES,
-    QueryRow,
-    Report,
     count_rows,
     fact_rows,
     heading,
     markdown,
     metric_rows,
     system,
-    worst,
     write_json,
 )
 
@@ -63,13 +62,20 @@ class _Html(str):
     __slots__ = ()
 
 
-def page(report: Report, published: Sequence[Published] = (), audio_root: str | None = None) -> str:
+def page(
+    report: Report,
+    trace: Trace,
+    published: Sequence[Published] = (),
+    audio_root: str | None = None,
+) -> str:
     """Write a report as a page.
 
     Parameters
     ----------
     report : Report
         What was measured.
+    trace : Trace
+        Where the figures come from.
     published : sequence of Published
         Figures of other systems, shown as not run here.
     audio_root : str, optional
@@ -85,20 +91,22 @@ def page(report: Report, published: Sequence[Published] = (), audio_root: str | 
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>{title}</h1><p>{escape(report.title)} · {escape(report.run.date)} · "
-        f"<code>{escape(report.run.command)}</code></p>"
-        f"{_cards(report)}{_tables(report)}{_charts(report)}{_failures(report, audio_root)}"
+        f"<h1>{title}</h1><p>{escape(report.title)} · {escape(trace.date)} · "
+        f"<code>{escape(trace.command)}</code></p>"
+        f"{_cards(report)}{_tables(report, trace)}{_charts(report)}{_failures(report, audio_root)}"
         f"{_peers(report, published)}</main></body></html>\n"
     )
 
 
-def write_report(report: Report, folder: Path, root: Path) -> list[Path]:
+def write_report(report: Report, trace: Trace, folder: Path, root: Path) -> list[Path]:
     """Write a report for programs, for docs/results, and for people.
 
     Parameters
     ----------
     report : Report
         What was measured.
+    trace : Trace
+        Where the figures come from.
     folder : Path
         Made when absent; files of an earlier report are replaced.
     root : Path
@@ -111,11 +119,11 @@ def write_report(report: Report, folder: Path, root: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"report.{ending}" for ending in ("json", "md", "html")]
-    write_json(report, paths[0])
-    paths[1].write_text(markdown(report), encoding="utf-8")
+    write_json(report, trace, paths[0])
+    paths[1].write_text(markdown(report, trace), encoding="utf-8")
     audio_root = Path(os.path.relpath(root, folder)).as_posix()
     published = card_of(report.benchmark).published
-    paths[2].write_text(page(report, published, audio_root), encoding="utf-8")
+    paths[2].write_text(page(report, trace, published, audio_root), encoding="utf-8")
     return paths
 
 
@@ -138,7 +146,7 @@ def _cards(report: Report) -> str:
     )
 
 
-def _tables(report: Report) -> str:
+def _tables(report: Report, trace: Trace) -> str:
     rules = "; ".join(RULES)
     duplicates = "".join(
         f"<p>Byte-identical: {escape(', '.join(group))}</p>" for group in report.duplicates[:20]
@@ -147,7 +155,7 @@ def _tables(report: Report) -> str:
         '<div class="columns"><section><h2>Figures</h2>'
         f"{_table(metric_rows(report), ('value', '95 % interval'))}</section>"
         f"<section><h2>What they rest on</h2>{_table(count_rows(report), ('number',))}</section>"
-        f"</div>{duplicates}<h2>How to print them again</h2>{_table(fact_rows(report))}"
+        f"</div>{duplicates}<h2>How to print them again</h2>{_table(fact_rows(report, trace))}"
         f"<p>Rules: {escape(rules)}.</p>"
     )
 

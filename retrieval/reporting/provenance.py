@@ -6,12 +6,13 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from retrieval.ranking.ranking import Ranking
-from retrieval.reporting.report import Run
 
 _LIBRARIES = (
     "pemr-covers",
@@ -25,32 +26,62 @@ _LIBRARIES = (
 )
 
 
-def trace(command: str, embedder: str, ranking: Ranking | None = None) -> Run:
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Where figures come from.
+
+    Parameters
+    ----------
+    command : str
+        What prints them again.
+    commit : str or None
+        Of the code; None when it does not run from a repository.
+    hardware, date : str
+        What it ran on, and when (yyyy-mm-dd).
+    versions : dict from str to str
+        Of Python and the libraries that decide.
+    """
+
+    command: str
+    commit: str | None
+    hardware: str
+    date: str
+    versions: dict[str, str]
+
+
+def trace(command: str) -> Trace:
     """Write down what is needed to judge a figure, and to print it again.
 
     Parameters
     ----------
     command : str
         What the user typed, without paths of this machine.
-    embedder : str
-        Its name with the hash of its weights, or the name of a file of embeddings.
-    ranking : Ranking, optional
-        What decided the order, where it was ours.
 
     Returns
     -------
-    Run
+    Trace
         As of now, here.
     """
-    return Run(
+    return Trace(
         command=command,
         commit=commit(),
-        embedder=embedder,
-        ranking=ranking.values() if ranking else {},
         hardware=hardware(),
         date=datetime.now(UTC).date().isoformat(),
         versions={"python": platform.python_version(), **_versions()},
     )
+
+
+def run_values(trace: Trace, embedder: str, ranking: Ranking | None) -> dict[str, Any]:
+    """Write as JSON values where figures come from: what ran, and what decided the order."""
+    return {
+        "command": trace.command,
+        "commit": trace.commit,
+        "embedder": embedder,
+        "ranking": ranking.values() if ranking else {},
+        "hardware": trace.hardware,
+        "date": trace.date,
+        "versions": trace.versions,
+    }
 
 
 def command_line(start: str, root: Path, options: Mapping[str, object]) -> str:

@@ -4,17 +4,20 @@ Rounding happens here and nowhere before.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from retrieval.errors import BenchmarkError
+from retrieval.measuring.comparison import Comparison, changed_rows, difference_rows
+from retrieval.measuring.results import N_WORST, Counts, Excerpted, QueryRow, Report, worst
 from retrieval.measuring.summary import METRICS, Figure
 from retrieval.ranking.ranking import ranking_from
+from retrieval.reporting.layout import laid_out
+from retrieval.reporting.provenance import Trace, run_values
 
 SCHEMA = 2
-N_WORST = 20  # failures that a report shows with their files
 
 RULES = (
     "every candidate is ranked for every query, exactly",
@@ -24,100 +27,6 @@ RULES = (
     "queries left without a relevant candidate are dropped and counted",
     "intervals are 95 %, bootstrapped over cliques",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """Where figures come from.
-
-    Parameters
-    ----------
-    command : str
-        What prints them again.
-    commit : str or None
-        Of the code; None when it does not run from a repository.
-    embedder : str
-        Its name with the hash of its weights, or the file of embeddings.
-    ranking : dict
-        Every number that decided the order, as `Ranking.values` writes it; empty where scores came
-        from another system.
-    hardware, date : str
-        What it ran on, and when (yyyy-mm-dd).
-    versions : dict from str to str
-        Of Python and the libraries that decide.
-    """
-
-    command: str
-    commit: str | None
-    embedder: str
-    ranking: dict[str, Any]
-    hardware: str
-    date: str
-    versions: dict[str, str]
-
-    @property
-    def weights_hash(self) -> str | None:
-        """The part of the embedder's name that identifies its weights; None without weights."""
-        _, _, weights = self.embedder.partition("@")
-        return weights or None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How much of the data set the figures rest on."""
-
-    performances: int  # listed
-    works: int  # listed
-    scored: int  # with an embedding
-    queries: int  # that were ranked
-    cliques: int  # of these queries
-    candidates: int
-    noise: int  # candidates of works with a single performance, which never ask
-    dropped_queries: int  # whose relevant candidates cannot be scored
-    extra_files: int  # audio that no list names
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueryRow:
-    """What happened to one query."""
-
-    query: str
-    work: str
-    n_relevant: int
-    average_precision: float
-    first_rank: float
-    hit1: float
-    best_relevant: str | None
-    best_relevant_score: float | None
-    best_other: str | None  # the best wrong answer
-    best_other_score: float | None
-    length_ratio: float | None  # best relevant candidate / query
-    transposition: int | None  # semitones from the query up to the best relevant candidate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """A benchmark's figures and everything needed to judge them."""
-
-    benchmark: str
-    title: str
-    data: str  # name of the data set's folder
-    subset: str | None
-    convention: str | None
-    run: Run
-    counts: Counts
-    metrics: dict[str, Figure]
-    queries: tuple[QueryRow, ...]
-    missing: tuple[str, ...]  # listed, but without a file
-    unusable: tuple[str, ...]  # there, but silent or unreadable
-    duplicates: tuple[tuple[str, ...], ...]  # the same file byte for byte
-    files: dict[str, str]  # paths of the worst queries and their answers, relative to the root
-
-
-def worst(rows: Sequence[QueryRow], n_rows: int = N_WORST) -> list[QueryRow]:
-    """Pick the queries that went worst, the very worst first."""
-    order = sorted(rows, key=lambda row: (row.average_precision, -row.first_rank, row.query))
-    return order[:n_rows]
 
 
 def final_line(report: Report) -> str:
@@ -181,25 +90,71 @@ def count_rows(report: Report) -> list[dict[str, str]]:
     return [{"count": label, "number": str(number)} for label, number in listed]
 
 
-def report_json(report: Report) -> dict[str, Any]:
-    """Everything in a report as JSON values."""
-    written = {"schema": SCHEMA, **asdict(report), "rules": list(RULES)}
-    written["run"]["weights_hash"] = report.run.weights_hash
-    return written
+def report_text(report: Report) -> str:
+    """Write a report for the terminal: what was measured, the figures, what they rest on."""
+    return "\n".join(
+        (
+            heading(report),
+            laid_out(metric_rows(report)),
+            laid_out(count_rows(report)),
+            final_line(report),
+        )
+    )
 
 
-def write_json(report: Report, path: Path) -> None:
+def comparison_text(comparison: Comparison) -> str:
+    """Write a comparison for the terminal: the queries that changed, the gains, how many."""
+    return "\n".join(
+        (
+            laid_out(changed_rows(comparison)),
+            laid_out(difference_rows(comparison))
+            + f"{len(comparison.changed)} of {comparison.n_queries} queries changed; "
+            f"{comparison.n_unpaired} were in one report only",
+        )
+    )
+
+
+def excerpt_rows(told: Iterable[object]) -> list[dict[str, str]]:
+    """One row for each length of excerpts and each protocol, of what `measure_excerpts` tells."""
+    return [_excerpt_row(one) for one in told if isinstance(one, Excerpted)]
+
+
+def _excerpt_row(one: Excerpted) -> dict[str, str]:
+    figures = {row["metric"]: row for row in metric_rows(one.report)}
+    return {
+        "protocol": one.protocol,
+        "tau (s)": f"{one.tau_s:g}",
+        "MAP": figures["MAP"]["value"],
+        "95 % interval": figures["MAP"]["95 % interval"],
+        "hit@1": figures["hit@1"]["value"],
+        "NAR (%)": figures["NAR (%)"]["value"],
+        "queries": str(one.report.counts.queries),
+    }
+
+
+def report_json(report: Report, trace: Trace) -> dict[str, Any]:
+    """Everything in a report as JSON values, with where it comes from under `run`."""
+    values = asdict(report)
+    del values["embedder"], values["ranking"]
+    run = {
+        **run_values(trace, report.embedder, report.ranking),
+        "weights_hash": report.weights_hash,
+    }
+    return {"schema": SCHEMA, "run": run, **values, "rules": list(RULES)}
+
+
+def write_json(report: Report, trace: Trace, path: Path) -> None:
     """Write a report that `read_report` reads again; rows of queries take one line each."""
-    written = report_json(report)
+    written = report_json(report, trace)
     rows = written.pop("queries")
     head = json.dumps(written, indent=1, allow_nan=False)
     lines = ",\n  ".join(json.dumps(row, allow_nan=False) for row in rows)
     path.write_text(f'{head[:-2]},\n "queries": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
 
 
-def write_rows(rows: Sequence[Mapping[str, str]], run: Run, path: Path) -> None:
+def write_rows(rows: Sequence[Mapping[str, str]], embedder: str, trace: Trace, path: Path) -> None:
     """Write a table as JSON with where it comes from, as a file of docs/results."""
-    written = {"run": asdict(run), "rows": list(rows)}
+    written = {"run": run_values(trace, embedder, None), "rows": list(rows)}
     path.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
@@ -221,15 +176,15 @@ def read_report(path: Path) -> Report:
 def _report_from(read: Mapping[str, Any]) -> Report:
     if read["schema"] not in (1, SCHEMA):
         raise ValueError(f"schema {read['schema']}, not {SCHEMA}")
-    run = {key: value for key, value in read["run"].items() if key != "weights_hash"}
-    if read["schema"] == 1:  # it told of the alignment alone
-        run["ranking"] = {"n_aligned": run.pop("n_aligned")}
+    run = read["run"]
+    ranking = run["ranking"] if read["schema"] == SCHEMA else {"n_aligned": run["n_aligned"]}
     return Report(
         **{
             key: read[key]
             for key in ("benchmark", "title", "data", "subset", "convention", "files")
         },
-        run=Run(**run),
+        embedder=run["embedder"],
+        ranking=ranking_from(ranking) if ranking else None,
         counts=Counts(**read["counts"]),
         metrics={name: Figure(**read["metrics"][name]) for name in METRICS},
         queries=tuple(QueryRow(**row) for row in read["queries"]),
@@ -262,35 +217,33 @@ def heading(report: Report) -> str:
 
 def system(report: Report) -> str:
     """Name what ranked: the embedder, and every stage after it."""
-    run = report.run
-    if not run.ranking:
-        return run.embedder
-    ranking = ranking_from(run.ranking)
-    if not ranking.is_by_embedding:
-        return ranking.words()
-    return f"{run.embedder}, {ranking.words()}"
+    if report.ranking is None:
+        return report.embedder
+    if not report.ranking.is_by_embedding:
+        return report.ranking.words()
+    return f"{report.embedder}, {report.ranking.words()}"
 
 
-def fact_rows(report: Report) -> list[dict[str, str]]:
+def fact_rows(report: Report, trace: Trace) -> list[dict[str, str]]:
     """One row for each fact that is needed to print the figures again."""
-    run = report.run
+    ranking = report.ranking.values() if report.ranking else {}
     facts = {
-        "command": run.command,
-        "commit": run.commit or "unknown",
-        "embedder": f"{run.embedder} (weights {run.weights_hash or 'none'})",
-        "ranking": ", ".join(f"{name} {value}" for name, value in run.ranking.items()) or "none",
-        "hardware": run.hardware,
-        "date": run.date,
-        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+        "command": trace.command,
+        "commit": trace.commit or "unknown",
+        "embedder": f"{report.embedder} (weights {report.weights_hash or 'none'})",
+        "ranking": ", ".join(f"{name} {value}" for name, value in ranking.items()) or "none",
+        "hardware": trace.hardware,
+        "date": trace.date,
+        "versions": ", ".join(f"{name} {version}" for name, version in trace.versions.items()),
     }
     return [{"what": name, "value": value} for name, value in facts.items()]
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Report, trace: Trace) -> str:
     """Write a report for docs/results: what ran, how much it rests on, the figures."""
     parts = [
         f"# {heading(report)}",
-        table(fact_rows(report)),
+        table(fact_rows(report, trace)),
         table(metric_rows(report)),
         table(count_rows(report)),
         "Rules: " + "; ".join(RULES) + ".",

@@ -43,11 +43,12 @@ def timed(function: Callable[..., Any], spent: dict[str, float], name: str) -> C
 def measure(scores: Path, cache: Path, n_works: int) -> dict[str, Any]:
     from pemr.corpus import build
     from pemr.corpus.notes.works import works
+    from pemr.corpus.sounding.soundfont import choose_fonts
 
     spent: dict[str, float] = defaultdict(float)
     for step in STEPS:
         setattr(build, step, timed(getattr(build, step), spent, step))
-    fonts = build.choose_fonts(None)
+    fonts = choose_fonts(None)
     order = build.Order(
         split="dev", n_works=n_works, n_performances=4, difficulty="mixed", fonts=fonts
     )

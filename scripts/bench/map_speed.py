@@ -46,9 +46,9 @@ def main() -> None:
     scorer = VectorScorer(
         names=[p.name for p in benchmark.performances], embeddings=vectors.astype(np.float32)
     )
-    run = trace(COMMAND, f"random vectors of {chosen.dim} dimensions")
+    run = trace(COMMAND)
     start = time.perf_counter()
-    report = evaluate(benchmark, scorer, run)
+    report = evaluate(benchmark, scorer, f"random vectors of {chosen.dim} dimensions")
     wall_s = time.perf_counter() - start
     cpu_s = time.process_time()
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -66,6 +66,36 @@ def find_fonts() -> list[Path]:
     return sorted(files, key=lambda path: path.name)
 
 
+def choose_fonts(fonts: Sequence[Path] | None) -> tuple[str, ...]:
+    """Check the SoundFonts named by the user, or find some.
+
+    Parameters
+    ----------
+    fonts : sequence of Path or None
+        None for those in the usual places, where FluidSynth is installed.
+
+    Returns
+    -------
+    tuple of str
+        Paths for an `Order`.
+
+    Raises
+    ------
+    CorpusError
+        If one is missing.
+    """
+    for font in fonts or ():
+        if not font.is_file():
+            raise CorpusError("no such SoundFont; Debian has some: fluid-soundfont-gm", font)
+    found = fonts if fonts is not None else find_fonts() if is_available() else ()
+    if fonts is None and not found:
+        log.warning(
+            "no SoundFont or no FluidSynth, so the built-in synthesiser plays; Debian has "
+            "libfluidsynth3 and fluid-soundfont-gm"
+        )
+    return tuple(str(font.resolve()) for font in found)
+
+
 def is_available() -> bool:
     """Whether FluidSynth is installed."""
     return ctypes.util.find_library("fluidsynth") is not None

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from pemr.corpus import build as b
-from pemr.corpus.build import Order, build, choose_fonts, play
+from pemr.corpus.build import Order, build, play
 from pemr.corpus.demo import TUNES, transcribe
 from pemr.corpus.notes.works import Work
+from pemr.corpus.sounding import soundfont
+from pemr.corpus.sounding.soundfont import choose_fonts
 from pemr.errors import CorpusError
 from pemr.signal.frontend import FRAME_RATE, N_BINS
 
@@ -148,9 +150,10 @@ def test_missing_font_is_told(tmp_path):
     assert choose_fonts([]) == ()
 
 
-def test_without_fluidsynth_the_built_in_synthesiser_plays(monkeypatch):
-    monkeypatch.setattr(b, "is_available", lambda: False)
+def test_without_fluidsynth_the_built_in_synthesiser_plays(monkeypatch, caplog):
+    monkeypatch.setattr(soundfont, "is_available", lambda: False)
     assert choose_fonts(None) == ()
+    assert "the built-in synthesiser plays" in caplog.text
 
 
 def test_performances_of_a_work_can_be_heard(corpus, works, tmp_path):

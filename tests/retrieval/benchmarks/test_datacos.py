@@ -14,7 +14,6 @@ from retrieval.errors import BenchmarkError
 from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.features import feature_scorer
 from retrieval.ranking.ranking import PLAIN, Ranking
-from retrieval.reporting.provenance import trace
 
 h5py = pytest.importorskip("h5py")
 
@@ -153,7 +152,7 @@ def test_file_without_the_feature_is_refused(tmp_path):
 def test_whole_benchmark_runs_on_features_with_noise_that_never_asks(tree):
     benchmark = load(tree)
     scorer = feature_scorer(benchmark, MeanChroma(), Ranking(n_aligned=4))
-    report = evaluate(benchmark, scorer, trace("toy", "toy", Ranking(n_aligned=4)))
+    report = evaluate(benchmark, scorer, "toy", Ranking(n_aligned=4))
     assert (report.counts.queries, report.counts.noise) == (4, 1)
     assert report.metrics["map"].value == 1
     by_name = {row.query: row.transposition for row in report.queries}
@@ -166,7 +165,7 @@ def test_silent_features_are_unusable(tree):
     write_h5(path, "P_90", "W_9", "hpcp", np.zeros((5000, 12)))
     benchmark = load(tree)
     scorer = feature_scorer(benchmark, MeanChroma(), PLAIN.without("alignment"))
-    report = evaluate(benchmark, scorer, trace("toy", "toy"))
+    report = evaluate(benchmark, scorer, "toy")
     assert report.unusable == ("P_90",)
 
 

@@ -9,7 +9,6 @@ from retrieval.errors import BenchmarkError
 from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.features import feature_scorer
 from retrieval.ranking.ranking import PLAIN
-from retrieval.reporting.provenance import trace
 
 
 def write(path, rng, n_frames=200, **others):
@@ -40,7 +39,7 @@ def test_a_folder_of_packed_recordings_is_measured(folder, fake_embedder, rankin
     benchmark = load_benchmark("folder", folder)
     assert benchmark.card.name == "packed"
     scorer = feature_scorer(benchmark, fake_embedder, ranking)
-    report = evaluate(benchmark, scorer, trace("fake", "fake", ranking))
+    report = evaluate(benchmark, scorer, "fake", ranking)
     assert (report.counts.queries, report.counts.noise) == (4, 1)
     assert report.metrics["map"].value == 1
     assert all(len(pictures) == 36 for pictures in scorer.tonal)

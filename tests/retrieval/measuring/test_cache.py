@@ -14,7 +14,6 @@ from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.scorers import catalog_scorer
 from retrieval.ranking.align import align
 from retrieval.ranking.ranking import PLAIN, Ranking
-from retrieval.reporting.provenance import trace
 
 
 @pytest.fixture
@@ -77,9 +76,7 @@ def test_silent_and_unreadable_files_are_unusable(
     (tmp_path / "music/w0/text.wav").write_text("no sound")
     grown = load(tmp_path / "music")
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, grown)))
-    report = evaluate(
-        grown, catalog_scorer(catalog, grown, PLAIN.without("alignment")), trace("toy", "fake")
-    )
+    report = evaluate(grown, catalog_scorer(catalog, grown, PLAIN.without("alignment")), "fake")
     assert report.unusable == ("w0/silence.wav", "w0/text.wav")
     assert report.counts.scored == 6
 
@@ -89,7 +86,7 @@ def test_alignment_is_part_of_the_score_and_tells_the_transposition(
 ):
     list(carry_out(catalog, fake_embedder, embedding_plan(catalog, benchmark)))
     scorer = catalog_scorer(catalog, benchmark, Ranking(n_aligned=2))
-    report = evaluate(benchmark, scorer, trace("toy", "fake", Ranking(n_aligned=2)))
+    report = evaluate(benchmark, scorer, "fake", Ranking(n_aligned=2))
     known = [row.transposition for row in report.queries]
     assert any(t is not None for t in known)
     assert all(t is None or -5 <= t <= 6 for t in known)

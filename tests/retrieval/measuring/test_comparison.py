@@ -11,7 +11,6 @@ from retrieval.errors import BenchmarkError
 from retrieval.measuring.comparison import changed_rows, compare, difference_rows
 from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.scorers import MatrixScorer
-from retrieval.reporting.provenance import trace
 
 N = 60
 WORKS = np.arange(N) % 20
@@ -26,7 +25,7 @@ def report(noise, seed=0):
     )
     benchmark = Benchmark(card=CARD, root=Path(), performances=performances)
     scorer = MatrixScorer(names=[p.name for p in performances], scores=scores)
-    return evaluate(benchmark, scorer, trace("toy", "toy"))
+    return evaluate(benchmark, scorer, "toy")
 
 
 def test_difference_is_that_of_the_figures():

@@ -13,20 +13,10 @@ from retrieval.benchmarks.base import Benchmark, Card, Performance
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.scorers import MatrixScorer, VectorScorer
-from retrieval.reporting.report import Run
 
 MODULE = import_module("retrieval.measuring.evaluation")
 CARD = Card(
     name="toy", title="Toy", licence="none", citation="none", source="here", layout="nothing"
-)
-RUN = Run(
-    command="toy",
-    commit=None,
-    embedder="toy@12345678",
-    ranking={},
-    hardware="2 CPU cores",
-    date="2026-11-23",
-    versions={"python": "3"},
 )
 
 
@@ -87,7 +77,7 @@ def test_map_equals_a_slow_loop_with_noise_singletons_duplicates_and_one_way_set
                 for name, work, q, c in zip(names, works, is_query, is_candidate, strict=True)
             )
         )
-        report = evaluate(benchmark, matrix(names, scores), RUN)
+        report = evaluate(benchmark, matrix(names, scores), "toy@12345678")
         expected, n_queries = slow_map(works, scores, is_query, is_candidate)
         assert report.metrics["map"].value == pytest.approx(expected)
         assert report.counts.queries == n_queries
@@ -96,14 +86,14 @@ def test_map_equals_a_slow_loop_with_noise_singletons_duplicates_and_one_way_set
 def test_query_is_never_its_own_candidate():
     benchmark = benchmark_of(("a", "w"), ("b", "w"), ("c", "v"))
     scores = [[9, 1, 0], [1, 9, 0], [9, 9, 9]]
-    report = evaluate(benchmark, matrix("abc", scores), RUN)
+    report = evaluate(benchmark, matrix("abc", scores), "toy@12345678")
     assert report.metrics["map"].value == 1
     assert [row.best_relevant for row in report.queries] == ["b", "a"]
 
 
 def test_works_with_one_performance_are_noise_that_never_asks():
     benchmark = benchmark_of(("a", "w"), ("b", "w"), ("n", "x"))
-    report = evaluate(benchmark, matrix("abn", np.eye(3)), RUN)
+    report = evaluate(benchmark, matrix("abn", np.eye(3)), "toy@12345678")
     assert (report.counts.noise, report.counts.candidates, report.counts.queries) == (1, 3, 2)
     assert report.counts.dropped_queries == 0
     assert report.counts.cliques == 1
@@ -111,14 +101,14 @@ def test_works_with_one_performance_are_noise_that_never_asks():
 
 def test_queries_left_without_a_relevant_candidate_are_dropped_and_counted():
     benchmark = benchmark_of(("a", "w"), ("b", "w"), ("c", "v"), ("d", "v", {"path": None}))
-    report = evaluate(benchmark, matrix("abc", np.eye(3)), RUN)
+    report = evaluate(benchmark, matrix("abc", np.eye(3)), "toy@12345678")
     assert (report.counts.queries, report.counts.dropped_queries) == (2, 1)
     assert report.counts.noise == 0
 
 
 def test_missing_and_unusable_audio_is_named():
     benchmark = benchmark_of(("a", "w"), ("b", "w"), ("c", "w", {"path": None}), ("d", "w"))
-    report = evaluate(benchmark, matrix("ab", np.eye(2)), RUN)
+    report = evaluate(benchmark, matrix("ab", np.eye(2)), "toy@12345678")
     assert report.missing == ("c",)
     assert report.unusable == ("d",)
     assert (report.counts.performances, report.counts.scored) == (4, 2)
@@ -129,7 +119,7 @@ def test_all_equal_scores_give_the_random_ranking():
     names = [f"p{i}" for i in range(n)]
     benchmark = benchmark_of(*((name, str(min(i // 2, 9))) for i, name in enumerate(names[:20])),
                              ("p20", "z"))  # fmt: skip
-    report = evaluate(benchmark, matrix(names, np.zeros((n, n))), RUN)
+    report = evaluate(benchmark, matrix(names, np.zeros((n, n))), "toy@12345678")
     expected = sum(1 / k for k in range(1, n)) / (n - 1)
     assert report.metrics["map"].value == pytest.approx(expected)
 
@@ -137,7 +127,7 @@ def test_all_equal_scores_give_the_random_ranking():
 def test_worst_wrong_answer_is_named_with_its_file():
     benchmark = benchmark_of(("a", "w"), ("b", "w"), ("c", "v"), ("d", "v"))
     scores = [[0, 1, 8, 0], [5, 0, 1, 0], [0, 0, 0, 5], [0, 0, 5, 0]]
-    report = evaluate(benchmark, matrix("abcd", scores), RUN)
+    report = evaluate(benchmark, matrix("abcd", scores), "toy@12345678")
     row = report.queries[0]
     assert (row.best_other, row.best_other_score, row.first_rank) == ("c", 8, 2)
     assert report.files["c"] == "c"
@@ -146,7 +136,7 @@ def test_worst_wrong_answer_is_named_with_its_file():
 def test_length_ratio_compares_the_best_relevant_candidate():
     benchmark = benchmark_of(("a", "w"), ("b", "w"))
     scorer = MatrixScorer(names="ab", scores=np.eye(2), duration_s=np.array([100.0, 150.0]))
-    rows = evaluate(benchmark, scorer, RUN).queries
+    rows = evaluate(benchmark, scorer, "toy@12345678").queries
     assert [row.length_ratio for row in rows] == [pytest.approx(1.5), pytest.approx(1 / 1.5)]
 
 
@@ -155,8 +145,8 @@ def test_blocks_join_seamlessly():
     names = [f"p{i}" for i in range(30)]
     benchmark = benchmark_of(*((name, str(i % 7)) for i, name in enumerate(names)))
     scorer = VectorScorer(names=names, embeddings=rng.standard_normal((30, 8)).astype(np.float32))
-    whole = evaluate(benchmark, scorer, RUN)
-    pieces = evaluate(benchmark, replace(scorer, block_length=4), RUN)
+    whole = evaluate(benchmark, scorer, "toy@12345678")
+    pieces = evaluate(benchmark, replace(scorer, block_length=4), "toy@12345678")
     assert pieces.metrics == whole.metrics
     for one, other in zip(pieces.queries, whole.queries, strict=True):
         # A product of other sizes may be summed in another order.
@@ -169,23 +159,23 @@ def test_blocks_join_seamlessly():
 def test_scorer_may_list_performances_in_any_order():
     benchmark = benchmark_of(("a", "w"), ("b", "w"), ("c", "v"), ("d", "v"))
     embeddings = np.array([[1, 0], [0, 1], [1, 0.1], [0.1, 1]], np.float32)
-    report = evaluate(benchmark, VectorScorer(names="acbd", embeddings=embeddings), RUN)
+    report = evaluate(benchmark, VectorScorer(names="acbd", embeddings=embeddings), "toy@12345678")
     assert report.metrics["map"].value == 1
 
 
 def test_unknown_name_is_refused():
     benchmark = benchmark_of(("a", "w"), ("b", "w"))
     with pytest.raises(BenchmarkError, match=r"1 of the scored names are not in toy, 'x' first"):
-        evaluate(benchmark, matrix("abx", np.eye(3)), RUN)
+        evaluate(benchmark, matrix("abx", np.eye(3)), "toy@12345678")
 
 
 def test_nothing_to_ask_prints_no_figure():
     benchmark = benchmark_of(("a", "w"), ("b", "w"))
     with pytest.raises(BenchmarkError, match="so there is no figure"):
-        evaluate(benchmark, matrix("a", np.eye(1)), RUN)
+        evaluate(benchmark, matrix("a", np.eye(1)), "toy@12345678")
 
 
 def test_nothing_scored_prints_no_figure():
     benchmark = benchmark_of(("a", "w"), ("b", "w"))
     with pytest.raises(BenchmarkError, match="none of the 0 performances"):
-        evaluate(benchmark, matrix("", np.zeros((0, 0))), RUN)
+        evaluate(benchmark, matrix("", np.zeros((0, 0))), "toy@12345678")

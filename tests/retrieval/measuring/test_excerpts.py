@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 
-from indexer import build
 from retrieval.benchmarks.folder import load
-from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.excerpts import (
     ExcerptScorer,
     excerpt_length,
-    excerpt_row,
-    excerpt_scorers,
     short_embeddings,
 )
+from retrieval.measuring.measurement import measure_excerpts
 from retrieval.ranking.nearest import track_scores
-from retrieval.reporting.provenance import trace
+from retrieval.reporting.report import excerpt_rows
 
 
 def recordings(seed, lengths=(5, 1, 3, 8, 2), dim=6):
@@ -103,18 +100,14 @@ def test_short_excerpt_hears_only_the_beginning_of_each_segment(fake_embedder, t
         np.testing.assert_array_equal(one.chroma, recording.chroma[:, frames])
 
 
-def test_both_protocols_run_on_a_folder_for_every_length(catalog, fake_embedder, tone, tmp_path):
+def test_both_protocols_run_on_a_folder_for_every_length(fake_embedder, tone, tmp_path):
     for work in range(3):
         for performance in range(2):
             tone(
                 tmp_path / f"music/{work}/{performance}.wav", seed=work, duration_s=4 + performance
             )
-    list(build(catalog, fake_embedder, [tmp_path / "music"]))
-    benchmark = load(tmp_path / "music")
-    rows = [
-        excerpt_row(tau_s, scorer.protocol, evaluate(benchmark, scorer, trace("toy", "fake")))
-        for tau_s, scorer in excerpt_scorers(catalog, fake_embedder, benchmark, (0.5, 1, 3))
-    ]
+    benchmark, cache = load(tmp_path / "music"), tmp_path / "cache"
+    rows = excerpt_rows(measure_excerpts(benchmark, fake_embedder, cache=cache, taus_s=(0.5, 1, 3)))
     assert [(row["tau (s)"], row["protocol"]) for row in rows] == [
         (tau, protocol)
         for tau in ("0.5", "1", "3")

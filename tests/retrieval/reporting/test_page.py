@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from retrieval.benchmarks import published
+from retrieval.measuring.results import Counts, QueryRow, Report
 from retrieval.measuring.summary import METRICS, Figure
+from retrieval.ranking.ranking import Ranking
 from retrieval.reporting import svg
 from retrieval.reporting.page import page, write_report
-from retrieval.reporting.report import Counts, QueryRow, Report, Run, read_report
+from retrieval.reporting.provenance import Trace
+from retrieval.reporting.report import read_report
 
 
 def query(i, **changes):
@@ -32,6 +35,15 @@ def query(i, **changes):
     return replace(row, **changes)
 
 
+TRACE = Trace(
+    command="pemr benchmark run covers80 --root DATA/covers80",
+    commit="0123abc",
+    hardware="2 CPU cores",
+    date="2026-11-23",
+    versions={"python": "3.11"},
+)
+
+
 @pytest.fixture
 def report():
     return Report(
@@ -40,15 +52,8 @@ def report():
         data="mine",
         subset=None,
         convention="160",
-        run=Run(
-            command="pemr benchmark run covers80 --root DATA/covers80",
-            commit="0123abc",
-            embedder="cover@1a2b3c4d",
-            ranking={"n_aligned": 100, "hub_weight": 0.4},
-            hardware="2 CPU cores",
-            date="2026-11-23",
-            versions={"python": "3.11"},
-        ),
+        embedder="cover@1a2b3c4d",
+        ranking=Ranking(n_aligned=100, hub_weight=0.4),
         counts=Counts(
             performances=160,
             works=80,
@@ -95,7 +100,7 @@ class Reader(HTMLParser):
 
 
 def test_page_is_well_formed_and_needs_nothing_else(report):
-    read = Reader(page(report, published.COVERS80))
+    read = Reader(page(report, TRACE, published.COVERS80))
     assert read.open == []
     assert read.links == []
     assert "script" not in read.tags
@@ -103,7 +108,7 @@ def test_page_is_well_formed_and_needs_nothing_else(report):
 
 
 def test_page_shows_figures_with_intervals_counts_and_command(report):
-    text = Reader(page(report)).text
+    text = Reader(page(report, TRACE)).text
     for part in (
         "0.400 to 0.600",
         "missing audio",
@@ -115,7 +120,7 @@ def test_page_shows_figures_with_intervals_counts_and_command(report):
 
 
 def test_failures_link_to_their_audio_and_names_are_escaped(report):
-    read = Reader(page(report, audio_root="../data set"))
+    read = Reader(page(report, TRACE, audio_root="../data set"))
     assert read.links[0] == "../data%20set/w8/a%20%3Cb%3E%26.mp3"
     assert "w8/a <b>&.mp3" in read.text
     assert "b" not in [tag for tag in read.tags if tag == "b"][5:]
@@ -123,24 +128,24 @@ def test_failures_link_to_their_audio_and_names_are_escaped(report):
 
 def test_perfect_queries_are_no_failures(report):
     perfect = replace(report, queries=(query(0), query(0, query="other")))
-    assert "None failed." in Reader(page(perfect)).text
+    assert "None failed." in Reader(page(perfect, TRACE)).text
 
 
 def test_published_figures_say_that_they_were_not_run_here(report):
-    text = Reader(page(report, published.COVERS80)).text
+    text = Reader(page(report, TRACE, published.COVERS80)).text
     assert text.count("not run here") == len(published.COVERS80) + 1
     assert "164 files" in text
 
 
 def test_unknown_lengths_and_transpositions_are_said_to_be_unknown(report):
     rows = tuple(replace(row, length_ratio=None, transposition=None) for row in report.queries)
-    text = Reader(page(replace(report, queries=rows))).text
+    text = Reader(page(replace(report, queries=rows), TRACE)).text
     assert text.count("Not known in this run.") == 2
 
 
 def test_written_report_names_its_root_only_in_links(report, tmp_path):
     root = tmp_path / "far/away"
-    paths = write_report(report, tmp_path / "out", root)
+    paths = write_report(report, TRACE, tmp_path / "out", root)
     assert [path.name for path in paths] == ["report.json", "report.md", "report.html"]
     assert read_report(paths[0]) == report
     assert "../far/away/other/o.mp3" in paths[2].read_text()

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from retrieval.ranking.ranking import PLAIN
-from retrieval.reporting.provenance import commit, hardware, trace
+from retrieval.reporting.provenance import commit, hardware, run_values, trace
 
 
 def git(folder, *arguments):
@@ -13,14 +13,13 @@ def git(folder, *arguments):
 
 
 def test_trace_names_everything_a_reader_needs():
-    run = trace("pemr evaluate DATA/x", "cover@1a2b3c4d", PLAIN)
-    assert (run.command, run.weights_hash, run.ranking) == (
-        "pemr evaluate DATA/x",
-        "1a2b3c4d",
-        PLAIN.values(),
-    )
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", run.date)
-    assert {"python", "numpy"} <= set(run.versions)
+    now = trace("pemr evaluate DATA/x")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", now.date)
+    assert {"python", "numpy"} <= set(now.versions)
+    written = run_values(now, "cover@1a2b3c4d", PLAIN)
+    assert (written["command"], written["embedder"]) == ("pemr evaluate DATA/x", "cover@1a2b3c4d")
+    assert written["ranking"] == PLAIN.values()
+    assert set(vars(now)) <= set(written)
 
 
 def test_hardware_counts_cores():

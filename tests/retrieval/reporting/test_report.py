@@ -6,14 +6,12 @@ from dataclasses import fields, replace
 import pytest
 
 from retrieval.errors import BenchmarkError
+from retrieval.measuring.results import Counts, QueryRow, Report, worst
 from retrieval.measuring.summary import METRICS, Figure
-from retrieval.ranking.ranking import ranking_from
+from retrieval.ranking.ranking import Ranking
+from retrieval.reporting.provenance import Trace
 from retrieval.reporting.report import (
     RULES,
-    Counts,
-    QueryRow,
-    Report,
-    Run,
     count_rows,
     final_line,
     heading,
@@ -21,8 +19,15 @@ from retrieval.reporting.report import (
     metric_rows,
     read_report,
     report_json,
-    worst,
     write_json,
+)
+
+TRACE = Trace(
+    command="pemr benchmark run toy --root DATA/toy",
+    commit="0123abc",
+    hardware="2 CPU cores",
+    date="2026-11-23",
+    versions={"python": "3.11", "numpy": "2"},
 )
 
 
@@ -50,15 +55,8 @@ def report():
         data="mine",
         subset=None,
         convention="160",
-        run=Run(
-            command="pemr benchmark run toy --root DATA/toy",
-            commit="0123abc",
-            embedder="cover@1a2b3c4d",
-            ranking={"n_aligned": 100, "hub_weight": 0.4},
-            hardware="2 CPU cores",
-            date="2026-11-23",
-            versions={"python": "3.11", "numpy": "2"},
-        ),
+        embedder="cover@1a2b3c4d",
+        ranking=Ranking(n_aligned=100, hub_weight=0.4),
         counts=Counts(
             performances=9,
             works=4,
@@ -80,19 +78,20 @@ def report():
 
 
 def test_report_reads_back_as_it_was_written(report, tmp_path):
-    write_json(report, tmp_path / "report.json")
+    write_json(report, TRACE, tmp_path / "report.json")
     assert read_report(tmp_path / "report.json") == report
 
 
 def test_json_states_every_field_the_rules_and_the_weights(report):
-    written = json.loads(json.dumps(report_json(report)))
-    assert {field.name for field in fields(Report)} <= set(written)
+    written = json.loads(json.dumps(report_json(report, TRACE)))
+    assert {field.name for field in fields(Report)} <= set(written) | set(written["run"])
+    assert {field.name for field in fields(Trace)} <= set(written["run"])
     assert written["rules"] == list(RULES)
     assert written["run"]["weights_hash"] == "1a2b3c4d"
 
 
 def test_embedder_without_weights_has_no_hash(report):
-    assert replace(report.run, embedder="ftm2d").weights_hash is None
+    assert replace(report, embedder="ftm2d").weights_hash is None
 
 
 def test_final_line_is_for_machines_and_people(report):
@@ -120,20 +119,19 @@ def test_heading_names_the_choice_and_the_alignment(report):
 
 
 def test_heading_of_alignment_alone_names_no_embedder(report):
-    ranking = ranking_from(report.run.ranking).only("alignment").values()
-    alone = replace(report, run=replace(report.run, ranking=ranking))
+    alone = replace(report, ranking=report.ranking.only("alignment"))
     assert heading(alone) == "toy 160 (mine): alignment of every candidate"
 
 
 def test_markdown_states_how_to_print_it_again(report):
-    text = markdown(report)
+    text = markdown(report, TRACE)
     assert "pemr benchmark run toy --root DATA/toy" in text
     for part in ("0123abc", "1a2b3c4d", "2 CPU cores", "2026-11-23", "numpy 2", "missing audio"):
         assert part in text
 
 
 def test_markdown_lists_the_failures_and_no_perfect_query(report):
-    text = markdown(report)
+    text = markdown(report, TRACE)
     assert "| c | 0.100 | 12.5 | b/♪ ¦ x.mp3 | - |" in text
     assert "| a | 1.000" not in text
 
