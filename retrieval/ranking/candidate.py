@@ -69,6 +69,9 @@ class Candidate:
         At least 0, from `retrieval.ranking.align`; None when not aligned.
     spans : tuple of Span
         Where it follows the query, the longest first; none when not aligned.
+    probability : float or None
+        That it is a performance of the query's work (`retrieval.ranking.calibrate`); None where
+        nothing was measured for the ranking.
     """
 
     rank: int
@@ -83,6 +86,7 @@ class Candidate:
     embedding_score: float
     alignment_score: float | None
     spans: tuple[Span, ...] = ()
+    probability: float | None = None
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
@@ -120,6 +124,7 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
         {
             "rank": candidate.rank,
             "score": candidate.score,
+            "probability": candidate.probability,
             "title": candidate.title,
             "artist": candidate.artist,
             "duration": _clock(candidate.duration_s),

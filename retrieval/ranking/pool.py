@@ -32,6 +32,8 @@ class Pool:
         Returns how near each track is to everything, float64 (K,); asked only where hubs lose.
     tonal_of : callable
         Returns what is aligned of a track by its index, uint8 (12 * P, T).
+    n_tracks : int
+        How many tracks are searched, of which these are the nearest; 0 where these are all.
     """
 
     embeddings: Sequence[NDArray[np.float32]]
@@ -39,6 +41,7 @@ class Pool:
     mean_length: float
     hubness: Callable[[], Scores]
     tonal_of: Callable[[int], NDArray[np.uint8]]
+    n_tracks: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,8 @@ class Ranked:
         NaN where a candidate was not aligned.
     transpositions : int64 array, shape (K,)
         Semitones from the query up to the candidate; 0 where it was not aligned.
+    probabilities : float64 array, shape (K,)
+        That each is a performance of the query's work; NaN where nothing is known of that.
     """
 
     scores: Scores
@@ -64,6 +69,7 @@ class Ranked:
     hub_losses: Scores = field(default_factory=lambda: np.zeros(0))
     alignment_scores: Scores = field(default_factory=lambda: np.zeros(0))
     transpositions: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    probabilities: Scores = field(default_factory=lambda: np.zeros(0))
 
 
 Stage = Callable[[Query, Pool, Ranked, Ranking], Ranked]
@@ -79,4 +85,5 @@ def unranked(pool: Pool) -> Ranked:
         hub_losses=nothing,
         alignment_scores=np.full(len(scores), np.nan),
         transpositions=np.zeros(len(scores), np.int64),
+        probabilities=np.full(len(scores), np.nan),
     )

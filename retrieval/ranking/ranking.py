@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from retrieval.errors import RankingError
+from retrieval.ranking.calibrate import Calibration, calibration_from
 
 STAGES: Final = ("tempos", "hubs", "neighbours", "alignment")
 """What may be left out of a ranking."""
@@ -39,6 +40,9 @@ class Ranking:
         Weights of the squared distances of chroma, pitch classes and bass in the alignment.
     is_by_embedding : bool
         Whether embeddings count; otherwise alignment alone does.
+    calibration : Calibration or None
+        What makes probabilities of its scores; None where nothing was measured, and so wherever a
+        stage is left out.
     """
 
     tempos: tuple[float, ...] = ()
@@ -50,6 +54,7 @@ class Ranking:
     alignment_half_way: float = 5.0
     harmony_weights: tuple[float, ...] = (1.0, 1.0, 0.5)
     is_by_embedding: bool = True
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if self.n_aligned is not None and self.n_aligned < 0:
@@ -85,7 +90,7 @@ class Ranking:
         for stage in stages:
             if stage not in left_out:
                 raise RankingError(f"no stage is called {stage!r}; there are: {', '.join(STAGES)}")
-            ranking = replace(ranking, **left_out[stage])
+            ranking = replace(ranking, **left_out[stage], calibration=None)
         if not ranking.is_by_embedding and ranking.n_aligned == 0:
             raise RankingError("without embeddings and alignment nothing is left to rank by")
         return ranking
@@ -166,7 +171,7 @@ def ranking_from(values: Mapping[str, Any]) -> Ranking:
     if unknown := sorted(set(values) - known):
         raise RankingError(f"a ranking has no {', '.join(unknown)}; is this version too old?")
     try:
-        return Ranking(**{name: _frozen(value) for name, value in values.items()})
+        return Ranking(**{name: _frozen(name, value) for name, value in values.items()})
     except (TypeError, ValueError) as error:
         raise RankingError(f"the ranking cannot be read: {error}") from error
 
@@ -200,5 +205,7 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _frozen(value: Any) -> Any:  # noqa: ANN401 (any plain value)
+def _frozen(name: str, value: Any) -> Any:  # noqa: ANN401 (any plain value)
+    if name == "calibration" and value is not None:
+        return calibration_from(value)
     return tuple(value) if isinstance(value, list) else value

@@ -66,7 +66,7 @@ def search(
     n_aligned = n_tracks if ranking.n_aligned is None else ranking.n_aligned
     length = max(POOL_LENGTH, 2 * n_aligned, 2 * n_candidates)
     tracks = list(_nearest(catalog, query, length))
-    ranked = rank(query, _pool(catalog, tracks), ranking)
+    ranked = rank(query, _pool(catalog, tracks, n_tracks), ranking)
     _tell_of_harmony(catalog, query, tracks, ranked)
     order = np.argsort(-ranked.scores, kind="stable")[:n_candidates]
     return [
@@ -89,13 +89,14 @@ def _tell_of_harmony(
         )
 
 
-def _pool(catalog: Catalog, tracks: Sequence[Track]) -> Pool:
+def _pool(catalog: Catalog, tracks: Sequence[Track], n_tracks: int) -> Pool:
     return Pool(
         embeddings=[catalog.embeddings(track.id) for track in tracks],
         is_candidate=np.ones(len(tracks), bool),
         mean_length=catalog.mean_length(),
         hubness=lambda: catalog_hubness(catalog, [track.id for track in tracks]),
         tonal_of=lambda index: tonal_of(catalog, tracks[index].id),
+        n_tracks=n_tracks,
     )
 
 
@@ -173,6 +174,7 @@ def _nearest_tracks(catalog: Catalog, embeddings: NDArray[np.float32], length: i
 def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidate:
     alignment_score = float(ranked.alignment_scores[index])
     is_aligned = not np.isnan(alignment_score)
+    probability = float(ranked.probabilities[index])
     return Candidate(
         rank=place,
         score=float(ranked.scores[index]),
@@ -185,6 +187,7 @@ def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidat
         transposition=int(ranked.transpositions[index]) if is_aligned else None,
         embedding_score=float(ranked.embedding_scores[index]),
         alignment_score=alignment_score if is_aligned else None,
+        probability=None if np.isnan(probability) else probability,
     )
 
 

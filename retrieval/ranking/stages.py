@@ -9,9 +9,16 @@ from retrieval.ranking.hubs import less_hubs
 from retrieval.ranking.nearest import by_embedding
 from retrieval.ranking.neighbours import by_neighbours
 from retrieval.ranking.pool import Pool, Ranked, Stage, unranked
+from retrieval.ranking.probability import by_probability
 from retrieval.ranking.ranking import Ranking
 
-ALL: Final[tuple[Stage, ...]] = (by_embedding, less_hubs, by_neighbours, by_alignment)
+ALL: Final[tuple[Stage, ...]] = (
+    by_embedding,
+    less_hubs,
+    by_neighbours,
+    by_alignment,
+    by_probability,
+)
 
 
 def rank(query: Query, pool: Pool, ranking: Ranking, stages: Sequence[Stage] = ALL) -> Ranked:
