@@ -111,7 +111,7 @@ def test_search_prints_other_forms(music, catalog, form, begins):
 
 def test_search_prints_a_table(music, catalog):
     outcome = run("search", music / "work 0" / "0 'take'.wav", "--catalog", catalog)
-    assert outcome.stdout.splitlines()[0].split()[:3] == ["rank", "score", "title"]
+    assert outcome.stdout.splitlines()[0].split()[:3] == ["rank", "score", "probability"]
 
 
 def test_evaluate_measures_a_folder(music, tmp_path):

@@ -92,7 +92,12 @@ class SegmentScorer:
     @cached_property
     def _hubness(self) -> NDArray[np.float64]:
         """How near each of the N performances is to everything."""
-        return hubness(mean_embeddings(self.embeddings))
+        return hubness(self.means)
+
+    @cached_property
+    def means(self) -> NDArray[np.float32]:
+        """One unit vector for each of the N performances, (N, D)."""
+        return mean_embeddings(self.embeddings)
 
     @cached_property
     def _mean_length(self) -> float:

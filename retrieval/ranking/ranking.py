@@ -41,8 +41,8 @@ class Ranking:
     is_by_embedding : bool
         Whether embeddings count; otherwise alignment alone does.
     calibration : Calibration or None
-        What makes probabilities of its scores; None where nothing was measured, and so wherever a
-        stage is left out.
+        What makes probabilities of its evidence; None where nothing was measured, and wherever
+        tempos or alignment are left out, whose evidence it weighs.
     """
 
     tempos: tuple[float, ...] = ()
@@ -81,16 +81,16 @@ class Ranking:
             If there is no such stage, or nothing is left to rank by.
         """
         left_out: dict[str, dict[str, Any]] = {
-            "tempos": {"tempos": ()},
+            "tempos": {"tempos": (), "calibration": None},
             "hubs": {"hub_weight": 0.0},
             "neighbours": {"neighbour_weight": 0.0},
-            "alignment": {"n_aligned": 0},
+            "alignment": {"n_aligned": 0, "calibration": None},
         }
         ranking = self
         for stage in stages:
             if stage not in left_out:
                 raise RankingError(f"no stage is called {stage!r}; there are: {', '.join(STAGES)}")
-            ranking = replace(ranking, **left_out[stage], calibration=None)
+            ranking = replace(ranking, **left_out[stage])
         if not ranking.is_by_embedding and ranking.n_aligned == 0:
             raise RankingError("without embeddings and alignment nothing is left to rank by")
         return ranking

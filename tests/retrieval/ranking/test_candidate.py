@@ -24,6 +24,7 @@ FIRST = Candidate(
         Span(query_start_s=1.0, query_end_s=30.0, start_s=12.0, end_s=40.0),
         Span(query_start_s=40.0, query_end_s=50.0, start_s=50.0, end_s=60.0),
     ),
+    probability=0.93,
 )
 SECOND = Candidate(
     rank=2,
@@ -54,6 +55,7 @@ def test_rows_hold_plain_values_and_the_longest_span():
         "transposition": -2,
         "embedding_score": 0.4,
         "alignment_score": 5.0,
+        "probability": 0.93,
         "query_start_s": 1.0,
         "query_end_s": 30.0,
         "start_s": 12.0,
@@ -69,6 +71,7 @@ def test_the_table_tells_times_and_keys_as_people_do():
     assert first == {
         "rank": 1,
         "score": 0.9,
+        "probability": 0.93,
         "title": "A\nTune",
         "artist": "Somebody",
         "duration": "1:02",

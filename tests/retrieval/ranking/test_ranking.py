@@ -43,6 +43,7 @@ def test_every_field_is_a_plain_value():
     assert set(FULL.values()) == {field.name for field in fields(Ranking)} == {
         "tempos", "hub_weight", "neighbour_weight", "neighbour_level", "n_aligned",
         "alignment_weight", "alignment_half_way", "harmony_weights", "is_by_embedding",
+        "calibration",
     }  # fmt: skip
 
 
