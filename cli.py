@@ -695,9 +695,9 @@ def probe(
     from pemr.model.encoder import pretrained_encoder
     from pemr.training.data import prepare_files
     from pemr.training.machine import find_machine
-    from pemr.training.probe import MAX_EPOCHS, ProbeOptions
-    from pemr.training.probe import probe as train
-    from pemr.training.tagging import labelled_set
+    from pemr.training.probing.probe import MAX_EPOCHS, ProbeOptions
+    from pemr.training.probing.probe import probe as train
+    from pemr.training.probing.tagging import labelled_set
 
     labelled, (encoder, config) = labelled_set(dataset, root), pretrained_encoder(checkpoint)
     machine = find_machine(device, workers)

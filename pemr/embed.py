@@ -306,8 +306,10 @@ def _load_cover(device: str | None) -> Embedder:
     shipped = weights.describe("cover")
 
     def load_encoder() -> Encoder:
+        from pemr.model.cover import load_shipped  # noqa: PLC0415 (not all need torch)
+
         place = device or _best_device()
-        return _encoder_of(weights.load_model("cover").to(place), place)
+        return _encoder_of(load_shipped("cover").to(place), place)
 
     name = f"cover@{shipped.hash[:8]}"
     return replace(_cover(name, shipped.n_dims, load_encoder), ranking=shipped.ranking)

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import cli
 from pemr import presets
-from pemr.training import probe as probe_module
-from pemr.training.tagging import GENRES
+from pemr.training.probing import probe as probe_module
+from pemr.training.probing.tagging import GENRES
 
 RUNNER = CliRunner()
 

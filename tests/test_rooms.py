@@ -181,3 +181,22 @@ def test_a_name_means_one_class_and_one_module():
                     places[node.name].append(str(path))
     twice = {name: found for name, found in places.items() if len(found) > 1}
     assert {name for name in twice if name not in shared} == set(), twice
+
+
+def test_no_folder_has_more_modules_than_a_reader_keeps_in_mind():
+    folders = [path.parent for room in ROOMS for path in (ROOT / room).rglob("__init__.py")]
+    counts = {
+        str(folder.relative_to(ROOT)): sum(path.stem != "__init__" for path in folder.glob("*.py"))
+        for folder in folders
+    }
+    assert {name: n for name, n in counts.items() if n > 14 and name != "indexer"} == {}
+
+
+def test_no_door_offers_a_function_under_the_name_of_one_of_its_modules():
+    hidden = [
+        f"{room}.{name}"
+        for room in ROOMS
+        for name in importlib.import_module(room).__all__
+        if (ROOT / room / f"{name}.py").is_file() or (ROOT / room / name).is_dir()
+    ]
+    assert hidden == []

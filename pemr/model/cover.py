@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pemr import weights
 from pemr.config import CoverConfig, ModelConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
@@ -271,6 +272,25 @@ def build_model(config: ModelConfig) -> CoverModel:
     if not isinstance(config.encoder, CoverConfig):
         raise ValueError(f"preset {config.preset!r} has no cover encoder")  # noqa: TRY004 (a value)
     return CoverModel(CoverEncoder(config.encoder), config.encoder.n_dims)
+
+
+def load_shipped(name: str) -> CoverModel:
+    """Load shipped weights, ready to embed.
+
+    Parameters
+    ----------
+    name : str
+        For example `cover`.
+
+    Returns
+    -------
+    CoverModel
+        In evaluation mode and full precision, on the CPU.
+    """
+    model = build_model(weights.describe(name).config)
+    stored = weights.load_arrays(name)
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in stored.items()})
+    return model.eval()
 
 
 def load_model(checkpoint: Path) -> CoverModel:

@@ -10,7 +10,7 @@ from pemr import weights
 from pemr.config import Config, ModelConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
-from pemr.model.cover import CoverModel
+from pemr.model.cover import CoverModel, load_shipped
 
 SHIPPED: Final = Path("shipped")
 
@@ -48,6 +48,6 @@ def initialise(model: CoverModel, init: Path, config: Config) -> None:
 def _start(init: Path) -> tuple[ModelConfig, Mapping[str, Tensor]]:
     if init == SHIPPED:
         name = weights.SHIPPED
-        return weights.describe(name).config, weights.load_model(name).state_dict()
+        return weights.describe(name).config, load_shipped(name).state_dict()
     stored = load_trained(init)
     return stored.config, stored.weights

@@ -15,8 +15,6 @@ from pemr.config import CoverConfig, ModelConfig, model_from_json
 if TYPE_CHECKING:
     import torch
 
-    from pemr.model.cover import CoverModel
-
 SHIPPED: Final = "cover"
 
 
@@ -70,41 +68,13 @@ def describe(name: str) -> WeightsCard:
     )
 
 
-def load_model(name: str) -> "CoverModel":
-    """Load the model of a name onto the CPU, ready to embed.
-
-    Parameters
-    ----------
-    name : str
-        For example `cover`.
-
-    Returns
-    -------
-    CoverModel
-        In evaluation mode and full precision.
-    """
-    from safetensors.torch import load
-
-    from pemr.model.cover import build_model
-
-    stored = load((resources.files(__name__) / f"{name}.safetensors").read_bytes())
-    model = build_model(describe(name).config)
-    model.load_state_dict(
-        {
-            key: value.float() if value.is_floating_point() else value
-            for key, value in stored.items()
-        }
-    )
-    return model.eval()
-
-
 def load_arrays(name: str) -> "dict[str, torch.Tensor]":
-    """Load the arrays of weights that have no config, such as those of the chord network.
+    """Load the shipped arrays of a name.
 
     Parameters
     ----------
     name : str
-        For example `harmony`.
+        For example `cover`, or `harmony`, which has no config.
 
     Returns
     -------

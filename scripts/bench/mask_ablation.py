@@ -34,8 +34,8 @@ from pemr.training.loop import train
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
 from pemr.training.pretrain import Pretraining
-from pemr.training.probe import ProbeOptions, ProbeReport, probe
-from pemr.training.tagging import Clip, LabelledSet
+from pemr.training.probing.probe import ProbeOptions, ProbeReport, probe
+from pemr.training.probing.tagging import Clip, LabelledSet
 from retrieval.measuring.metrics import average_precision, rank_relevant
 
 MACHINE = Machine(n_workers=1)

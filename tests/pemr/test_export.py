@@ -10,7 +10,7 @@ from pemr.config import CoverConfig
 from pemr.errors import CheckpointError
 from pemr.export import export_onnx, export_weights
 from pemr.model.checkpoint import Checkpoint, save, weights_hash
-from pemr.model.cover import build_model, load_model
+from pemr.model.cover import build_model, load_model, load_shipped
 from pemr.model.encoder import build_encoder
 from pemr.presets import cover, tiny
 from pemr.signal.frontend import pack, unpack
@@ -55,7 +55,7 @@ def test_half_precision_changes_embeddings_little(checkpoint, segments, tmp_path
     weights.describe.cache_clear()
     with torch.no_grad():
         expected = load_model(checkpoint)(torch.from_numpy(segments))
-        found = weights.load_model("cover")(torch.from_numpy(segments))
+        found = load_shipped("cover")(torch.from_numpy(segments))
     weights.describe.cache_clear()
     assert (expected * found).sum(1).min() > 0.9999
 

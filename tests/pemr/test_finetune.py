@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from pemr import weights
 from pemr.config import CoverConfig
 from pemr.embed import cover_embedder
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import Checkpoint, load, save
-from pemr.model.cover import build_model
+from pemr.model.cover import build_model, load_shipped
 from pemr.model.loss import agreement, clique_loss
 from pemr.presets import cover, paper
 from pemr.training.cliques import (
@@ -314,7 +313,7 @@ def test_fine_tuning_may_start_from_the_shipped_weights(cliques, tmp_path):
     )
     list(finetune(run, MACHINE))
     found = load(tmp_path / "c").weights["encoder.last.weight"]
-    torch.testing.assert_close(found, weights.load_model("cover").encoder.last.weight.detach())
+    torch.testing.assert_close(found, load_shipped("cover").encoder.last.weight.detach())
 
 
 def test_the_best_has_the_batch_statistics_of_unlabelled_recordings(cliques, tmp_path):

@@ -10,12 +10,12 @@ from pemr.config import FcnConfig, MelConfig
 from pemr.errors import TrainingError
 from pemr.model.encoder import build_encoder
 from pemr.presets import tiny
-from pemr.training import probe as probe_module
 from pemr.training.data import Prepared
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
-from pemr.training.probe import Epoch, ProbeOptions, ProbeReport, probe
-from pemr.training.tagging import Clip, LabelledSet
+from pemr.training.probing import probe as probe_module
+from pemr.training.probing.probe import Epoch, ProbeOptions, ProbeReport, probe
+from pemr.training.probing.tagging import Clip, LabelledSet
 
 CONFIG = replace(
     tiny(),
@@ -122,7 +122,7 @@ def test_the_seed_picks_the_labels_and_norms_settle_on_training_clips(
 ):
     settled = []
     monkeypatch.setattr(
-        "pemr.training.probe.settle_norms", lambda _, clips, *__: settled.append(clips)
+        "pemr.training.probing.probe.settle_norms", lambda _, clips, *__: settled.append(clips)
     )
     for seed in (1, 2):
         run(encoder, low_and_high, label_share=0.5, seed=seed, max_epochs=1)
@@ -142,7 +142,7 @@ def test_the_model_is_chosen_on_validation_clips(encoder, low_and_high, monkeypa
         seen.append((len(source._recordings), len(targets)))
         return 1.0
 
-    monkeypatch.setattr("pemr.training.probe._valid_loss", noted)
+    monkeypatch.setattr("pemr.training.probing.probe._valid_loss", noted)
     fewer = replace(labelled, test=labelled.test[:7])
     run(encoder, (fewer, recordings), fine_tune=True, max_epochs=1)
     assert seen == [(10, 10)]

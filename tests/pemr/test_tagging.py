@@ -6,7 +6,7 @@ import pytest
 from torchaudio.datasets import gtzan as lists
 
 from pemr.errors import TrainingError
-from pemr.training.tagging import GENRES, gtzan, magnatagatune
+from pemr.training.probing.tagging import GENRES, gtzan, magnatagatune
 
 TAGS = [f"tag {i}" for i in range(60)]
 

@@ -9,6 +9,7 @@ from pemr.corpus.playing.recipe import DIFFICULTIES, draw
 from pemr.corpus.sounding.sketch import sketch
 from pemr.export import export_weights
 from pemr.model.checkpoint import Checkpoint, save
+from pemr.model.cover import load_shipped
 from pemr.signal.disguise import roll
 from pemr.signal.frontend import pack, unpack
 
@@ -75,7 +76,7 @@ def test_a_transposed_segment_stays_closest_to_itself(embedder, segments):
 
 def test_louder_or_softer_is_the_same_music_to_the_model(segments):
     softer = torch.from_numpy(np.ascontiguousarray(segments[:, 0] - 10))
-    model = weights.load_model("cover")
+    model = load_shipped("cover")
     with torch.no_grad():
         assert (model(softer) * model(softer + 10)).sum(1).min() > 0.999
 
@@ -89,7 +90,7 @@ def test_louder_or_softer_is_nearly_the_same_recording(embedder, segments):
 
 def test_the_weights_survive_another_export(embedder, segments, tmp_path):
     card = weights.describe("cover")
-    model = weights.load_model("cover")
+    model = load_shipped("cover")
     save(tmp_path / "c", Checkpoint(config=card.config, step=1, weights=model.state_dict()))
     content = export_weights(tmp_path / "c", tmp_path / "w").read_bytes()
     assert len(content) < 10 * 2**20

@@ -22,13 +22,13 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pemr.config import ModelConfig
 from pemr.errors import TrainingError
-from pemr.training.classification import accuracy, macro_average_precision, macro_roc_auc
 from pemr.training.data import Prepared
 from pemr.training.loop import Step, Task, train
 from pemr.training.machine import Machine, seed_of
 from pemr.training.norms import settle_norms
-from pemr.training.sources import Features, Source, Spectrograms
-from pemr.training.tagging import Clip, LabelledSet
+from pemr.training.probing.classification import accuracy, macro_average_precision, macro_roc_auc
+from pemr.training.probing.sources import Features, Source, Spectrograms
+from pemr.training.probing.tagging import Clip, LabelledSet
 
 _BATCH_SIZE = 64
 MAX_EPOCHS = 300

@@ -1,0 +1,1 @@
+"""A pretrained encoder becomes figures of music classification."""
