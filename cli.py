@@ -231,11 +231,11 @@ def index(
 
     Example: pemr index ~/Music
     """
-    from indexer import Catalog, carry_out, plan, scan
+    from indexer import Catalog, carry_out, find_audio, plan
 
     folder = _catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
-    next(scan(folders), None)  # a wrong folder is told before a catalog is made
+    next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
         planned = plan(opened, folders, again=again)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)

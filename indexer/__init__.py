@@ -4,13 +4,10 @@ The door of the room; what lies behind it is loaded when it is asked for, so tha
 room is quick.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from indexer.build import Plan, build, carry_out, plan
     from indexer.catalog import Catalog
     from indexer.duplicates import duplicate_groups
     from indexer.embedder import Embedder
@@ -25,10 +22,11 @@ if TYPE_CHECKING:
         NoCatalogError,
     )
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
+    from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label
     from indexer.records import FRAME_RATE, CatalogStats, Embedded, KeptRecording, Recording, Track
-    from indexer.reembed import reembed
-    from indexer.scan import AUDIO_SUFFIXES, AudioFile, hash_audio, scan
+    from indexer.reembedding import reembed
+    from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
     from indexer.tables import stats_row, track_rows
 
 __all__ = [
@@ -62,17 +60,17 @@ __all__ = [
     "build",
     "carry_out",
     "duplicate_groups",
+    "find_audio",
     "hash_audio",
     "label",
     "plan",
     "reembed",
-    "scan",
     "stats_row",
     "track_rows",
 ]
 
 _HOMES = {
-    "build": "Plan build carry_out plan",
+    "ingest": "Plan build carry_out plan",
     "catalog": "Catalog",
     "duplicates": "duplicate_groups",
     "embedder": "Embedder",
@@ -80,9 +78,9 @@ _HOMES = {
     "LabelError NewerSchemaError NoCatalogError",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label",
-    "reembed": "reembed",
+    "reembedding": "reembed",
     "records": "FRAME_RATE CatalogStats Embedded KeptRecording Recording Track",
-    "scan": "AUDIO_SUFFIXES AudioFile hash_audio scan",
+    "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",
     "tables": "stats_row track_rows",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -96,14 +94,3 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (a door opens on anything)
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Door(ModuleType):
-    """Keeps `indexer.build` the function, though a module of that name is loaded behind it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Door

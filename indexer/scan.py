@@ -69,7 +69,7 @@ class Unreachable:
     reason: str
 
 
-def scan(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
+def find_audio(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
     """Find the audio below some folders, each folder and each path once; a file counts as one.
 
     Real folders are walked in order of their names before linked ones, so a folder that can be

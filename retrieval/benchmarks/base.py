@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer import AudioFile, FolderError, scan
+from indexer import AudioFile, FolderError, find_audio
 from retrieval.errors import BenchmarkError
 
 
@@ -281,7 +281,7 @@ def checksum(path: Path) -> str:
 def audio_files(folder: Path) -> list[Path]:
     """Find the audio files under a folder as the indexer does, in order of their paths."""
     try:
-        return sorted(found.path for found in scan([folder]) if isinstance(found, AudioFile))
+        return sorted(found.path for found in find_audio([folder]) if isinstance(found, AudioFile))
     except FolderError:  # there is none
         return []
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from indexer.errors import FolderError
-from indexer.scan import AudioFile, Unreachable, hash_audio, scan
+from indexer.scan import AudioFile, Unreachable, find_audio, hash_audio
 
 
 def names(folder: Path) -> list[str]:
-    return [str(found.path.relative_to(folder)) for found in scan([folder])]
+    return [str(found.path.relative_to(folder)) for found in find_audio([folder])]
 
 
 def touch(path: Path, content: bytes = b"x") -> Path:
@@ -56,7 +56,7 @@ def test_audio_is_found_recursively_in_the_order_of_names(tmp_path):
 def test_a_found_file_has_its_size_and_date(tmp_path):
     path = touch(tmp_path / "a.wav", b"four")
     os.utime(path, ns=(1, 1_600_000_000_000_000_123))
-    assert list(scan([tmp_path])) == [AudioFile(path, 4, path.stat().st_mtime_ns)]
+    assert list(find_audio([tmp_path])) == [AudioFile(path, 4, path.stat().st_mtime_ns)]
 
 
 def test_hidden_files_and_shadows_of_other_systems_are_passed_over(tmp_path):
@@ -70,14 +70,14 @@ def test_odd_names_come_back_as_the_bytes_they_are(tmp_path):
     odd = [b"with space.mp3", b'it\'s "quoted".mp3', "\N{GUITAR}.mp3".encode(), b"caf\xe9.mp3"]
     for name in odd:
         touch(tmp_path / os.fsdecode(name))
-    assert sorted(os.fsencode(found.path.name) for found in scan([tmp_path])) == sorted(odd)
+    assert sorted(os.fsencode(found.path.name) for found in find_audio([tmp_path])) == sorted(odd)
 
 
 def test_a_loop_of_links_ends(tmp_path):
     touch(tmp_path / "a" / "song.mp3")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "self").symlink_to(tmp_path / "self")
-    found = list(scan([tmp_path]))
+    found = list(find_audio([tmp_path]))
     assert [one.path.name for one in found if isinstance(one, AudioFile)] == ["song.mp3"]
     assert [one.path.name for one in found if isinstance(one, Unreachable)] == ["self"]
 
@@ -93,18 +93,20 @@ def test_a_linked_folder_is_followed_once_and_goes_by_its_own_name(tmp_path):
 def test_a_link_that_leads_nowhere_is_reported(tmp_path):
     touch(tmp_path / "song.mp3")
     (tmp_path / "disk").symlink_to(tmp_path / "unmounted")
-    assert Unreachable(tmp_path / "disk", "a link that leads nowhere") in list(scan([tmp_path]))
+    assert Unreachable(tmp_path / "disk", "a link that leads nowhere") in list(
+        find_audio([tmp_path])
+    )
 
 
 def test_a_folder_inside_another_is_looked_at_once(tmp_path):
     touch(tmp_path / "a" / "song.mp3")
-    assert len(list(scan([tmp_path, tmp_path / "a"]))) == 1
-    assert len(list(scan([tmp_path / "a", tmp_path]))) == 1
+    assert len(list(find_audio([tmp_path, tmp_path / "a"]))) == 1
+    assert len(list(find_audio([tmp_path / "a", tmp_path]))) == 1
 
 
 def test_single_files_are_taken_once(tmp_path):
     one, two = touch(tmp_path / "a" / "1.mp3"), touch(tmp_path / "a" / "2.mp3")
-    found = [file.path for file in scan([two, tmp_path / "a", one])]
+    found = [file.path for file in find_audio([two, tmp_path / "a", one])]
     assert found == [two, one]
 
 
@@ -119,7 +121,7 @@ def test_an_unreadable_folder_is_reported_and_the_rest_goes_on(tmp_path, monkeyp
         return really(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = list(scan([tmp_path]))
+    found = list(find_audio([tmp_path]))
     assert found[0] == Unreachable(tmp_path / "a", "cannot be read: Permission denied")
     assert found[1].path == tmp_path / "b" / "song.mp3"
 
@@ -132,7 +134,7 @@ def test_a_folder_that_cannot_be_indexed_is_an_error(tmp_path, name, reason):
     touch(tmp_path / "file.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FolderError, match=reason) as caught:
-        list(scan([tmp_path / name]))
+        list(find_audio([tmp_path / name]))
     assert caught.value.path == tmp_path / name
 
 
@@ -159,7 +161,7 @@ def test_a_file_that_is_no_audio_is_hashed_by_its_bytes(tmp_path):
 
 
 def test_a_hashed_record_differs_in_nothing_but_the_hash(tmp_path):
-    (found,) = scan([encode(tmp_path / "a.flac").parent])
+    (found,) = find_audio([encode(tmp_path / "a.flac").parent])
     assert found.audio_hash is None
     assert found.hashed() == AudioFile(
         found.path, found.size_bytes, found.mtime_ns, hash_audio(found.path)
@@ -184,7 +186,7 @@ def test_pipes_and_devices_are_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.mp3")
     (tmp_path / "zero.mp3").symlink_to("/dev/zero")
     touch(tmp_path / "z.mp3")
-    found = list(scan([tmp_path]))
+    found = list(find_audio([tmp_path]))
     assert [one.path.name for one in found] == ["pipe.mp3", "z.mp3", "zero.mp3"]
     assert [getattr(one, "reason", "") for one in found] == [
         "not a regular file",

@@ -32,7 +32,7 @@ from indexer.events import (
 )
 from indexer.pipeline import Hear, embed_all, n_readers
 from indexer.records import Embedded, Known
-from indexer.scan import AudioFile, Unreachable, absolute, scan
+from indexer.scan import AudioFile, Unreachable, absolute, find_audio
 from indexer.tags import NO_TAGS, Tags, read_tags
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def plan(catalog: Catalog, folders: Iterable[Path], *, again: bool = False) -> P
         If a folder is missing, unreadable, or holds no audio.
     """
     folders = tuple(absolute(folder) for folder in folders)
-    found = tuple(scan(folders))
+    found = tuple(find_audio(folders))
     files = [file for file in found if isinstance(file, AudioFile)]
     same = {_likeness(known.file) for known in catalog.known() if _is_done(known, again)}
     same |= {_likeness(skipped.file) for skipped in catalog.skipped()}
