@@ -3,9 +3,9 @@
 Letters: S segments, D embedding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +38,14 @@ class Embedder(Protocol):
     def listen(self, source: Path) -> Recording:
         """Decode one file, in bounded memory; called from any thread."""
 
+    def listen_on(self, source: Path | BinaryIO) -> Iterator[Recording]:
+        """Decode a file or a stream of any length: a recording of each stretch, in order."""
+
     def restore(self, arrays: Mapping[str, Any]) -> Recording:
         """Make a recording of what a catalog kept of it."""
 
     def embed(self, recordings: Sequence[Any], *, tempo: float = 1.0) -> list[NDArray[np.float32]]:
         """Embed recordings as if they were played faster by a factor: (S, D) each."""
 
-    def spans_s(self, recording: Any) -> NDArray[np.float64]:  # noqa: ANN401 (its own kind)
-        """Tell where the segments of a recording begin and end in seconds, (S, 2)."""
+    def spans_s(self, recording: Any, *, tempo: float = 1.0) -> NDArray[np.float64]:  # noqa: ANN401 (its own kind)
+        """Tell where the segments of `embed` begin and end in seconds of the recording, (S, 2)."""

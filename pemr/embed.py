@@ -10,8 +10,9 @@ Letters: S segments, F frequency bins, T frames, D embedding.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = "cover"
 
+_STRETCH_LENGTH = 10  # blocks of a minute
 _COVER_SEGMENT_LENGTH = 100  # frames: 20 s
 
 Encoder: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -93,6 +95,32 @@ class Embedder:
 
         return record(audio.blocks(source), self._cqt, shipped_listener())
 
+    def listen_on(self, source: "Path | BinaryIO") -> "Iterator[Recording]":
+        """Decode a file or a stream of any length, and make a recording of each stretch of it.
+
+        Parameters
+        ----------
+        source : Path or binary file
+            An audio file; or a stream of bytes, such as standard input, read once as it comes.
+
+        Yields
+        ------
+        Recording
+            Of ten minutes, the last one shorter; each is tuned by itself.
+
+        Raises
+        ------
+        UnreadableAudioError, NoAudioStreamError
+            If there is no sound to be had from it.
+        """
+        from pemr.model.harmony import shipped_listener  # noqa: PLC0415 (as in `listen`)
+        from pemr.signal import audio  # noqa: PLC0415
+        from pemr.signal.recording import record  # noqa: PLC0415
+
+        blocks = audio.blocks(source) if isinstance(source, Path) else audio.stream_blocks(source)
+        while stretch := list(islice(blocks, _STRETCH_LENGTH)):
+            yield record(stretch, self._cqt, shipped_listener())
+
     def restore(self, arrays: Mapping[str, Any]) -> "Recording":
         """Make a recording of arrays that were kept.
 
@@ -154,24 +182,26 @@ class Embedder:
         ends = np.cumsum([len(some) for some in starts])
         return np.split(joined, ends[:-1]) if played else []
 
-    def spans_s(self, recording: "Recording") -> NDArray[np.float64]:
+    def spans_s(self, recording: "Recording", *, tempo: float = 1.0) -> NDArray[np.float64]:
         """Tell where the segments of a recording begin and end.
 
         Parameters
         ----------
         recording : Recording
             As `embed` was given it.
+        tempo : float, optional
+            As `embed` was given it.
 
         Returns
         -------
         float64 array, shape (S, 2)
-            In seconds, never past the end of the recording.
+            In seconds of the recording at its own tempo, never past its end.
         """
         from pemr.signal.frontend import FRAME_RATE  # noqa: PLC0415
 
-        starts = self._starts(recording)
+        starts = self._starts(recording.at_tempo(tempo))
         spans = np.stack([starts, starts + self.segment_length], axis=1) / FRAME_RATE
-        return np.minimum(spans, recording.duration_s)
+        return np.minimum(spans * tempo, recording.duration_s)
 
     def _starts(self, recording: "Recording") -> NDArray[np.int64]:
         from pemr.signal.segments import segment_starts  # noqa: PLC0415

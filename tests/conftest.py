@@ -116,7 +116,7 @@ class FakeEmbedder:
         n_frames = arrays["chroma"].shape[1]
         return KeptRecording(**{"duration_s": n_frames / 5, **arrays})
 
-    def spans_s(self, recording: KeptRecording) -> NDArray[np.float64]:
+    def spans_s(self, recording: KeptRecording, *, tempo: float = 1.0) -> NDArray[np.float64]:  # noqa: ARG002 (equal at all)
         frames = recording.spectrogram
         starts = [at // 5 for at in range(0, frames.shape[1], 5) if frames[:, at : at + 5].any()]
         spans = np.stack([np.array(starts, float), np.array(starts) + 1.0], axis=1)

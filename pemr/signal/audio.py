@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import av.error
 import numpy as np
@@ -29,6 +29,7 @@ from pemr.signal.media import (
     in_playing_order,
     links,
     opened,
+    opened_stream,
     promised_s,
 )
 
@@ -79,6 +80,41 @@ def blocks(
         yield mix_down(_cleaned(block))
     if told.damage:
         log.warning("%s: %s", path, told.damage)
+
+
+def stream_blocks(file: BinaryIO, *, block_s: int = 60) -> Iterator[NDArray[np.float32]]:
+    """Decode a stream of bytes block by block, as it comes.
+
+    It need not be a file, nor end soon: nothing is asked but to be read. Gaps between time stamps
+    are not filled, since whether they can be trusted is only known at the end.
+
+    Parameters
+    ----------
+    file : binary file
+        Such as standard input, in any format that can be read without going back.
+    block_s : int
+        Length of a block in whole seconds.
+
+    Yields
+    ------
+    float32 array, shape (L,), in [-1, 1]
+        Mono waveform at 16,000 Hz. Every block is full but the last, which is never empty. A
+        stream that breaks off ends there; a line of the log says so.
+
+    Raises
+    ------
+    UnreadableAudioError
+        If it is no sound, or nothing in it decodes.
+    NoAudioStreamError
+        If it holds no sound, such as a video without a sound track.
+    """
+    told = Told()
+    mix_down = MixDown(SAMPLE_RATE)
+    name = Path(str(getattr(file, "name", "<stream>")))
+    for block in _recut(_decode_stream(file, name, told), block_s * SAMPLE_RATE):
+        yield mix_down(_cleaned(block))
+    if told.damage:
+        log.warning("%s: %s", name, told.damage)
 
 
 def load(path: Path, *, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
@@ -197,6 +233,20 @@ def _decode(path: Path, sample_rate: int, told: Told) -> Iterator[NDArray[np.flo
         if n_samples:
             return
     raise UnreadableAudioError(path, "nothing in it can be decoded as sound")
+
+
+def _decode_stream(file: BinaryIO, name: Path, told: Told) -> Iterator[NDArray[np.float32]]:
+    """Pieces (C, any) of the first sound track of what can be read but once."""
+    with opened_stream(file, name) as container:
+        stream = next(iter(in_playing_order(container)), None)
+        if stream is None:
+            raise NoAudioStreamError(name)
+        resampler = _Resampler(SAMPLE_RATE, "", trusts_clock=lambda: False)
+        for piece in _pieces(resampler, frames(container, stream, told)):
+            told.decoded_s += piece.shape[1] / SAMPLE_RATE
+            yield piece
+    if not told.decoded_s:
+        raise UnreadableAudioError(name, "nothing in it can be decoded as sound")
 
 
 def _pieces(

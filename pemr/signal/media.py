@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import av
 import av.error
@@ -114,6 +114,32 @@ def opened(path: Path, link: tuple[int, int] | None = None) -> InputContainer:
         is_empty = path.is_file() and path.stat().st_size == 0
         reason = "the file is empty" if is_empty else "not a readable audio file"
         raise UnreadableAudioError(path, reason) from error
+
+
+def opened_stream(file: BinaryIO, name: Path) -> InputContainer:
+    """Open what can only be read on and on, such as standard input.
+
+    Parameters
+    ----------
+    file : binary file
+        Read from where it is, never turned back.
+    name : Path
+        What it is called in errors.
+
+    Returns
+    -------
+    InputContainer
+
+    Raises
+    ------
+    UnreadableAudioError
+        If it is not sound.
+    """
+    try:
+        options = {"format_whitelist": FORMATS}
+        return av.open(_Pipe(file), "r", options=options, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableAudioError(name, "no sound that can be read as a stream") from error
 
 
 def in_playing_order(container: InputContainer) -> list[AudioStream]:
@@ -284,6 +310,13 @@ def links(path: Path) -> list[tuple[int, int] | None]:
             at = held.find(_OGG, at + 27 + len(table) + sum(table))
         ends = [*starts, len(held)]
     return [None] if len(starts) < 2 else list(pairwise(ends))
+
+
+class _Pipe:
+    """A binary file of which nothing is asked but to be read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
 
 
 class _Stretch(io.RawIOBase):
