@@ -279,6 +279,26 @@ def search(
     _show(rows, as_json=as_json, as_csv=as_csv)
 
 
+@app.command()
+def compare(
+    first: Annotated[Path, Argument(help="A recording.")],
+    second: Annotated[Path, Argument(help="Another one.")],
+    embedder: EmbedderName = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask whether two files are performances of one work, and where they agree; no catalog needed.
+
+    Example: pemr compare studio.mp3 concert.mp3
+    """
+    from pemr import load_embedder
+    from retrieval import agreement_row, agreement_table, compare_files, ranking_from
+
+    encoder = load_embedder(embedder, device)
+    found = compare_files(encoder, first, second, ranking_from(encoder.ranking))
+    _show(agreement_row(found) if as_json else agreement_table(found), as_json=as_json)
+
+
 @app.command("list")
 def list_tracks(
     catalog: CatalogFolder = None,

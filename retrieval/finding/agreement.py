@@ -14,6 +14,7 @@ from indexer import Embedder, hash_audio
 from retrieval.errors import SilentFileError
 from retrieval.finding.times import clock
 from retrieval.ranking.align import Span, find_spans, signed
+from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import heard_query
@@ -29,6 +30,9 @@ class Agreement:
     ----------
     first, second : Path
         The files.
+    probability : float or None
+        That they are performances of one work, where each is as likely as not before one listens;
+        None where nothing was measured for the embedder.
     score : float
         What the shorter file would rank the longer one by; higher is better.
     embedding_score : float
@@ -45,6 +49,7 @@ class Agreement:
 
     first: Path
     second: Path
+    probability: float | None
     score: float
     embedding_score: float
     alignment_score: float
@@ -88,6 +93,7 @@ def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Rankin
     return Agreement(
         first=first,
         second=second,
+        probability=None if ranking.calibration is None else float(ranked.probabilities[0]),
         score=float(ranked.scores[0]),
         embedding_score=float(ranked.embedding_scores[0]),
         alignment_score=float(ranked.alignment_scores[0]),
@@ -128,6 +134,8 @@ def agreement_table(agreement: Agreement) -> dict[str, Any]:
         Times as minutes and seconds.
     """
     return {
+        "same work": _verdict(agreement),
+        "probability": agreement.probability,
         "score": agreement.score,
         "semitones": f"{agreement.transposition:+d}" if agreement.transposition else "0",
         "follows": [_words(span) for span in agreement.spans] or None,
@@ -151,6 +159,12 @@ def _pool(answer: Query) -> Pool:
         hubness=lambda: np.zeros(1),
         tonal_of=lambda _: answer.tonal,
     )
+
+
+def _verdict(agreement: Agreement) -> str | None:
+    if agreement.probability is None:
+        return None
+    return "likely" if agreement.probability >= LIKELY else "unlikely"
 
 
 def _words(span: Span) -> str:

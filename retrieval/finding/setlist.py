@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from indexer import FRAME_RATE, Catalog, Embedder, Recording
 from retrieval.errors import EmptyCatalogError, RankingError, SilentQueryError
 from retrieval.finding.passages import passages
+from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.harmony import tonal
 from retrieval.ranking.hubs import catalog_hubness
@@ -85,7 +86,7 @@ def recognise(
     source: Path | BinaryIO,
     ranking: Ranking,
     *,
-    min_probability: float = 0.5,
+    min_probability: float = LIKELY,
 ) -> Setlist:
     """Find which works of a catalog occur in a recording of any length, and when.
 
