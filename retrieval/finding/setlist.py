@@ -1,7 +1,7 @@
 """A recording of hours → which works of the catalog occur in it, and when.
 
 Every segment of the recording asks the catalog, at several tempos; the tracks that answer gain from
-segment to segment, and the passages that gain most together are cut out. Each passage is then a
+segment to segment, and the occurrences that gain most together are cut out. Each is then a
 query of its own, searched and aligned like any other, and is only named where an answer is likely.
 
 Letters: S segments, D embedding, K tracks, T frames.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from indexer import FRAME_RATE, Catalog, Embedder, Recording
 from retrieval.errors import EmptyCatalogError, RankingError, SilentQueryError
-from retrieval.finding.passages import passages
+from retrieval.finding.occurrences import find_occurrences
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.harmony import tonal
@@ -28,8 +28,8 @@ from retrieval.ranking.searching import search
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-PASSAGE_COST = 5.0
-"""What a passage must gain, in units of the level that one stranger in a hundred reaches."""
+OCCURRENCE_COST = 5.0
+"""What an occurrence must gain, in units of the level that one stranger in a hundred reaches."""
 
 SHORTEST_GAP_S = 10.0
 """A shorter stretch between two entries is part of their fade, and not named unknown."""
@@ -170,15 +170,15 @@ def _version(embedder: Embedder, recording: Recording, tempo: float) -> _Version
 def _stretches(
     catalog: Catalog, versions: Sequence[_Version], ranking: Ranking
 ) -> Iterator[tuple[float, float]]:
-    """Yield start and end in seconds of every passage in which one track plays."""
+    """Yield start and end in seconds of every stretch in which one track plays."""
     gains = _scores(catalog, versions, ranking) / ranking.neighbour_level - 1
     spans_s = versions[0].spans_s
     middles = spans_s.mean(axis=1)
     between = (middles[:-1] + middles[1:]) / 2
     starts = np.maximum(spans_s[:, 0], [0.0, *between])
     ends = np.minimum(spans_s[:, 1], [*between, np.inf])
-    for passage in passages(gains, PASSAGE_COST):
-        yield float(starts[passage.start]), float(ends[passage.end - 1])
+    for one in find_occurrences(gains, OCCURRENCE_COST):
+        yield float(starts[one.start]), float(ends[one.end - 1])
 
 
 def _scores(catalog: Catalog, versions: Sequence[_Version], ranking: Ranking) -> Floats:

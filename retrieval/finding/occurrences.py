@@ -1,4 +1,4 @@
-"""Gains of tracks from moment to moment → the passages in which one of them plays.
+"""Gains of tracks from moment to moment → the stretches in which one of them occurs.
 
 Letters: S moments, K tracks.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-class Passage(NamedTuple):
+class Occurrence(NamedTuple):
     """One track for a while.
 
     Parameters
@@ -27,10 +27,10 @@ class Passage(NamedTuple):
     track: int
 
 
-def passages(gains: Floats, cost: float) -> list[Passage]:
-    """Find the passages that gain most together.
+def find_occurrences(gains: Floats, cost: float) -> list[Occurrence]:
+    """Find the occurrences that gain most together.
 
-    Nothing known is a choice too, and gains nothing. Every passage costs the same once, however
+    Nothing known is a choice too, and gains nothing. Every occurrence costs the same once, however
     long it is, so that a single moment makes none; going over to nothing known is free.
 
     Parameters
@@ -38,11 +38,11 @@ def passages(gains: Floats, cost: float) -> list[Passage]:
     gains : float64 array, shape (S, K)
         What each moment gains if each track plays then, above 0 where that is likely.
     cost : float
-        Of each passage.
+        Of each occurrence.
 
     Returns
     -------
-    list of Passage
+    list of Occurrence
         In order of time, none over another.
     """
     n_moments, n_tracks = gains.shape
@@ -67,11 +67,11 @@ def passages(gains: Floats, cost: float) -> list[Passage]:
     return _runs(np.array(states[::-1]), nothing)
 
 
-def _runs(states: NDArray[np.int64], nothing: int) -> list[Passage]:
+def _runs(states: NDArray[np.int64], nothing: int) -> list[Occurrence]:
     edges = np.flatnonzero(np.diff(states)) + 1
     starts, ends = [0, *edges.tolist()], [*edges.tolist(), len(states)]
     return [
-        Passage(start, end, int(states[start]))
+        Occurrence(start, end, int(states[start]))
         for start, end in zip(starts, ends, strict=True)
         if states[start] != nothing
     ]
