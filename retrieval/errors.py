@@ -54,12 +54,36 @@ class RankingError(RetrievalError):
     """What is asked of a ranking cannot be; the message says what can."""
 
 
-class BenchmarkError(RetrievalError):
-    """A data set is not as its benchmark expects; the message says what was expected where."""
+class _PlacedError(RetrievalError):
+    """Something is wrong, perhaps with a file or folder.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong, and what was expected.
+    where : Path, optional
+        With which file or folder.
+    place : str, optional
+        Where in it, for example `line 3`.
+    """
+
+    def __init__(self, reason: str, where: Path | None = None, place: str | None = None) -> None:
+        super().__init__(reason, where, place)
+        self.reason = reason
+        self.where = where
+        self.place = place
+
+    def __str__(self) -> str:
+        places = [str(one) for one in (self.where, self.place) if one is not None]
+        return f"{', '.join(places)}: {self.reason}" if places else self.reason
 
 
-class EmbeddingsFileError(RetrievalError):
-    """A file of embeddings or distances cannot be scored; the message says why."""
+class BenchmarkError(_PlacedError):
+    """A data set is not as its benchmark expects."""
+
+
+class EmbeddingsFileError(_PlacedError):
+    """A file of embeddings or distances cannot be scored."""
 
 
 class NoRelevantCandidateError(RetrievalError, ValueError):

@@ -181,7 +181,7 @@ def require_folder(root: Path, card: Card) -> Path:
     """
     if not root.is_dir():
         reason = "not a folder" if root.exists() else "no such folder"
-        raise BenchmarkError(f"{root}: {reason}; {card.name} expects {card.layout}")
+        raise BenchmarkError(f"{reason}; {card.name} expects {card.layout}", root)
     return Path(os.path.abspath(root))  # noqa: PTH100 (as the catalog writes paths)
 
 
@@ -194,7 +194,7 @@ def require_file(path: Path, card: Card) -> Path:
         If it is not; the message says what is expected where.
     """
     if not path.is_file():
-        raise BenchmarkError(f"{path}: no such file; {card.name} expects {card.layout}")
+        raise BenchmarkError(f"no such file; {card.name} expects {card.layout}", path)
     return path
 
 
@@ -209,7 +209,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+        raise BenchmarkError(f"cannot be read as UTF-8 text ({error})", path) from error
     return [line for line in text.splitlines() if line.strip()]
 
 

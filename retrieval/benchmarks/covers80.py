@@ -122,7 +122,7 @@ def _read_list(path: Path) -> list[str]:
     for number, name in enumerate(names, start=1):
         if name.count("/") != 1:
             raise BenchmarkError(
-                f"{path}, line {number}: expected `Work/artist+album+track`, found {name!r}"
+                f"expected `Work/artist+album+track`, found {name!r}", path, f"line {number}"
             )
     return names
 

@@ -103,11 +103,11 @@ def _metadata(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchmarkError(
-            f"{path}: not the metadata of works and performances ({type(error).__name__}: {error})"
+            f"not the metadata of works and performances ({type(error).__name__}: {error})", path
         ) from error
     odd = next((key for key, own in own_names.items() if key != own), None)
     if odd is not None:
-        raise BenchmarkError(f"{path}: {'/'.join(odd)} calls itself {'/'.join(own_names[odd])}")
+        raise BenchmarkError(f"{'/'.join(odd)} calls itself {'/'.join(own_names[odd])}", path)
     return metadata
 
 
@@ -157,12 +157,12 @@ def read_chroma(path: Path, feature: str) -> NDArray[np.uint8]:
         with h5py.File(path) as file:
             values = np.asarray(file[feature], dtype=np.float64)  # (frames, 12)
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise BenchmarkError(f"{path}: no {feature} in it ({error})") from error
+        raise BenchmarkError(f"no {feature} in it ({error})", path) from error
     if values.ndim != 2 or values.shape[1] != 12 or not len(values):
-        raise BenchmarkError(f"{path}: {feature} should be (frames, 12), not {values.shape}")
+        raise BenchmarkError(f"{feature} should be (frames, 12), not {values.shape}", path)
     lost = ~np.isfinite(values).all(axis=1)
     if lost.mean() > _MAX_SHARE_LOST:
-        raise BenchmarkError(f"{path}: {lost.mean():.0%} of the frames of {feature} are no numbers")
+        raise BenchmarkError(f"{lost.mean():.0%} of the frames of {feature} are no numbers", path)
     values[lost] = 0.0
     return _slower(np.roll(values, _FIRST_PITCH[feature], axis=1).T)
 

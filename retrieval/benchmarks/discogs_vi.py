@@ -87,7 +87,7 @@ def _list(root: Path, subset: str) -> Path:
     places = [root / folder / f"{stem}{ending}" for folder in _FOLDERS for stem in _STEMS]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
-        raise BenchmarkError(f"{places[0]}: no such file; {CARD.name} expects {CARD.layout}")
+        raise BenchmarkError(f"no such file; {CARD.name} expects {CARD.layout}", places[0])
     return found
 
 
@@ -99,8 +99,9 @@ def _performances(path: Path, files: dict[str, Path]) -> Iterator[Performance]:
                 yield _performance(clique, version, files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchmarkError(
-            f"{path}: not cliques of versions with `version_id` and `youtube_id` "
-            f"({type(error).__name__}: {error})"
+            f"not cliques of versions with `version_id` and `youtube_id` "
+            f"({type(error).__name__}: {error})",
+            path,
         ) from error
 
 

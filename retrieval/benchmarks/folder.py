@@ -57,8 +57,8 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
     works = [p.work for p in performances]
     if len(works) == len(set(works)):
         raise BenchmarkError(
-            f"{root}: no work has two performances, so there is nothing to measure; "
-            f"expected {CARD.layout}"
+            f"no work has two performances, so there is nothing to measure; expected {CARD.layout}",
+            root,
         )
     return Benchmark(card=CARD, root=root, performances=performances)
 

@@ -62,17 +62,17 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
     path = require_file(root / LIST, CARD).absolute()
     rows = csv.DictReader(read_lines(path))
     if absent := {"file", "work"} - set(rows.fieldnames or ()):
-        raise BenchmarkError(f"{path}: no column {' and '.join(sorted(absent))} in its first line")
+        raise BenchmarkError(f"no column {' and '.join(sorted(absent))} in its first line", path)
     performances = tuple(_performance(path.parent, row) for row in rows)
     require_unique(CARD, [p.name for p in performances])
     if len({p.work for p in performances}) == len(performances):
-        raise BenchmarkError(f"{path}: no work has two recordings, so there is nothing to measure")
+        raise BenchmarkError("no work has two recordings, so there is nothing to measure", path)
     return Benchmark(card=CARD, root=path.parent, performances=performances)
 
 
 def _performance(folder: Path, row: Mapping[str, str]) -> Performance:
     if not row["file"] or not row["work"] or Path(row["file"]).name != row["file"]:
-        raise BenchmarkError(f"{folder / LIST}: {row['file']!r} of work {row['work']!r} is no row")
+        raise BenchmarkError(f"{row['file']!r} of work {row['work']!r} is no row", folder / LIST)
     path = folder / row["file"]
     return Performance(
         name=path.stem, work=row["work"], path=path if path.is_file() else None, title=path.stem
@@ -104,14 +104,14 @@ def read_parts(path: Path, convention: str | None = None) -> dict[str, Any]:  # 
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             parts = {name: stored[name] for name in _ROWS if name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BenchmarkError(f"{path}: no packed recording ({error})") from error
+        raise BenchmarkError(f"no packed recording ({error})", path) from error
     if "chroma" not in parts:
-        raise BenchmarkError(f"{path}: no chroma in it")
+        raise BenchmarkError("no chroma in it", path)
     n_frames = parts["chroma"].shape[-1]
     for name, part in parts.items():
         if part.dtype != np.uint8 or part.shape != (_ROWS[name], n_frames):
             expected = f"uint8 ({_ROWS[name]}, {n_frames})"
             raise BenchmarkError(
-                f"{path}: {name} should be {expected}, not {part.dtype} {part.shape}"
+                f"{name} should be {expected}, not {part.dtype} {part.shape}", path
             )
     return parts

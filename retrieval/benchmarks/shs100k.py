@@ -154,13 +154,13 @@ def _read_names(root: Path, subset: str) -> list[str]:
         try:
             names = [str(name) for name in np.load(path, allow_pickle=False)]
         except (OSError, ValueError, TypeError) as error:
-            raise BenchmarkError(f"{path}: not an array of names ({error})") from error
+            raise BenchmarkError(f"not an array of names ({error})", path) from error
     else:
         path = require_file(_place(root, f"SHS100K-{subset}"), CARD)
         names = ["_".join(line.split()) for line in read_lines(path)]
     for number, name in enumerate(names, start=1):
         if not re.fullmatch(r"\d+_\d+", name):
-            raise BenchmarkError(f"{path}, entry {number}: {name!r} is no set with a version")
+            raise BenchmarkError(f"{name!r} is no set with a version", path, f"entry {number}")
     return names
 
 
@@ -181,8 +181,10 @@ def _read_list(root: Path, subset: str) -> dict[str, _Listed]:
         fields = _fields(line, delimiter, n_fields)
         if len(fields) != n_fields:
             raise BenchmarkError(
-                f"{path}, line {number}: expected {n_fields} fields, found {len(fields)}; "
-                f"is a title that contains the separator not quoted?"
+                f"expected {n_fields} fields, found {len(fields)}; "
+                f"is a title that contains the separator not quoted?",
+                path,
+                f"line {number}",
             )
         set_id, version, title, artist, address, _ = fields[-6:]
         listed[f"{set_id}_{version}"] = _Listed(title, artist, address)

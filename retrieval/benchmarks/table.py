@@ -64,10 +64,10 @@ def _performances(table: Path) -> Iterator[Performance]:
     rows = csv.DictReader(lines, delimiter=delimiter)
     absent = {"path", "work"} - set(rows.fieldnames or ())
     if absent:
-        raise BenchmarkError(f"{table}: no column {' and '.join(sorted(absent))} in its first line")
+        raise BenchmarkError(f"no column {' and '.join(sorted(absent))} in its first line", table)
     for number, row in enumerate(rows, start=2):
         if not row["path"] or not row["work"]:
-            raise BenchmarkError(f"{table}, row {number}: path or work is empty")
+            raise BenchmarkError("path or work is empty", table, f"row {number}")
         path = Path(os.path.abspath(table.parent / row["path"]))  # noqa: PTH100 (drops "..")
         yield Performance(
             name=row.get("name") or Path(os.path.relpath(path, table.parent)).as_posix(),

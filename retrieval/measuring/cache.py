@@ -67,8 +67,9 @@ def embedding_plan(catalog: Catalog, benchmark: Benchmark) -> Plan:
     wanted = {performance.path for performance in benchmark.present}
     if not wanted:
         raise BenchmarkError(
-            f"{benchmark.root}: none of the {len(benchmark.performances)} performances of "
-            f"{benchmark.card.name} is here; it expects {benchmark.card.layout}"
+            f"none of the {len(benchmark.performances)} performances of "
+            f"{benchmark.card.name} is here; it expects {benchmark.card.layout}",
+            benchmark.root,
         )
     inside = {path for path in wanted if path and path.is_relative_to(benchmark.root)}
     outside = sorted(path for path in wanted if path and path not in inside)

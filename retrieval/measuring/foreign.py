@@ -47,8 +47,9 @@ def read_embeddings(path: Path) -> VectorScorer | MatrixScorer:
     kinds = [kind for kind in _KINDS if kind in arrays]
     if "ids" not in arrays or len(kinds) != 1:
         raise EmbeddingsFileError(
-            f"{path}: expected `ids` with one of `embeddings`, `distances` and `scores`, "
-            f"found {', '.join(f'`{name}`' for name in sorted(arrays)) or 'nothing'}"
+            f"expected `ids` with one of `embeddings`, `distances` and `scores`, "
+            f"found {', '.join(f'`{name}`' for name in sorted(arrays)) or 'nothing'}",
+            path,
         )
     names = _names(path, arrays["ids"])
     values = _values(path, kinds[0], arrays[kinds[0]], len(names))
@@ -60,11 +61,11 @@ def read_embeddings(path: Path) -> VectorScorer | MatrixScorer:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix not in {".npz", ".h5", ".hdf5"}:
-        raise EmbeddingsFileError(f"{path}: expected a file with the ending .npz or .h5")
+        raise EmbeddingsFileError("expected a file with the ending .npz or .h5", path)
     try:
         return _read_npz(path) if path.suffix == ".npz" else _read_h5(path)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise EmbeddingsFileError(f"{path}: cannot be read ({error})") from error
+        raise EmbeddingsFileError(f"cannot be read ({error})", path) from error
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -82,13 +83,13 @@ def _read_h5(path: Path) -> dict[str, NDArray[Any]]:
 def _names(path: Path, ids: NDArray[Any]) -> list[str]:
     if ids.ndim != 1 or not len(ids):
         raise EmbeddingsFileError(
-            f"{path}: `ids` should be a list of names, not of shape {ids.shape}"
+            f"`ids` should be a list of names, not of shape {ids.shape}", path
         )
     names = [one.decode() if isinstance(one, bytes) else str(one) for one in ids.tolist()]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise EmbeddingsFileError(
-            f"{path}: `ids` names {len(twice)} performances more than once, {twice[0]!r} first"
+            f"`ids` names {len(twice)} performances more than once, {twice[0]!r} first", path
         )
     return names
 
@@ -99,15 +100,15 @@ def _values(path: Path, kind: str, values: NDArray[Any], n_names: int) -> NDArra
     fits = values.ndim == 2 and len(values) == n_names and values.shape[1] > 0
     if not fits or (is_matrix and values.shape[1] != n_names):
         raise EmbeddingsFileError(
-            f"{path}: `{kind}` should have the shape {wanted} for {n_names} ids, not {values.shape}"
+            f"`{kind}` should have the shape {wanted} for {n_names} ids, not {values.shape}", path
         )
     if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise EmbeddingsFileError(f"{path}: `{kind}` holds {values.dtype}, not numbers")
+        raise EmbeddingsFileError(f"`{kind}` holds {values.dtype}, not numbers", path)
     floats = values.astype(np.float32)
     bad = int((~np.isfinite(floats)).any(axis=1).sum())
     if bad:
         raise EmbeddingsFileError(
-            f"{path}: {bad} rows of `{kind}` hold NaN or infinity, so they have no ranking"
+            f"{bad} rows of `{kind}` hold NaN or infinity, so they have no ranking", path
         )
     return floats
 
@@ -116,6 +117,7 @@ def _require_directions(path: Path, names: list[str], values: NDArray[np.float32
     zero = np.flatnonzero(~values.any(axis=1))
     if len(zero):
         raise EmbeddingsFileError(
-            f"{path}: {len(zero)} embeddings are all zero, that of {names[zero[0]]!r} first; "
-            f"leave out what has none"
+            f"{len(zero)} embeddings are all zero, that of {names[zero[0]]!r} first; "
+            f"leave out what has none",
+            path,
         )

@@ -170,7 +170,7 @@ def read_report(path: Path) -> Report:
         read = json.loads(path.read_text(encoding="utf-8"))
         return _report_from(read)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path}: not a report of this program ({error})") from error
+        raise BenchmarkError(f"not a report of this program ({error})", path) from error
 
 
 def _report_from(read: Mapping[str, Any]) -> Report:
