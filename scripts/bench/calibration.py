@@ -31,13 +31,13 @@ from pemr.embed import Embedder
 from retrieval import (
     Ranking,
     cache_folder,
-    embedding_plan,
     load_benchmark,
     ranking_from,
     trace,
     write_rows,
 )
 from retrieval.benchmarks.packed import read_parts
+from retrieval.measuring.cache import embedding_plan
 from retrieval.measuring.openset import Answer, Asked, calibration_error, rejected
 from retrieval.measuring.scorers import SegmentScorer
 from retrieval.ranking.calibrate import Calibration, evidence, fit
@@ -241,7 +241,7 @@ def main() -> None:
     if options.out:
         told = [Path(word).name if Path(word).is_dir() else word for word in sys.argv[1:]]
         command = shlex.join(["scripts/bench/calibration.py", *told])
-        write_rows(rows, trace(command, embedder.name, ranking), options.out.with_suffix(".json"))
+        write_rows(rows, embedder.name, trace(command), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":
