@@ -263,7 +263,16 @@ def search(
 
     Example: pemr search song.mp3 --top 5
     """
-    from retrieval import candidate_rows, candidate_table, chosen, copies, m3u, read_query
+    from retrieval import (
+        candidate_columns,
+        candidate_rows,
+        candidate_table,
+        chosen,
+        copies,
+        m3u,
+        read_query,
+        span_lines,
+    )
     from retrieval import search as rank_candidates
 
     with _asked(catalog, embedder, device) as (opened, encoder):
@@ -275,8 +284,11 @@ def search(
     if as_m3u:
         typer.echo(m3u(candidates), nl=False)
         return
-    rows = candidate_rows(candidates) if as_json or as_csv else candidate_table(candidates)
-    _show(rows, as_json=as_json, as_csv=as_csv)
+    rows = candidate_columns if as_csv else candidate_rows if as_json else candidate_table
+    _show(rows(candidates), as_json=as_json, as_csv=as_csv)
+    if not as_json and not as_csv:
+        for line in span_lines(candidates):
+            typer.echo(line)
 
 
 @app.command()

@@ -26,11 +26,20 @@ if TYPE_CHECKING:
     from retrieval.measuring.results import Excerpted, Report
     from retrieval.measuring.scorers import catalog_scorer
     from retrieval.measuring.validation import validation_map, validation_score
-    from retrieval.ranking.align import Span
-    from retrieval.ranking.candidate import Candidate, Query, candidate_rows, candidate_table, m3u
+    from retrieval.ranking.candidate import (
+        Candidate,
+        Query,
+        candidate_columns,
+        candidate_rows,
+        candidate_table,
+        m3u,
+        span_lines,
+        span_words,
+    )
     from retrieval.ranking.query import read_query
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
+    from retrieval.ranking.spans import Span
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
     from retrieval.reporting.provenance import Trace, command_line, system_row, trace
@@ -63,6 +72,7 @@ __all__ = [
     "benchmark_names",
     "benchmark_rows",
     "cache_folder",
+    "candidate_columns",
     "candidate_rows",
     "candidate_table",
     "card_of",
@@ -89,6 +99,8 @@ __all__ = [
     "read_report",
     "report_text",
     "search",
+    "span_lines",
+    "span_words",
     "stored_query",
     "system_row",
     "trace",
@@ -111,11 +123,13 @@ _HOMES = {
     "measuring.results": "Excerpted Report",
     "measuring.scorers": "catalog_scorer",
     "measuring.validation": "validation_map validation_score",
-    "ranking.align": "Span",
-    "ranking.candidate": "Candidate Query candidate_rows candidate_table m3u",
+    "ranking.candidate": (
+        "Candidate Query candidate_columns candidate_rows candidate_table m3u span_lines span_words"
+    ),
     "ranking.query": "read_query",
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
+    "ranking.spans": "Span",
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
     "reporting.provenance": "Trace command_line system_row trace",

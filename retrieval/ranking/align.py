@@ -1,4 +1,4 @@
-"""Two recordings' pitch classes become a transposition, an alignment score, and matching spans.
+"""Two recordings' pitch classes become a transposition and an alignment score.
 
 Chroma, and harmony where it was heard (`retrieval.ranking.harmony`), is pooled to the few frames a
 second at which a chord lasts some frames, the transpositions that fit the two tracks' overall pitch
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.ranking.harmony import N_PITCH_CLASSES, turned
-from retrieval.ranking.qmax import STACK_LENGTH, longest_path, qmax, recurrence, stacked_distances
+from retrieval.ranking.qmax import STACK_LENGTH, qmax
 from retrieval.ranking.ranking import PLAIN
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ FRAME_RATE = 5  # frames of chroma a second
 MAX_LENGTH = 500  # pooled frames; a longer pair is pooled further until both fit
 POOLING = 2  # frames at 5 a second that make one, near the 2.15 a second of [1]
 MIN_LENGTH = 100  # pooled frames below which a short pair is pooled less
-SHORTEST_SPAN = 1 / 3  # of the longest; a shorter one is mostly chance
 N_TRANSPOSITIONS = 2  # how many of the best fitting are tried, as in [1]
 
 
@@ -57,24 +56,6 @@ class Alignment:
 
     transposition: int
     score: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """A stretch of the query and the stretch of the candidate that follows it.
-
-    Parameters
-    ----------
-    query_start_s, query_end_s : float
-        In the query, in seconds.
-    start_s, end_s : float
-        In the candidate, in seconds.
-    """
-
-    query_start_s: float
-    query_end_s: float
-    start_s: float
-    end_s: float
 
 
 def align(
@@ -133,53 +114,6 @@ def align_many(
     _warm_up()
     with ThreadPoolExecutor(n_workers or _n_cores()) as pool:
         return list(pool.map(partial(_align, asked), candidates))
-
-
-def find_spans(
-    query: NDArray[np.uint8],
-    candidate: NDArray[np.uint8],
-    transposition: int,
-    *,
-    weights: Sequence[float] = PLAIN.harmony_weights,
-    n_spans: int = 3,
-) -> list[Span]:
-    """Find where a candidate follows a query.
-
-    The first span is the one that the alignment score measures. The next is the longest in what
-    is left of both tracks, and so on, until one is much shorter than the first.
-
-    Parameters
-    ----------
-    query, candidate : uint8 array, shape (12 * P, T)
-        As in `align`.
-    transposition : int
-        Semitones from the query up to the candidate, as `align` found them.
-    weights : sequence of float
-        As in `align`.
-    n_spans : int
-        The longest list wanted.
-
-    Returns
-    -------
-    list of Span
-        The longest first; no two share a moment of either track but for the length of a stack.
-    """
-    factor = common_factor(query.shape[1], candidate.shape[1])
-    ours, theirs = _comparable(pool(query, factor, weights), pool(candidate, factor, weights))
-    if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
-        return []
-    plot = recurrence(stacked_distances(ours, theirs, transposition % 12))
-    spans: list[Span] = []
-    shortest = 0.0
-    while len(spans) < n_spans:
-        length, path = longest_path(plot)
-        if not len(path) or length < shortest:
-            break
-        spans.append(_span(path, factor / FRAME_RATE))
-        shortest = shortest or length * SHORTEST_SPAN
-        plot[path[0, 0] : path[-1, 0] + 1, :] = 0
-        plot[:, path[0, 1] : path[-1, 1] + 1] = 0
-    return spans
 
 
 def pool(
@@ -250,6 +184,14 @@ def best_shifts(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> NDArr
     return np.argsort(-np.array(fit), kind="stable")
 
 
+def comparable(
+    ours: NDArray[np.uint8], theirs: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Keep of two stacks of pictures (12 * P, T) those that both have."""
+    n_rows = min(len(ours), len(theirs))
+    return ours[:n_rows], theirs[:n_rows]
+
+
 class _Pooled:
     """One recording at every pooling that its pairs ask for, each made once."""
 
@@ -262,17 +204,10 @@ class _Pooled:
         self.at = cache(partial(pool, pictures, weights=weights))
 
 
-def _comparable(
-    ours: NDArray[np.uint8], theirs: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    n_rows = min(len(ours), len(theirs))
-    return ours[:n_rows], theirs[:n_rows]
-
-
 def _align(query: _Pooled, pictures: NDArray[np.uint8]) -> Alignment:
     candidate = _Pooled(pictures, query.weights)
     factor = common_factor(query.length, candidate.length)
-    ours, theirs = _comparable(query.at(factor), candidate.at(factor))
+    ours, theirs = comparable(query.at(factor), candidate.at(factor))
     shifts = best_shifts(ours, theirs)[:N_TRANSPOSITIONS]
     n_stacks = theirs.shape[1] - STACK_LENGTH + 1
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
@@ -282,16 +217,6 @@ def _align(query: _Pooled, pictures: NDArray[np.uint8]) -> Alignment:
     best = int(np.argmax(longest))
     return Alignment(
         transposition=signed(shifts[best]), score=float(longest[best]) / math.sqrt(n_stacks)
-    )
-
-
-def _span(path: NDArray[np.int64], frame_s: float) -> Span:
-    (query_start, start), (query_end, end) = path[0].tolist(), path[-1].tolist()
-    return Span(
-        query_start_s=query_start * frame_s,
-        query_end_s=(query_end + STACK_LENGTH) * frame_s,
-        start_s=start * frame_s,
-        end_s=(end + STACK_LENGTH) * frame_s,
     )
 
 

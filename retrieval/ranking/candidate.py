@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ranking.align import Span
+from retrieval.ranking.spans import Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +62,14 @@ class Candidate:
     path : Path
         The file.
     transposition : int or None
-        Semitones from the query up to the candidate, -5..6; None when not aligned.
+        Semitones from the query up to the candidate, -5..6, in the best span where there is one;
+        None when not aligned.
     embedding_score : float
         In -1..1, from `track_scores`.
     alignment_score : float or None
         At least 0, from `retrieval.ranking.align`; None when not aligned.
     spans : tuple of Span
-        Where it follows the query, the longest first; none when not aligned.
+        Where it follows the query, the best first; none when not aligned.
     probability : float or None
         That it is a performance of the query's work (`retrieval.ranking.calibrate`); None where
         nothing was measured for the ranking.
@@ -90,7 +91,7 @@ class Candidate:
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """Turn candidates into rows for a table, JSON or CSV.
+    """Turn candidates into rows for JSON.
 
     Parameters
     ----------
@@ -100,9 +101,17 @@ def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Plain values under the names of the fields; full precision, the path as text. Of the
-        spans, the longest, under the names of its fields.
+        Plain values under the names of the fields; full precision, the path as text. `spans` has
+        a dict for each, and the best stands under the names of its fields too.
     """
+    return [
+        {**row, "spans": [vars(span) for span in candidate.spans]}
+        for row, candidate in zip(candidate_columns(candidates), candidates, strict=True)
+    ]
+
+
+def candidate_columns(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Turn candidates into rows for CSV: those of `candidate_rows`, of the spans the best alone."""
     return [_row(candidate) for candidate in candidates]
 
 
@@ -117,8 +126,7 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        What matters most, times as minutes and seconds; under `follows`, which stretch of the
-        candidate follows which of the query.
+        What matters most, times as minutes and seconds; `span_lines` says what agrees where.
     """
     return [
         {
@@ -129,11 +137,42 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             "artist": candidate.artist,
             "duration": _clock(candidate.duration_s),
             "semitones": _semitones(candidate.transposition),
-            "follows": _follows(candidate.spans),
             "path": str(candidate.path),
         }
         for candidate in candidates
     ]
+
+
+def span_lines(candidates: Sequence[Candidate]) -> list[str]:
+    """Say for people which stretches of the query and of each candidate agree.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        As `search` returns them.
+
+    Returns
+    -------
+    list of str
+        Starting with the rank; a line for each span, best first.
+    """
+    return [f"{one.rank}: {span_words(span)}" for one in candidates for span in one.spans]
+
+
+def span_words(span: Span) -> str:
+    """Say which stretches agree, in which key and tempo.
+
+    Examples
+    --------
+    >>> span_words(Span(query_start_s=34, query_end_s=72, start_s=65, end_s=106.3, transposition=3,
+    ...                 tempo=0.92))
+    'query 0:34-1:12 = track 1:05-1:46, +3 semitones, 0.92x tempo'
+    """
+    ours = f"{_clock(span.query_start_s)}-{_clock(span.query_end_s)}"
+    theirs = f"{_clock(span.start_s)}-{_clock(span.end_s)}"
+    plural = "" if abs(span.transposition) == 1 else "s"
+    key = f"{_semitones(span.transposition)} semitone{plural}"
+    return f"query {ours} = track {theirs}, {key}, {span.tempo:.2f}x tempo"
 
 
 def m3u(candidates: Sequence[Candidate]) -> str:
@@ -161,8 +200,9 @@ def m3u(candidates: Sequence[Candidate]) -> str:
 def _row(candidate: Candidate) -> dict[str, Any]:
     row = {name: value for name, value in vars(candidate).items() if name != "spans"}
     row["path"] = str(candidate.path)
-    longest = vars(candidate.spans[0]) if candidate.spans else {}
-    return row | {field.name: longest.get(field.name) for field in fields(Span)}
+    best = vars(candidate.spans[0]) if candidate.spans else {}
+    names = [field.name for field in fields(Span) if field.name not in row]
+    return row | {name: best.get(name) for name in names}
 
 
 def _clock(seconds: float) -> str:
@@ -172,11 +212,3 @@ def _clock(seconds: float) -> str:
 
 def _semitones(transposition: int | None) -> str | None:
     return None if transposition is None else f"{transposition:+d}" if transposition else "0"
-
-
-def _follows(spans: tuple[Span, ...]) -> str | None:
-    if not spans:
-        return None
-    longest = spans[0]
-    theirs = f"{_clock(longest.start_s)}-{_clock(longest.end_s)}"
-    return f"{theirs} = {_clock(longest.query_start_s)}-{_clock(longest.query_end_s)}"

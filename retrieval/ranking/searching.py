@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
-from retrieval.ranking.align import find_spans
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.harmony import N_PITCH_CLASSES, tonal
 from retrieval.ranking.hubs import catalog_hubness
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import PLAIN, Ranking
+from retrieval.ranking.spans import find_spans
 from retrieval.ranking.stages import rank
 
 log = logging.getLogger(__name__)
@@ -208,4 +208,5 @@ def _with_spans(
         )
         for span in spans
     )
-    return replace(candidate, spans=tuple(within))
+    transposition = spans[0].transposition if spans else candidate.transposition
+    return replace(candidate, transposition=transposition, spans=tuple(within))

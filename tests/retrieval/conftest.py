@@ -30,3 +30,20 @@ def _filled(folder: Path, tracks: Sequence[NDArray[np.float32]]) -> tuple[Catalo
 @pytest.fixture
 def filled() -> Callable[[Path, Sequence[NDArray[np.float32]]], tuple[Catalog, list[int]]]:
     return _filled
+
+
+def _song(rng: np.random.Generator, n_chords: int, frames_per_chord: int = 5) -> NDArray[np.uint8]:
+    """Chroma of random triads of C major, each held for a second, with a little noise on top."""
+    scale = np.array([0, 2, 4, 5, 7, 9, 11])
+    degrees = rng.choice(7, n_chords, p=[0.3, 0.1, 0.05, 0.2, 0.2, 0.1, 0.05])
+    chords = np.zeros((12, n_chords), dtype=np.int64)
+    for third, loudness in enumerate((220, 150, 180)):
+        chords[scale[(degrees + 2 * third) % 7], np.arange(n_chords)] = loudness
+    chords[rng.choice(scale, n_chords), np.arange(n_chords)] = 220  # a melody
+    frames = np.repeat(chords, frames_per_chord, axis=1)
+    return (frames + rng.integers(0, 30, frames.shape)).astype(np.uint8)
+
+
+@pytest.fixture
+def song() -> Callable[..., NDArray[np.uint8]]:
+    return _song

@@ -11,48 +11,35 @@ from retrieval.ranking.align import (
     align_many,
     best_shifts,
     common_factor,
-    find_spans,
     pool,
 )
 
 
-def song(rng, n_chords, frames_per_chord=5):
-    """Chroma of random triads of C major, each held for a second, with a little noise on top."""
-    scale = np.array([0, 2, 4, 5, 7, 9, 11])
-    degrees = rng.choice(7, n_chords, p=[0.3, 0.1, 0.05, 0.2, 0.2, 0.1, 0.05])
-    chords = np.zeros((12, n_chords), dtype=np.int64)
-    for third, loudness in enumerate((220, 150, 180)):
-        chords[scale[(degrees + 2 * third) % 7], np.arange(n_chords)] = loudness
-    chords[rng.choice(scale, n_chords), np.arange(n_chords)] = 220  # a melody
-    frames = np.repeat(chords, frames_per_chord, axis=1)
-    return (frames + rng.integers(0, 30, frames.shape)).astype(np.uint8)
-
-
 @pytest.mark.parametrize("semitones", range(-5, 7))
-def test_transposition_counts_from_query_up_to_candidate(rng, semitones):
+def test_transposition_counts_from_query_up_to_candidate(rng, semitones, song):
     query = song(rng, 60)
     candidate = np.roll(query, semitones, axis=0)
     assert align(query, candidate).transposition == semitones
     assert align(candidate, query).transposition == (-semitones if semitones != 6 else 6)
 
 
-def test_a_transposed_copy_scores_like_the_copy_itself(rng):
+def test_a_transposed_copy_scores_like_the_copy_itself(rng, song):
     query = song(rng, 60)
     assert align(query, np.roll(query, 5, axis=0)).score == align(query, query).score
 
 
-def test_a_recording_aligns_with_itself_from_end_to_end(rng):
+def test_a_recording_aligns_with_itself_from_end_to_end(rng, song):
     query = song(rng, 60)  # 300 frames, pooled to 150, stacked to 142
     assert align(query, query) == Alignment(transposition=0, score=140 / math.sqrt(142))
 
 
-def test_another_tempo_scores_above_another_song(rng):
+def test_another_tempo_scores_above_another_song(rng, song):
     query = song(rng, 60)
     slower = query[:, (np.arange(390) / 1.3).astype(int)]
     assert align(query, slower).score > 3 * align(query, song(rng, 78)).score
 
 
-def test_an_excerpt_finds_the_track_it_was_cut_from(rng):
+def test_an_excerpt_finds_the_track_it_was_cut_from(rng, song):
     track = song(rng, 120)
     others = [song(rng, 120) for _ in range(5)]
     excerpt = np.roll(track[:, 200:300], 3, axis=0)
@@ -61,7 +48,7 @@ def test_an_excerpt_finds_the_track_it_was_cut_from(rng):
     assert found.score > max(align(excerpt, other).score for other in others)
 
 
-def test_of_two_equal_matches_the_shorter_candidate_scores_higher(rng):
+def test_of_two_equal_matches_the_shorter_candidate_scores_higher(rng, song):
     query = song(rng, 60)
     longer = np.concatenate([query, song(rng, 60)], axis=1)
     assert align(query, query).score > align(query, longer).score
@@ -76,21 +63,21 @@ def test_of_two_equal_matches_the_shorter_candidate_scores_higher(rng):
     ],
     ids=["silence", "flat", "one held chord"],
 )
-def test_what_never_changes_matches_nothing(rng, chroma):
+def test_what_never_changes_matches_nothing(rng, chroma, song):
     assert align(chroma, chroma).score == 0
     assert align(chroma, song(rng, 60)).score == 0
     assert align(song(rng, 60), chroma).score == 0
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 5, 8])
-def test_less_than_one_stack_of_frames_matches_nothing(rng, n_frames):
+def test_less_than_one_stack_of_frames_matches_nothing(rng, n_frames, song):
     scrap = song(rng, 2)[:, :n_frames]
     assert align(scrap, song(rng, 60)).score == 0
     assert align(song(rng, 60), scrap).score == 0
     assert align(scrap, scrap).score == 0
 
 
-def test_a_two_hour_recording_is_pooled_to_what_fits(rng):
+def test_a_two_hour_recording_is_pooled_to_what_fits(rng, song):
     hours = song(rng, 7200)
     assert align(hours, song(rng, 240)).score >= 0
 
@@ -110,7 +97,7 @@ def test_both_tracks_are_pooled_by_one_factor(query_length, candidate_length, fa
     assert common_factor(query_length, candidate_length) == factor
 
 
-def test_permuted_candidates_permute_the_alignments(rng):
+def test_permuted_candidates_permute_the_alignments(rng, song):
     query, candidates = song(rng, 40), [song(rng, n) for n in (30, 50, 45, 300, 20)]
     order = [3, 0, 4, 1, 2]
     found = align_many(query, candidates)
@@ -118,61 +105,13 @@ def test_permuted_candidates_permute_the_alignments(rng):
     assert found == [align(query, candidate) for candidate in candidates]
 
 
-def test_the_number_of_threads_does_not_change_the_answer(rng):
+def test_the_number_of_threads_does_not_change_the_answer(rng, song):
     query, candidates = song(rng, 40), [song(rng, n) for n in (30, 50, 45)]
     assert align_many(query, candidates, n_workers=1) == align_many(query, candidates, n_workers=3)
 
 
-def test_no_candidate_gives_no_alignment(rng):
+def test_no_candidate_gives_no_alignment(rng, song):
     assert align_many(song(rng, 40), []) == []
-
-
-def close(seconds):
-    return pytest.approx(seconds, abs=4.0)  # a stack of frames is 3.6 s long
-
-
-def test_a_span_tells_where_an_excerpt_was_cut_from(rng):
-    track = song(rng, 120)
-    excerpt = track[:, 250:400]  # seconds 50 to 80
-    span = find_spans(excerpt, track, 0)[0]
-    assert (span.query_start_s, span.query_end_s) == (close(0), close(30))
-    assert (span.start_s, span.end_s) == (close(50), close(80))
-
-
-def test_a_span_follows_another_tempo_and_key(rng):
-    query = song(rng, 100)
-    faster = np.roll(query[:, (np.arange(400) * 1.25).astype(int)], -2, axis=0)
-    candidate = np.concatenate([song(rng, 30), faster], axis=1)
-    span = find_spans(query, candidate, -2)[0]
-    assert (span.query_start_s, span.query_end_s) == (close(0), close(100))
-    assert (span.start_s, span.end_s) == (close(30), close(110))
-
-
-def test_a_medley_has_one_span_for_each_part_it_shares(rng):
-    first, second = song(rng, 60), song(rng, 40)
-    query = np.concatenate([first, song(rng, 30), second], axis=1)
-    medley = np.concatenate([song(rng, 20), second, song(rng, 20), first], axis=1)
-    spans = find_spans(query, medley, 0)
-    found = [(s.query_start_s, s.query_end_s, s.start_s, s.end_s) for s in spans[:2]]
-    assert found == [
-        (close(0), close(60), close(80), close(140)),
-        (close(90), close(130), close(20), close(60)),
-    ]
-
-
-def test_spans_are_limited_and_end_within_both_tracks(rng):
-    query, candidate = song(rng, 50), song(rng, 70)
-    spans = find_spans(query, candidate, 0, n_spans=2)
-    assert 1 <= len(spans) <= 2
-    for span in spans:
-        assert 0 <= span.query_start_s < span.query_end_s <= 50
-        assert 0 <= span.start_s < span.end_s <= 70
-
-
-def test_what_never_changes_has_no_span(rng):
-    silence = np.zeros((12, 300), np.uint8)
-    assert find_spans(silence, silence, 0) == []
-    assert find_spans(song(rng, 1), song(rng, 60), 0) == []
 
 
 def test_pooling_averages_and_lifts_the_largest_to_full_scale():
@@ -188,7 +127,7 @@ def test_pooling_keeps_silence_silent_and_the_only_group():
     assert pool(np.ones((12, 2), dtype=np.uint8), 3).shape == (12, 1)
 
 
-def test_shifts_are_ordered_by_fit(rng):
+def test_shifts_are_ordered_by_fit(rng, song):
     query = song(rng, 40)
     query[4] = 255
     assert best_shifts(query, np.roll(query, 9, axis=0))[0] == 9

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import Candidate, Span, candidate_rows, candidate_table, m3u
+from retrieval import (
+    Candidate,
+    Span,
+    candidate_columns,
+    candidate_rows,
+    candidate_table,
+    m3u,
+    span_lines,
+)
 
 FIRST = Candidate(
     rank=1,
@@ -21,8 +29,22 @@ FIRST = Candidate(
     embedding_score=0.4,
     alignment_score=5.0,
     spans=(
-        Span(query_start_s=1.0, query_end_s=30.0, start_s=12.0, end_s=40.0),
-        Span(query_start_s=40.0, query_end_s=50.0, start_s=50.0, end_s=60.0),
+        Span(
+            query_start_s=1.0,
+            query_end_s=30.0,
+            start_s=12.0,
+            end_s=40.0,
+            transposition=-2,
+            tempo=1.04,
+        ),
+        Span(
+            query_start_s=40.0,
+            query_end_s=50.0,
+            start_s=50.0,
+            end_s=60.0,
+            transposition=1,
+            tempo=0.9,
+        ),
     ),
     probability=0.93,
 )
@@ -41,7 +63,7 @@ SECOND = Candidate(
 )
 
 
-def test_rows_hold_plain_values_and_the_longest_span():
+def test_rows_hold_plain_values_and_every_span():
     rows = candidate_rows([FIRST, SECOND])
     assert rows[0] == {
         "rank": 1,
@@ -60,8 +82,13 @@ def test_rows_hold_plain_values_and_the_longest_span():
         "query_end_s": 30.0,
         "start_s": 12.0,
         "end_s": 40.0,
+        "tempo": 1.04,
+        "spans": [vars(span) for span in FIRST.spans],
     }
     assert rows[1].keys() == rows[0].keys()
+    assert rows[1]["spans"] == []
+    columns = candidate_columns([FIRST, SECOND])
+    assert columns == [{k: v for k, v in row.items() if k != "spans"} for row in rows]
     assert rows[1]["start_s"] is None
     assert json.loads(json.dumps(rows)) == rows
 
@@ -76,16 +103,22 @@ def test_the_table_tells_times_and_keys_as_people_do():
         "artist": "Somebody",
         "duration": "1:02",
         "semitones": "-2",
-        "follows": "0:12-0:40 = 0:01-0:30",
         "path": "/music/a, tune \udcff.mp3",
     }
-    assert (second["semitones"], second["follows"]) == (None, None)
+    assert (second["semitones"], second["probability"]) == (None, None)
 
 
 @pytest.mark.parametrize(("transposition", "shown"), [(0, "0"), (6, "+6"), (-5, "-5")])
 def test_a_transposition_carries_its_sign(transposition, shown):
     row = candidate_table([replace(FIRST, transposition=transposition)])[0]
     assert row["semitones"] == shown
+
+
+def test_spans_are_said_in_words():
+    assert span_lines([FIRST, SECOND]) == [
+        "1: query 0:01-0:30 = track 0:12-0:40, -2 semitones, 1.04x tempo",
+        "1: query 0:40-0:50 = track 0:50-1:00, +1 semitone, 0.90x tempo",
+    ]
 
 
 def test_a_playlist_names_each_file_on_a_line_of_its_own():
