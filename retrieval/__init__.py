@@ -36,10 +36,10 @@ if TYPE_CHECKING:
         span_lines,
         span_words,
     )
+    from retrieval.ranking.matching.spans import Span
     from retrieval.ranking.query import read_query
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
-    from retrieval.ranking.spans import Span
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
     from retrieval.reporting.provenance import Trace, command_line, system_row, trace
@@ -129,7 +129,7 @@ _HOMES = {
     "ranking.query": "read_query",
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
-    "ranking.spans": "Span",
+    "ranking.matching.spans": "Span",
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
     "reporting.provenance": "Trace command_line system_row trace",

@@ -16,10 +16,10 @@ from retrieval.finding.times import clock
 from retrieval.ranking.align import signed
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Query
+from retrieval.ranking.matching.spans import Span, find_spans
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import heard_query
 from retrieval.ranking.ranking import Ranking
-from retrieval.ranking.spans import Span, find_spans
 from retrieval.ranking.stages import rank
 
 

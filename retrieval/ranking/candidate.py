@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ranking.spans import Span
+from retrieval.ranking.matching.spans import Span
 
 
 @dataclass(frozen=True, kw_only=True)

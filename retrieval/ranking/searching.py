@@ -15,9 +15,9 @@ from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.harmony import N_PITCH_CLASSES, tonal
 from retrieval.ranking.hubs import catalog_hubness
+from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import PLAIN, Ranking
-from retrieval.ranking.spans import find_spans
 from retrieval.ranking.stages import rank
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from retrieval import Query, copies, search, stored_query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.align import align
 from retrieval.ranking.alignment import by_alignment, fuse
+from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.nearest import track_scores
 from retrieval.ranking.pool import Pool, unranked
 from retrieval.ranking.ranking import PLAIN
-from retrieval.ranking.spans import find_spans
 
 DIM = 16
 module = import_module("retrieval.ranking.searching")

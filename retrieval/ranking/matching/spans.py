@@ -19,7 +19,7 @@ from retrieval.ranking.align import (
     pool,
     signed,
 )
-from retrieval.ranking.lines import HIT, RATIOS, best_line, near_line, slope
+from retrieval.ranking.matching.lines import HIT, RATIOS, best_line, near_line, slope
 from retrieval.ranking.qmax import STACK_LENGTH, longest_path, recurrence, stacked_distances
 from retrieval.ranking.ranking import PLAIN
 

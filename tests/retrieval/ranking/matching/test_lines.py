@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from retrieval.ranking.lines import HIT, MISS, best_line, near_line, slope
+from retrieval.ranking.matching.lines import HIT, MISS, best_line, near_line, slope
 
 RATIOS = np.array([0.5, 0.8, 1.0, 1.3, 2.0])
 

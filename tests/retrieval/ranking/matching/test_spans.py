@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrieval.ranking.spans import N_SPANS, find_spans
+from retrieval.ranking.matching.spans import N_SPANS, find_spans
 
 
 def close(seconds):
