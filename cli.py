@@ -3,17 +3,19 @@
 The rooms are imported inside the commands, so that `pemr --help` does not pay for torch.
 """
 
-import sys
-from contextlib import contextmanager, suppress
-from functools import partial
-from io import TextIOWrapper
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from retrieval.reporting import terminal  # isort: split
 
-import typer
-from typer import Argument, Option
-from typer.core import TyperGroup
+terminal.begin()  # before what takes its time: an interrupt may come early
+
+from contextlib import contextmanager, suppress  # noqa: E402
+from functools import partial  # noqa: E402
+from itertools import chain  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar  # noqa: E402
+
+import typer  # noqa: E402
+from typer import Argument, Option  # noqa: E402
+from typer.core import TyperGroup  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,10 +41,15 @@ class _Commands(TyperGroup):
         except (PemrError, IndexerError, RetrievalError) as error:
             if _verbosity >= 2:
                 raise
-            _say(f"pemr: {error}")
+            terminal.say(f"pemr: {error}")
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if _verbosity >= 2 or isinstance(error, BrokenPipeError):
+                raise
+            terminal.say(f"pemr: {error}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt as interrupt:
-            _say("pemr: interrupted; what was done is kept, the same command goes on")
+            _say(terminal.INTERRUPTED)
             raise typer.Exit(130) from interrupt
 
 
@@ -107,13 +114,13 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"pemr {version('pemr-covers')}")
+        terminal.answer(f"pemr {version('pemr-covers')}\n")
         raise typer.Exit
 
 
 @app.callback()
 def main(
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress, no chatter.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Nothing but answers and errors.")] = False,
     verbose: Annotated[
         int, Option("--verbose", "-v", count=True, help="More; -vv with tracebacks.")
     ] = 0,
@@ -126,26 +133,20 @@ def main(
 
     global _verbosity, _quiet
     _verbosity, _quiet = verbose, quiet
-    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are no text
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")
+    terminal.prepare_streams()
+    terminal.obey_signals("" if quiet else f"{terminal.INTERRUPTED}\n")
     level = (
         logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     )
-    logging.basicConfig(level=level, format="pemr: %(message)s", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(terminal.SafeFormatter("pemr: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 def _say(sentence: str) -> None:
     """Tell people something; answers alone go to standard output."""
-    typer.echo(sentence, err=True)
-
-
-def _catalog_folder(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    from platformdirs import user_data_path
-
-    return user_data_path("pemr", appauthor=False)
+    if not _quiet:
+        terminal.say(sentence)
 
 
 def _embedder_for(folder: Path, asked: str | None, device: str | None) -> "Embedder":
@@ -164,9 +165,9 @@ def _asked(
     catalog: Path | None, embedder: str | None, device: str | None
 ) -> "Iterator[tuple[Catalog, Embedder]]":
     """Open a catalog for reading, with the embedder that it was made with."""
-    from indexer import Catalog
+    from indexer import Catalog, catalog_folder
 
-    folder = _catalog_folder(catalog)
+    folder = catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
     with Catalog.open(folder, encoder.name, read_only=True) as opened:
         yield opened, encoder
@@ -211,7 +212,7 @@ def _show(answer: Any, *, as_json: bool = False, as_csv: bool = False) -> None: 
     """Print rows that a room made, or one row, as a table, JSON or CSV."""
     from retrieval import laid_out
 
-    typer.echo(laid_out(answer, "json" if as_json else "csv" if as_csv else "table"), nl=False)
+    terminal.answer(laid_out(answer, "json" if as_json else "csv" if as_csv else "table"))
 
 
 @app.command()
@@ -231,9 +232,9 @@ def index(
 
     Example: pemr index ~/Music
     """
-    from indexer import Catalog, carry_out, find_audio, plan
+    from indexer import Catalog, carry_out, catalog_folder, find_audio, plan
 
-    folder = _catalog_folder(catalog)
+    folder = catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
     next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
@@ -282,7 +283,7 @@ def search(
         for copy in copies(opened, asked):
             _say(f"left out, a copy of the query: {copy.path}")
     if as_m3u:
-        typer.echo(m3u(candidates), nl=False)
+        terminal.answer(m3u(candidates))
         return
     rows = candidate_columns if as_csv else candidate_rows if as_json else candidate_table
     _show(rows(candidates), as_json=as_json, as_csv=as_csv)
@@ -322,9 +323,9 @@ def list_tracks(
 
     Example: pemr list --csv
     """
-    from indexer import Catalog, duplicate_groups, track_rows
+    from indexer import Catalog, catalog_folder, duplicate_groups, track_rows
 
-    with Catalog.open(_catalog_folder(catalog), read_only=True) as opened:
+    with Catalog.open(catalog_folder(catalog), read_only=True) as opened:
         if duplicates:
             tracks = [track for group in duplicate_groups(opened) for track in group]
         else:
@@ -342,7 +343,7 @@ def info(
 
     Example: pemr info --system
     """
-    from indexer import Catalog, stats_row
+    from indexer import Catalog, catalog_folder, stats_row
 
     if system:
         from pemr import embedder_names
@@ -350,7 +351,7 @@ def info(
 
         row = {**system_row(), "embedders": ", ".join(embedder_names())}
     else:
-        with Catalog.open(_catalog_folder(catalog), read_only=True) as opened:
+        with Catalog.open(catalog_folder(catalog), read_only=True) as opened:
             row = {"catalog": str(opened.path), **stats_row(opened.stats())}
     _show(row, as_json=as_json)
 
@@ -364,9 +365,9 @@ def remove(
 
     Example: pemr remove ~/Music/Podcasts
     """
-    from indexer import Catalog, CatalogError
+    from indexer import Catalog, CatalogError, catalog_folder
 
-    with Catalog.open(_catalog_folder(catalog)) as opened:
+    with Catalog.open(catalog_folder(catalog)) as opened:
         for path in paths:
             if not (n_removed := opened.remove(path)):
                 raise CatalogError(opened.path, f"holds no track {path}")
@@ -386,11 +387,11 @@ def reembed(
 
     Example: pemr reembed --embedder cover
     """
-    from indexer import Catalog
+    from indexer import Catalog, catalog_folder
     from indexer import reembed as change_over
     from pemr import load_embedder
 
-    folder = _catalog_folder(catalog)
+    folder = catalog_folder(catalog)
     with Catalog.open(folder, read_only=True) as opened:
         n_tracks = opened.stats().n_tracks
     tally = _follow(change_over(folder, load_embedder(embedder, device)), n_tracks)
@@ -406,10 +407,10 @@ def label(
 
     Example: pemr label works.csv
     """
-    from indexer import Catalog
+    from indexer import Catalog, catalog_folder
     from indexer import label as set_labels
 
-    with Catalog.open(_catalog_folder(catalog)) as opened:
+    with Catalog.open(catalog_folder(catalog)) as opened:
         unknown = set_labels(opened, source)
         n_labelled = opened.stats().n_labelled
     for path in unknown:
@@ -427,7 +428,7 @@ def _show_report(
     if out is not None:
         for path in write_report(report, trace(command), out, data.root):
             _say(f"wrote {path}")
-    _show(metric_rows(report), as_json=True) if as_json else typer.echo(report_text(report))
+    _show(metric_rows(report), as_json=True) if as_json else terminal.answer(f"{report_text(report)}\n")
 
 
 @app.command()
@@ -583,7 +584,7 @@ def benchmark_compare(
     """
     from retrieval import compare, comparison_text, read_report
 
-    typer.echo(comparison_text(compare(read_report(first), read_report(second))))
+    terminal.answer(f"{comparison_text(compare(read_report(first), read_report(second)))}\n")
 
 
 def _usable(told: "Iterable[Prepared | Rejected]") -> "list[Prepared]":
@@ -836,7 +837,7 @@ def corpus_play(
 
     found = sort_into_works(scores, cache or folder.parent)
     for path in play(found, folder, work, out, soundfont):
-        typer.echo(path)
+        terminal.answer(f"{path}\n")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label
+    from indexer.places import catalog_folder, expanded
     from indexer.records import FRAME_RATE, CatalogStats, Embedded, KeptRecording, Recording, Track
     from indexer.reembedding import reembed
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
@@ -59,7 +60,9 @@ __all__ = [
     "Updated",
     "build",
     "carry_out",
+    "catalog_folder",
     "duplicate_groups",
+    "expanded",
     "find_audio",
     "hash_audio",
     "label",
@@ -78,6 +81,7 @@ _HOMES = {
     "LabelError NewerSchemaError NoCatalogError",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label",
+    "places": "catalog_folder expanded",
     "reembedding": "reembed",
     "records": "FRAME_RATE CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",

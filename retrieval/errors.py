@@ -9,6 +9,7 @@
     ├── RankingError
     ├── BenchmarkError
     ├── EmbeddingsFileError
+    ├── OutputError
     └── NoRelevantCandidateError
 """
 
@@ -84,6 +85,10 @@ class BenchmarkError(_PlacedError):
 
 class EmbeddingsFileError(_PlacedError):
     """A file of embeddings or distances cannot be scored."""
+
+
+class OutputError(RetrievalError):
+    """An answer cannot be written to standard output; the message says why."""
 
 
 class NoRelevantCandidateError(RetrievalError, ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from indexer import AudioFile, Catalog, Plan, plan
+from indexer import AudioFile, Catalog, Plan, expanded, plan
 from retrieval.benchmarks.base import Benchmark
 from retrieval.errors import BenchmarkError
 
@@ -32,7 +32,8 @@ def cache_folder(benchmark: Benchmark, embedder_name: str, *, fresh: bool = Fals
     Path
         In `$PEMR_CACHE`, or the user's cache folder.
     """
-    above = Path(os.environ.get("PEMR_CACHE") or user_cache_path("pemr", appauthor=False))
+    given = os.environ.get("PEMR_CACHE")
+    above = expanded(Path(given or user_cache_path("pemr", appauthor=False)))
     root = hashlib.sha256(os.fsencode(benchmark.root)).hexdigest()[:12]
     embedder = re.sub(r"[^\w.@-]", "_", embedder_name)
     name = f"{benchmark.card.name}-{root}-{embedder}-{version('pemr-covers')}"

@@ -3,6 +3,7 @@
 Letters: S segments, D embedding, T frames of chroma and harmony, P pictures of pitch classes.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -186,15 +187,21 @@ def m3u(candidates: Sequence[Candidate]) -> str:
     Returns
     -------
     str
-        The text of the playlist.
+        The text of the playlist. A file whose name would break its line stands there as a URI.
     """
     lines = ["#EXTM3U"]
     for candidate in candidates:
         names = [name for name in (candidate.artist, candidate.title) if name]
         label = " - ".join(names) or candidate.path.stem
+        label = "".join(letter if letter.isprintable() else " " for letter in label)
         lines += [f"#EXTINF:{round(candidate.duration_s)},{' '.join(label.split())}"]
-        lines += [str(candidate.path)]
+        lines += [_in_a_line(candidate.path)]
     return "\n".join(lines) + "\n"
+
+
+def _in_a_line(path: Path) -> str:
+    is_plain = not any(unicodedata.category(letter) in {"Cc", "Zl", "Zp"} for letter in str(path))
+    return str(path) if is_plain else path.as_uri()
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:

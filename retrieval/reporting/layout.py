@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from retrieval.reporting.display import MAX_CELL, MAX_SENTENCE, csv_safe, json_safe, shown, width
+
 Row = Mapping[str, Any]
 
 
@@ -32,29 +34,38 @@ def laid_out(answer: Row | Sequence[Row], form: str = "table") -> str:
     2     -
     """
     if form == "json":
-        return json.dumps(answer, indent=1, ensure_ascii=False, default=str) + "\n"
+        return json_safe(json.dumps(answer, indent=1, ensure_ascii=False, default=str)) + "\n"
     if isinstance(answer, Mapping):
-        width = max(map(len, answer))
-        return "".join(f"{key.ljust(width)}  {_cell(value)}\n" for key, value in answer.items())
+        widest = max(map(len, answer))
+        return "".join(f"{key.ljust(widest)}  {_cell(value)}\n" for key, value in answer.items())
     columns = list(answer[0]) if answer else []
     if form == "csv":
         return _csv(columns, answer)
-    cells = [columns, *([_cell(row[column]) for column in columns] for row in answer)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "".join(f"{'  '.join(map(str.ljust, line, widths)).rstrip()}\n" for line in cells)
+    cells = [columns, *(_line([row[column] for column in columns]) for row in answer)]
+    widths = [max(width(line[i]) for line in cells) for i in range(len(columns))]
+    return "".join(f"{'  '.join(map(_padded, line, widths)).rstrip()}\n" for line in cells)
+
+
+def _line(values: Sequence[Any]) -> list[str]:
+    """Lay out the cells of a row; the last is not padded, so it may be as long as a path."""
+    return [*(_cell(value, MAX_CELL) for value in values[:-1]), *map(_cell, values[-1:])]
+
+
+def _padded(text: str, to_width: int) -> str:
+    return text + " " * (to_width - width(text))
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_safe(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, max_width: int = MAX_SENTENCE) -> str:
     if value is None:
         return "-"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+        return shown(", ".join(map(str, value)), max_width)
+    return f"{value:.3f}" if isinstance(value, float) else shown(value, max_width)

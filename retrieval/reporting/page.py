@@ -120,10 +120,11 @@ def write_report(report: Report, trace: Trace, folder: Path, root: Path) -> list
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"report.{ending}" for ending in ("json", "md", "html")]
     write_json(report, trace, paths[0])
-    paths[1].write_text(markdown(report, trace), encoding="utf-8")
+    paths[1].write_text(markdown(report, trace), "utf-8", "backslashreplace")
     audio_root = Path(os.path.relpath(root, folder)).as_posix()
     published = card_of(report.benchmark).published
-    paths[2].write_text(page(report, trace, published, audio_root), encoding="utf-8")
+    html = page(report, trace, published, audio_root)
+    paths[2].write_text(html, "utf-8", "backslashreplace")
     return paths
 
 

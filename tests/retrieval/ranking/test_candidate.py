@@ -134,3 +134,12 @@ def test_a_playlist_names_each_file_on_a_line_of_its_own():
 @pytest.mark.parametrize("make", [candidate_rows, candidate_table, m3u])
 def test_no_candidate_is_no_row(make):
     assert make([]) in ([], "#EXTM3U\n")
+
+
+@pytest.mark.parametrize("letter", ["\n", "\r", "\x1b", "\u2028"], ids=ascii)
+def test_a_name_cannot_break_the_line_of_a_playlist(letter):
+    odd = replace(FIRST, path=Path(f"/music/a{letter}b.mp3"), title=f"a{letter}b")
+    text = m3u([odd])
+    assert len(text.splitlines()) == 3
+    assert text.endswith(".mp3\n")
+    assert "file:///music/a%" in text
