@@ -428,7 +428,9 @@ def _show_report(
     if out is not None:
         for path in write_report(report, trace(command), out, data.root):
             _say(f"wrote {path}")
-    _show(metric_rows(report), as_json=True) if as_json else terminal.answer(f"{report_text(report)}\n")
+    _show(metric_rows(report), as_json=True) if as_json else terminal.answer(
+        f"{report_text(report)}\n"
+    )
 
 
 @app.command()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label
-    from indexer.places import catalog_folder, expanded
+    from indexer.places import cache_root, catalog_folder
     from indexer.records import FRAME_RATE, CatalogStats, Embedded, KeptRecording, Recording, Track
     from indexer.reembedding import reembed
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
@@ -59,10 +59,10 @@ __all__ = [
     "Unchanged",
     "Updated",
     "build",
+    "cache_root",
     "carry_out",
     "catalog_folder",
     "duplicate_groups",
-    "expanded",
     "find_audio",
     "hash_audio",
     "label",
@@ -81,7 +81,7 @@ _HOMES = {
     "LabelError NewerSchemaError NoCatalogError",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label",
-    "places": "catalog_folder expanded",
+    "places": "cache_root catalog_folder",
     "reembedding": "reembed",
     "records": "FRAME_RATE CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",

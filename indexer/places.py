@@ -1,8 +1,9 @@
-"""Where a user keeps things: the folder of a catalog, and what `~` stands for."""
+"""Where a user keeps things: the folder of the catalog, and that of caches."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 
 from indexer.errors import FolderError
 
@@ -13,7 +14,7 @@ def catalog_folder(given: Path | None = None) -> Path:
     Parameters
     ----------
     given : Path or None
-        What the user says, by option or environment; `~` stands for the home folder.
+        What the user says, by option or environment; a leading `~` stands for the home folder.
 
     Returns
     -------
@@ -25,19 +26,34 @@ def catalog_folder(given: Path | None = None) -> Path:
     FolderError
         If it is in the home folder and there is none.
     """
-    return expanded(user_data_path("pemr", appauthor=False) if given is None else given)
+    return _found(given, user_data_path, "--catalog or PEMR_CATALOG")
 
 
-def expanded(path: Path) -> Path:
-    """Put the home folder in place of a leading `~`.
+def cache_root(given: str | None = None) -> Path:
+    """Find the folder for what can be made again.
+
+    Parameters
+    ----------
+    given : str or None
+        What the user says by the environment; a leading `~` stands for the home folder.
+
+    Returns
+    -------
+    Path
+        That, or else the platform's folder for a user's caches.
 
     Raises
     ------
     FolderError
-        If there is no home folder, or no such user.
+        If it is in the home folder and there is none.
     """
+    return _found(Path(given) if given else None, user_cache_path, "PEMR_CACHE")
+
+
+def _found(given: Path | None, default: Callable[..., Path], way_out: str) -> Path:
     try:
-        return path.expanduser()
+        found = given.expanduser() if given else default("pemr", appauthor=False).expanduser()
     except RuntimeError as error:
-        reason = "there is no home folder here; name a folder with --catalog or PEMR_CATALOG"
-        raise FolderError(path, reason) from error
+        reason = f"there is no such home folder here; name another folder with {way_out}"
+        raise FolderError(given or Path("~"), reason) from error
+    return found

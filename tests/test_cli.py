@@ -337,3 +337,19 @@ def test_benchmark_gives_bad_input_one_sentence(labelled, monkeypatch, arguments
     assert outcome.exit_code == 1
     assert outcome.stdout == ""
     assert sentence in " ".join(outcome.stderr.split())
+
+
+def test_quiet_says_nothing_but_answers(music, tmp_path):
+    outcome = run("-q", "index", music / "odd", "--catalog", tmp_path, "--embedder", "ftm2d")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert "skipped" in outcome.stdout
+
+
+def test_an_escape_in_a_name_is_shown_as_one(music, tmp_path):
+    odd = tmp_path / "odd \x1b[31m\n1  1.000.mp3"
+    odd.write_text("this is no music")
+    outcome = run("index", tmp_path, "--catalog", tmp_path / "c", "--embedder", "ftm2d")
+    assert "\x1b" not in outcome.stderr
+    assert [line for line in outcome.stderr.splitlines() if line.startswith("skipped ")] == [
+        f"skipped {tmp_path}/odd \\x1b[31m\\n1  1.000.mp3: not a readable audio file"
+    ]

@@ -8,9 +8,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
-from indexer import AudioFile, Catalog, Plan, expanded, plan
+from indexer import AudioFile, Catalog, Plan, cache_root, plan
 from retrieval.benchmarks.base import Benchmark
 from retrieval.errors import BenchmarkError
 
@@ -32,8 +30,7 @@ def cache_folder(benchmark: Benchmark, embedder_name: str, *, fresh: bool = Fals
     Path
         In `$PEMR_CACHE`, or the user's cache folder.
     """
-    given = os.environ.get("PEMR_CACHE")
-    above = expanded(Path(given or user_cache_path("pemr", appauthor=False)))
+    above = cache_root(os.environ.get("PEMR_CACHE"))
     root = hashlib.sha256(os.fsencode(benchmark.root)).hexdigest()[:12]
     embedder = re.sub(r"[^\w.@-]", "_", embedder_name)
     name = f"{benchmark.card.name}-{root}-{embedder}-{version('pemr-covers')}"

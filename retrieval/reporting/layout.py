@@ -56,11 +56,14 @@ def _padded(text: str, to_width: int) -> str:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    lines = [columns, *([csv_safe(row[column]) for column in columns] for row in rows)]
+    return "".join(f"{_csv_line(line)}\n" for line in lines)
+
+
+def _csv_line(cells: Sequence[object]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: csv_safe(value) for key, value in row.items()} for row in rows)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that both letters are quoted
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _cell(value: object, max_width: int = MAX_SENTENCE) -> str:

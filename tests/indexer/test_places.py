@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer import FolderError, catalog_folder
+from indexer import FolderError, cache_root, catalog_folder
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
@@ -18,6 +18,11 @@ def test_what_is_given_is_taken(tmp_path):
 
 def test_without_a_home_folder_the_way_out_is_said(monkeypatch):
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    with pytest.raises(FolderError, match="no home folder here; name a folder with --catalog"):
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        FolderError, match="no such home folder here; name another folder with --catalog"
+    ):
         catalog_folder()
+    with pytest.raises(FolderError, match="PEMR_CACHE"):
+        cache_root("~/caches")

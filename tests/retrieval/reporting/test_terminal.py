@@ -47,7 +47,9 @@ def test_bytes_that_are_no_text_go_out_as_they_are():
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 def test_a_full_disk_behind_standard_output_is_an_error():
     code = "from retrieval import RetrievalError\ntry:\n    terminal.answer('x' * 9)\n"
-    done = run(f"{code}except RetrievalError as error:\n    terminal.say(error)", shell=">/dev/full")
+    done = run(
+        f"{code}except RetrievalError as error:\n    terminal.say(error)", shell=">/dev/full"
+    )
     assert done.returncode == 0
     assert done.stderr == b"the answer cannot be written: no space left on device\n"
 
@@ -84,19 +86,19 @@ def started(code):
     return process
 
 
-WAITS = "import time\nprint('ready', flush=True)\n"
+WAITS = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(60)\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_signal_is_an_interrupt(number):
-    process = started(f"{WAITS}try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    exit(7)")
+    process = started(f"{WAITS}except KeyboardInterrupt:\n    exit(7)")
     process.send_signal(number)
     assert process.communicate(timeout=30) == (b"", b"")
     assert process.returncode == 7
 
 
 def test_a_second_signal_ends_it_at_once_without_a_traceback():
-    code = f"{WAITS}try:\n    time.sleep(60)\nfinally:\n    print('tidying', flush=True)\n"
+    code = f"{WAITS}finally:\n    print('tidying', flush=True)\n"
     process = started(f"{code}    time.sleep(60)")
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
@@ -114,6 +116,8 @@ def test_an_interrupt_before_the_command_has_begun_shows_no_traceback():
 
 
 def test_what_nohup_ignores_stays_ignored():
-    code = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nterminal.obey_signals('')\n"
+    code = (
+        "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nterminal.obey_signals('')\n"
+    )
     done = run(f"{code}print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)")
     assert done.stdout == b"True\n"
