@@ -5,6 +5,7 @@ What can be asked of it is in `indexer.reader`; here it is opened and written.
 """
 
 import logging
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -12,14 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from indexer import database, repair, statements
 from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
 from indexer.reader import Reader
-from indexer.records import Embedded, Ids
+from indexer.records import Embedded, Vectors
 from indexer.scan import AudioFile, absolute
 from indexer.schema import CatalogRow, TrackRow
 from indexer.tags import Tags
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 """Ids in one statement; SQLite bounds them."""
+
+_STORED_AT_ONCE = 2_000
+"""Tracks after which the vector file is looked after, in a run that stores very many."""
 
 
 class Catalog(Reader):
@@ -47,6 +50,8 @@ class Catalog(Reader):
 
     def __init__(self, path: Path, engine: Engine, lock: database.WriterLock | None) -> None:
         self._lock = lock
+        self._n_stored = 0
+        self._flushed_generation = -1
         super().__init__(path, engine, keeps_snapshot=lock is None)
 
     @classmethod
@@ -124,7 +129,7 @@ class Catalog(Reader):
             database.migrate(engine, path)
             with Session(engine) as session, session.begin():
                 if new is not None and statements.catalog_row(session) is None:
-                    repair.delete_indexes(path)
+                    repair.delete_files(path)
                     session.add(new)
             opened = cls(path, engine, lock)
             undo.pop_all()
@@ -148,12 +153,12 @@ class Catalog(Reader):
         try:
             database.check_revision(engine, path, may_be_older=True)
             with Session(engine) as session:
-                about = statements.catalog_row(session)
+                name = statements.embedder_name(session)
         finally:
             engine.dispose()
-        if about is None:
+        if name is None:
             raise NoCatalogError(path)
-        return about.embedder
+        return name
 
     def __enter__(self) -> Self:
         return self
@@ -199,9 +204,38 @@ class Catalog(Reader):
         CatalogWriteError
             If one cannot be written; the rows are stored all the same.
         """
+        if self._flushed_generation == self._generation:
+            return
         with database.writing(self.path):
-            if not repair.is_written(self.path, self._generation):
-                repair.write_indexes(self._loaded(), self.path, self._generation)
+            with Session(self._engine) as session:
+                name = self._merged(session)
+            if name is not None:
+                with Session(self._engine) as session, session.begin():
+                    statements.set_merged(session, name.generation, name.token)
+                repair.delete_files(self.path, keep=name)
+                self._searched = None
+        self._flushed_generation = self._generation
+
+    def _merged(self, session: Session) -> repair.Name | None:
+        """Make the vector file anew, where it is absent or too much came and went since."""
+        about, n_tracks = statements.catalog_row(session), statements.n_sounding(session)
+        if about is None:
+            return None
+        n_changed = statements.n_changed(session, about.merged)
+        is_there = repair.is_there(self.path, repair.Name(about.merged, about.token), self.dim)
+        if is_there and not repair.is_outdated(n_changed, n_tracks):
+            return None
+        old = self._read(session)
+        name = repair.Name(about.generation, secrets.randbits(62))
+
+        def stored() -> Iterator[tuple[int, Vectors]]:
+            return statements.all_vectors(session, self.dim)
+
+        if old is None:
+            repair.write(stored, n_tracks, self.dim, self.path, name)
+        else:
+            repair.write_again(old, stored, self.path, name)
+        return name
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
@@ -229,19 +263,22 @@ class Catalog(Reader):
         """
         with self._writing() as session:
             row = statements.track_at(session, file.path)
+            generation = statements.next_generation(session)
             if row is None:
-                row, outdated = statements.insert_track(session, file, tags), statements.NO_IDS
+                row = statements.insert_track(session, file, tags)
             else:
                 statements.describe(row, file, tags)
-                outdated = statements.segment_ids(session, [row.id])
-                statements.detach(session, [row.id])
+                statements.detach(session, [row.id], generation)
             statements.unskip(session, file.path)
             statements.keep(session, row.id, embedded.recording)
-            segment_ids = statements.attach(session, row, embedded)
-            track_id, generation = row.id, statements.next_generation(session)
-        self._turn(generation, np.array([track_id]), outdated)
-        if self._indexes is not None:
-            self._indexes.add(track_id, segment_ids, embedded.vectors)
+            statements.attach(session, row, embedded, generation)
+            track_id = row.id
+        self._generation = generation
+        if self._searched is not None:
+            self._searched.add(track_id, embedded.vectors)
+        self._n_stored += 1
+        if self._n_stored % _STORED_AT_ONCE == 0:
+            self.flush()
         return track_id
 
     def describe(self, track_id: int, file: AudioFile, tags: Tags) -> None:
@@ -275,13 +312,13 @@ class Catalog(Reader):
         track_ids = list(track_ids)
         if not track_ids:
             return
-        segment_ids = [statements.NO_IDS]
         with self._writing() as session:
-            for some in _batched(track_ids, _AT_ONCE):
-                segment_ids.append(statements.segment_ids(session, some))
-                statements.delete_tracks(session, some)
             generation = statements.next_generation(session)
-        self._turn(generation, np.array(track_ids), np.concatenate(segment_ids))
+            for some in _batched(track_ids, _AT_ONCE):
+                statements.delete_tracks(session, some, generation)
+        self._generation = generation
+        if self._searched is not None:
+            self._searched.remove(track_ids)
 
     def remove(self, path: Path) -> int:
         """Delete the track of a file, or all tracks below a folder; files are never touched.
@@ -326,7 +363,7 @@ class Catalog(Reader):
             about.embedder, about.dim = new.embedder_name, new.dim
             about.generation += 1
             generation = about.generation
-            statements.detach(session)
+            statements.detach_all(session)
             for track in statements.tracks(session):
                 embedded = new.embedded(track.audio_hash)
                 if embedded is None:
@@ -334,17 +371,11 @@ class Catalog(Reader):
                     continue
                 if embedded.recording.spectrogram.size:  # it was decoded, and not restored
                     statements.keep(session, track.id, embedded.recording)
-                statements.attach(session, session.get_one(TrackRow, track.id), embedded)
+                row = session.get_one(TrackRow, track.id)
+                statements.attach(session, row, embedded, generation)
                 session.expunge_all()
         self.embedder_name, self.dim, self._generation = new.embedder_name, new.dim, generation
-        self._indexes = self._owners = None
-
-    def _turn(self, generation: int, track_ids: Ids, segment_ids: Ids) -> None:
-        """Follow a committed change of vectors: those of these ids are gone."""
-        self._generation = generation
-        self._owners = None
-        if self._indexes is not None:
-            self._indexes.remove(track_ids, segment_ids)
+        self._searched = None
 
 
 def _batched(ids: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -2,7 +2,7 @@
 
 This module and `indexer.catalog` are the only ones that open a Session.
 
-Letters: D embedding, S segments, N tracks with vectors, Q queries, K hits, T frames of chroma.
+Letters: D embedding, S segments, N tracks with vectors, K tracks asked, T frames of chroma.
 """
 
 import logging
@@ -30,6 +30,7 @@ from indexer.records import (
 )
 from indexer.scan import absolute
 from indexer.schema import TrackRow
+from indexer.searched import Searched
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,7 @@ class Reader:
         self.embedder_name = about.embedder
         self.dim = about.dim
         self._generation = about.generation
-        self._indexes: repair.Indexes | None = None
-        self._owners: tuple[Ids, Ids] | None = None
+        self._searched: Searched | None = None
 
     def _release(self) -> None:
         if self._snapshot is not None:
@@ -198,8 +198,16 @@ class Reader:
 
     # Searching
 
+    def n_sounding(self) -> int:
+        """Count the tracks that can be found: those with segments."""
+        return len(self._loaded())
+
+    def mean_length(self) -> float:
+        """Average the number of segments of the tracks that sound; 1 where none does."""
+        return self._loaded().mean_length
+
     def track_embeddings(self) -> tuple[Ids, Vectors]:
-        """Give one unit vector per track: the mean of its normalised segment embeddings.
+        """Give one unit vector per track: the direction of the mean of its segments.
 
         Returns
         -------
@@ -208,55 +216,55 @@ class Reader:
         vectors : float32 array, shape (N, D)
             In the same order.
         """
-        index = self._loaded().tracks
-        order = np.argsort(index.ids)
-        return index.ids[order], index.vectors[order]
+        return self._loaded().directions()
 
-    def mean_length(self) -> float:
-        """Average the number of segments of the tracks that sound; 1 where none does."""
-        indexes = self._loaded()
-        return len(indexes.segments) / len(indexes.tracks) if len(indexes.tracks) else 1.0
+    def nearest(
+        self,
+        versions: Sequence[Vectors],
+        n_tracks: int,
+        *,
+        only: Ids | None = None,
+        without: Ids | None = None,
+        is_exact: bool = False,
+    ) -> Ids:
+        """Name the tracks that score best as answers to a query; see `Searched.nearest`."""
+        return self._loaded().nearest(
+            versions, n_tracks, only=only, without=without, is_exact=is_exact
+        )
 
-    def search_tracks(self, embeddings: Vectors, n_hits: int) -> tuple[Ids, Vectors]:
-        """Find the tracks whose vectors are nearest to each query; see `VectorIndex.search`."""
-        return self._loaded().tracks.search(embeddings, n_hits)
+    def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
+        """Name the tracks of which a long recording holds most; see `Searched.gaining`."""
+        return self._loaded().gaining(versions, n_tracks, level)
 
-    def search_segments(self, embeddings: Vectors, n_hits: int) -> tuple[Ids, Vectors]:
-        """Find the segments whose vectors are nearest to each query; see `VectorIndex.search`."""
-        return self._loaded().segments.search(embeddings, n_hits)
+    def hubness(self, track_ids: Ids) -> NDArray[np.float64]:
+        """Measure how near some tracks that sound are to the ten nearest to each, (K,)."""
+        return self._loaded().neighbours(track_ids).hubness()
 
-    def tracks_of(self, segment_ids: Ids) -> Ids:
-        """Name the track of each segment, in an array of the same shape.
+    def missing(self) -> Ids:
+        """List the tracks whose file is gone."""
+        with self._session() as session:
+            return statements.missing(session)
 
-        Raises
-        ------
-        KeyError
-            If an id is no segment of this catalog.
-        """
-        held, owners = self._segment_owners()
-        places = np.searchsorted(held, segment_ids)
-        inside = np.minimum(places, max(len(held) - 1, 0))
-        if np.size(segment_ids) and (not len(held) or (held[inside] != segment_ids).any()):
-            raise KeyError("no such segment in this catalog")
-        found: Ids = owners[inside] if len(held) else np.empty(np.shape(segment_ids), np.int64)
-        return found
-
-    def _segment_owners(self) -> tuple[Ids, Ids]:
-        if self._owners is None:
+    def _loaded(self) -> Searched:
+        if self._searched is None:
             with self._session() as session:
-                self._owners = statements.owners(session)
-        return self._owners
-
-    def _loaded(self) -> repair.Indexes:
-        if self._indexes is None:
-            held, owners = self._segment_owners()
-            self._indexes = repair.read_indexes(
-                self.path, self._generation, self.dim, held, np.unique(owners)
-            )
-        if self._indexes is None:
-            log.debug("rebuilding the vector index of generation %d", self._generation)
-            with self._session() as session:
-                self._indexes = repair.rebuild_indexes(
-                    statements.all_vectors(session, self.dim), self.dim
+                self._searched = self._read(session) or repair.rebuilt(
+                    lambda: statements.all_vectors(session, self.dim),
+                    statements.n_sounding(session),
+                    self.dim,
                 )
-        return self._indexes
+        return self._searched
+
+    def _read(self, session: Session) -> Searched | None:
+        """Read the vector file, and what came and went since it was made."""
+        about = statements.catalog_row(session)
+        if about is None or about.merged < 0:
+            return None
+        searched = repair.read(self.path, repair.Name(about.merged, about.token), self.dim)
+        if searched is None:
+            log.debug("vector file %d is absent or damaged, and made again", about.merged)
+            return None
+        searched.remove(statements.removed(session))
+        for track_id, vectors in statements.all_vectors(session, self.dim, about.merged):
+            searched.add(track_id, vectors)
+        return searched

@@ -1,174 +1,290 @@
-"""The vector files made again from the database, and kept in step with it.
+"""The vector file made from the tracks, written, and read back.
 
-`segments-<generation>.faiss` and `tracks-<generation>.faiss` are a cache: they hold nothing that
-`catalog.db` does not, and they count only while their ids are exactly those of its rows.
+`vectors-<generation>.bin` is a cache: it holds nothing that `catalog.db` does not, and it counts
+only while the database names it by its generation and its token. What came and went since is in
+the database alone, until that is so much that the file is made anew.
 
-Letters: D embedding, N tracks, S segments.
+Letters: D embedding, N tracks, M segments.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from indexer.vectors import Ids, VectorIndex, Vectors
+from indexer.exact import Segments, Track, Vectors, packed
+from indexer.hubs import Neighbours, directions, neighbours
+from indexer.mapped import Draft, Mapped, opened
+from indexer.searched import COARSE_LENGTH, EXACT_LENGTH, Main, Searched, coarse_rows
+from indexer.vectors import CoarseCodes, SegmentLists
 
 log = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 1 << 16
+_SEGMENTS_AT_ONCE = 1 << 16
+_CHECKED_BYTES = 1 << 26  # of a larger file the segments are not read through when it is opened
+_MOST_CHANGES = 2_000  # tracks that may come or go before the file is made anew
+_OUTGROWN = 2.0  # lists are learnt again for a catalog this many times the size
+_N_LEARNT_FROM = 8_000  # tracks that lists are learnt from
+
+Stored = Callable[[], Iterable[Track]]
+"""Yields every track that has segments, by id; called once for each pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class Indexes:
-    """What is searched: all segments, and one vector per track."""
+class Name:
+    """Which vector file belongs to a database: its generation, and a number drawn for it."""
 
-    segments: VectorIndex
-    tracks: VectorIndex
+    generation: int
+    token: int
 
-    def add(self, track_id: int, segment_ids: Ids, vectors: Vectors) -> None:
-        """Take in the segments of one track; a silent one adds nothing."""
-        if len(segment_ids):
-            self.segments.add(segment_ids, vectors)
-            self.tracks.add(np.array([track_id]), track_vector(vectors)[None])
-
-    def remove(self, track_ids: Ids, segment_ids: Ids) -> None:
-        """Forget some tracks and their segments."""
-        self.tracks.remove(track_ids)
-        self.segments.remove(segment_ids)
+    def path(self, folder: Path) -> Path:
+        """Where it lies."""
+        return folder / f"vectors-{self.generation}.bin"
 
 
-def track_vector(vectors: Vectors) -> Vectors:
-    """Average a track's normalised segment embeddings into one unit vector.
+def is_outdated(n_changed: int, n_held: int) -> bool:
+    """Whether so many tracks came and went that the vector file should be made anew.
 
-    Parameters
-    ----------
-    vectors : float32 array, shape (S, D)
-        At least one row.
-
-    Returns
-    -------
-    float32 array, shape (D,)
-        Of unit length, or all zero where the segments cancel out.
+    A small one always is: it takes no time, and is searched best as a whole.
     """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    mean = np.mean(vectors / np.maximum(lengths, 1e-12), axis=0, dtype=np.float64)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
+    return n_changed > (0 if n_held <= EXACT_LENGTH else max(_MOST_CHANGES, n_held // 10))
 
 
-def read_indexes(
-    folder: Path, generation: int, dim: int, segment_ids: Ids, track_ids: Ids
-) -> Indexes | None:
-    """Read the vector files, if they agree with the database.
+class _Arrays:
+    """Gathers what is kept of tracks, while their segments are handed on in blocks."""
 
-    Parameters
-    ----------
-    folder : Path
-        The catalog's folder.
-    generation : int
-        The database's.
-    dim : int
-        Length D of a vector.
-    segment_ids, track_ids : int64 arrays
-        What the database holds, ascending.
+    def __init__(self, dim: int, *, is_packed: bool, lists: SegmentLists | None = None) -> None:
+        self._dim, self._is_packed, self._lists = dim, is_packed, lists
+        self._ids: list[int] = []
+        self._lengths: list[int] = []
+        self._means: list[Vectors] = [np.zeros((0, dim), np.float32)]
+        self._scales: list[Vectors] = [np.zeros(0, np.float32)]
 
-    Returns
-    -------
-    Indexes or None
-        None where a file is absent, damaged, or does not hold exactly these ids.
-    """
-    segments, tracks = (VectorIndex.read(path, dim) for path in _files(folder, generation))
-    if segments is None or tracks is None:
-        return None
-    if not np.array_equal(np.sort(segments.ids), segment_ids):
-        return None
-    if not np.array_equal(np.sort(tracks.ids), track_ids):
-        return None
-    return Indexes(segments, tracks)
+    def blocks(self, tracks: Iterable[Track]) -> Iterator[NDArray[Any]]:
+        """Yield the segments of all tracks, as they are kept."""
+        yield np.zeros((0, self._dim), np.int8 if self._is_packed else np.float32)
+        for some in _batched(tracks):
+            ids, lengths = [one for one, _ in some], [len(vectors) for _, vectors in some]
+            vectors = np.concatenate([vectors for _, vectors in some])
+            self._ids += ids
+            self._lengths += lengths
+            starts = np.cumsum([0, *lengths[:-1]])
+            self._means.append(np.add.reduceat(vectors, starts, axis=0) / np.c_[lengths])
+            if self._lists is not None:
+                self._lists.add(np.repeat(np.array(ids, np.int64), lengths), vectors)
+            if self._is_packed:
+                vectors, scales = packed(vectors)
+                self._scales.append(scales)
+            yield vectors
+
+    def main(
+        self, values: NDArray[Any], lists: SegmentLists | None, held: Searched | None = None
+    ) -> Main:
+        """Put together what was gathered, with what is known of the same tracks already."""
+        means = np.concatenate(self._means).astype(np.float32)
+        starts = np.cumsum([0, *self._lengths], dtype=np.int64)
+        ids = np.array(self._ids, np.int64)
+        segments = Segments(ids, starts, values, np.concatenate(self._scales))
+        if held is None:
+            rows = directions(means)
+            near = neighbours(ids, rows, ids, rows)
+        else:
+            means, near = held.means()[1], held.neighbours(ids)
+        if len(means) <= COARSE_LENGTH:
+            return Main(segments, means, near, lists)
+        coarse = CoarseCodes.of(coarse_rows(means, segments.lengths))
+        return Main(segments, means.astype(np.float16), near, lists, coarse)
 
 
-def rebuild_indexes(stored: Iterable[tuple[int, Ids, Vectors]], dim: int) -> Indexes:
-    """Make the indexes from the stored vectors; nothing is decoded.
-
-    Parameters
-    ----------
-    stored : iterable of (track id, segment ids of shape (S,), vectors of shape (S, D))
-        Every track that has segments.
-    dim : int
-        Length D of a vector.
-
-    Returns
-    -------
-    Indexes
-        In memory.
-    """
-    indexes = Indexes(VectorIndex(dim), VectorIndex(dim))
-    waiting: list[tuple[int, Ids, Vectors]] = []
+def _batched(tracks: Iterable[Track]) -> Iterator[list[Track]]:
+    waiting: list[Track] = []
     n_waiting = 0
-    for track in stored:
-        waiting.append(track)
-        n_waiting += len(track[1])
-        if n_waiting >= _ROWS_AT_ONCE:
-            _add_all(indexes, waiting)
+    for track in tracks:
+        if len(track[1]):
+            waiting.append(track)
+            n_waiting += len(track[1])
+        if n_waiting >= _SEGMENTS_AT_ONCE:
+            yield waiting
             waiting, n_waiting = [], 0
-    _add_all(indexes, waiting)
-    return indexes
+    if waiting:
+        yield waiting
 
 
-def _add_all(indexes: Indexes, tracks: list[tuple[int, Ids, Vectors]]) -> None:
-    if tracks:
-        ids = np.array([track_id for track_id, _, _ in tracks])
-        indexes.tracks.add(ids, np.stack([track_vector(vectors) for _, _, vectors in tracks]))
-        indexes.segments.add(
-            np.concatenate([segment_ids for _, segment_ids, _ in tracks]),
-            np.concatenate([vectors for _, _, vectors in tracks]),
-        )
-
-
-def is_written(folder: Path, generation: int) -> bool:
-    """Whether both vector files of a generation are there."""
-    return all(path.exists() for path in _files(folder, generation))
-
-
-def write_indexes(indexes: Indexes, folder: Path, generation: int) -> None:
-    """Write the vector files of a generation, then delete those of any other.
+def rebuilt(stored: Stored, n_tracks: int, dim: int) -> Searched:
+    """Make what is searched in memory; nothing is decoded.
 
     Parameters
     ----------
-    indexes : Indexes
-        What to write.
+    stored : callable
+        Yields every track that has segments, by id.
+    n_tracks : int
+        How many these are.
+    dim : int
+        Length D of a vector.
+
+    Returns
+    -------
+    Searched
+    """
+    lists = _learnt(stored, n_tracks)
+    arrays = _Arrays(dim, is_packed=lists is not None, lists=lists)
+    values = np.concatenate(list(arrays.blocks(stored())))
+    return Searched(arrays.main(values, lists), dim)
+
+
+def _learnt(stored: Stored, n_tracks: int) -> SegmentLists | None:
+    """Learn lists from a sample of the tracks; None where these are so few that none are needed."""
+    if n_tracks <= EXACT_LENGTH:
+        return None
+    every = max(1, n_tracks // _N_LEARNT_FROM)
+    sample = [vectors for place, (_, vectors) in enumerate(stored()) if place % every == 0]
+    segments = np.concatenate(sample)
+    return SegmentLists.trained(segments, len(segments) * n_tracks // len(sample))
+
+
+def write(stored: Stored, n_tracks: int, dim: int, folder: Path, name: Name) -> None:
+    """Write the vector file from nothing but the stored tracks.
+
+    Parameters
+    ----------
+    stored, n_tracks, dim
+        As in `rebuilt`.
     folder : Path
         The catalog's folder.
-    generation : int
-        The database's.
+    name : Name
+        Of the file.
 
     Raises
     ------
     OSError
-        If a file cannot be written; then the next writer rebuilds them.
+        If it cannot be written; what was there before is as it was.
     """
-    segments, tracks = _files(folder, generation)
-    indexes.segments.write(segments)
-    indexes.tracks.write(tracks)
-    delete_indexes(folder, keep=(segments, tracks))
-    log.debug("wrote %s and %s", segments.name, tracks.name)
+    lists = _learnt(stored, n_tracks)
+    arrays = _Arrays(dim, is_packed=lists is not None, lists=lists)
+    with Draft(name.path(folder)) as draft:
+        draft.put("values", arrays.blocks(stored()))
+        _finish(draft, arrays.main(np.zeros((0, dim)), lists), name, n_learnt=n_tracks)
 
 
-def delete_indexes(folder: Path, keep: tuple[Path, ...] = ()) -> None:
-    """Delete vector files, half-written ones too.
+def write_again(searched: Searched, stored: Stored, folder: Path, name: Name) -> None:
+    """Write the vector file from an older one and what came and went since.
+
+    Parameters
+    ----------
+    searched : Searched
+        The older file, and the changes; it goes on answering.
+    stored : callable
+        As in `rebuilt`; asked only where the catalog has outgrown the form of the older file.
+    folder : Path
+        The catalog's folder.
+    name : Name
+        Of the new file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there before is as it was.
+    """
+    old, n_tracks = searched.main, len(searched)
+    n_learnt = searched.n_learnt
+    if old.lists is None and n_tracks <= EXACT_LENGTH:
+        lists = None
+    elif old.lists is None or n_tracks > _OUTGROWN * n_learnt or n_tracks <= EXACT_LENGTH:
+        write(stored, n_tracks, searched.dim, folder, name)
+        return
+    else:
+        lists = _changed(old.lists, searched)
+    arrays = _Arrays(searched.dim, is_packed=lists is not None)
+    with Draft(name.path(folder)) as draft:
+        draft.put("values", arrays.blocks(searched.tracks()))
+        main = arrays.main(np.zeros((0, searched.dim)), lists, searched)
+        _finish(draft, main, name, n_learnt=n_learnt)
+
+
+def _changed(lists: SegmentLists, searched: Searched) -> SegmentLists:
+    lists = SegmentLists.from_bytes(lists.to_bytes())  # the old ones may be searched meanwhile
+    lists.remove(np.array(sorted(searched.removed), np.int64))
+    for track_id, vectors in searched.recent.items():
+        lists.add(np.full(len(vectors), track_id, np.int64), vectors)
+    return lists
+
+
+def _finish(draft: Draft, main: Main, name: Name, *, n_learnt: int) -> None:
+    segments, near = main.segments, main.neighbours
+    draft.put("ids", [segments.ids])
+    draft.put("starts", [segments.starts])
+    draft.put("scales", [segments.scales])
+    draft.put("means", [main.means])
+    draft.put("near_ids", [near.ids])
+    draft.put("near_cosines", [near.cosines])
+    for kind, codes in (("lists", main.lists), ("coarse", main.coarse)):
+        if codes is not None:
+            draft.put(kind, [codes.to_bytes()])
+    facts = {"generation": name.generation, "token": name.token, "n_learnt": n_learnt}
+    draft.commit(facts)
+
+
+def read(folder: Path, name: Name, dim: int) -> Searched | None:
+    """Read the vector file that a database names.
 
     Parameters
     ----------
     folder : Path
         The catalog's folder.
-    keep : tuple of Path
+    name : Name
+        As the database has it.
+    dim : int
+        Length D of its vectors.
+
+    Returns
+    -------
+    Searched or None
+        None where the file is absent, damaged, or another than the database names.
+    """
+    found = opened(name.path(folder))
+    if found is None or not _is_sound(found, name, dim):
+        return None
+    held = found.arrays
+    lists, coarse = held.get("lists"), held.get("coarse")
+    main = Main(
+        Segments(held["ids"], held["starts"], held["values"], held["scales"]),
+        held["means"],
+        Neighbours(held["near_ids"], held["near_cosines"]),
+        None if lists is None else SegmentLists.from_bytes(lists),
+        None if coarse is None else CoarseCodes.from_bytes(coarse),
+    )
+    return Searched(main, dim, n_learnt=found.facts["n_learnt"])
+
+
+def is_there(folder: Path, name: Name, dim: int) -> bool:
+    """Whether the vector file that a database names is there, and undamaged."""
+    found = opened(name.path(folder))
+    return found is not None and _is_sound(found, name, dim)
+
+
+def _is_sound(found: Mapped, name: Name, dim: int) -> bool:
+    is_named = (found.facts["generation"], found.facts["token"]) == (name.generation, name.token)
+    if not is_named or found.arrays["values"].shape[1] != dim:
+        return False
+    is_small = found.arrays["values"].nbytes <= _CHECKED_BYTES
+    return found.is_sound(one for one in found.arrays if is_small or one != "values")
+
+
+def delete_files(folder: Path, keep: Name | None = None) -> None:
+    """Delete vector files, half-written ones and those of older versions too.
+
+    Parameters
+    ----------
+    folder : Path
+        The catalog's folder.
+    keep : Name or None
         Which to leave.
     """
-    for path in [*folder.glob("*.faiss"), *folder.glob("*.faiss.part")]:
-        if path not in keep:
-            path.unlink(missing_ok=True)
-
-
-def _files(folder: Path, generation: int) -> tuple[Path, Path]:
-    return folder / f"segments-{generation}.faiss", folder / f"tracks-{generation}.faiss"
+    for pattern in ("vectors-*.bin", "vectors-*.bin.part", "*.faiss", "*.faiss.part"):
+        for path in folder.glob(pattern):
+            if keep is None or path != keep.path(folder):
+                path.unlink(missing_ok=True)

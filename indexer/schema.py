@@ -4,10 +4,10 @@ Vectors are kept as float32, as they are compared: half precision would save hal
 move scores by 1e-3, which is more than separates neighbours in a ranking.
 """
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, LargeBinary
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 
@@ -26,7 +26,11 @@ class CatalogRow(Base):
     embedder: Mapped[str]
     dim: Mapped[int]
     generation: Mapped[int]
-    """Counts every change to the vectors; names the vector files that agree with them."""
+    """Counts every change to the vectors."""
+    merged: Mapped[int] = mapped_column(BigInteger, default=-1)
+    """The generation that the vector file holds; -1 where there is none."""
+    token: Mapped[int] = mapped_column(BigInteger, default=0)
+    """A number drawn for that file, so that no other is taken for it."""
 
 
 class RootRow(Base):
@@ -42,7 +46,16 @@ class TrackRow(Base):
     """An audio file."""
 
     __tablename__ = "track"
-    __table_args__ = (Index("ix_track_audio_hash", "audio_hash"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_track_audio_hash", "audio_hash"),
+        Index(
+            "ix_track_missing",
+            "id",
+            sqlite_where=text("is_missing"),
+            postgresql_where=text("is_missing"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     path: Mapped[bytes] = mapped_column(unique=True)
@@ -76,11 +89,23 @@ class EmbeddingRow(Base):
     """The vectors of a track's segments, in the order of their ids: float32 (S, D), raw."""
 
     __tablename__ = "embedding"
+    __table_args__ = (Index("ix_embedding_generation", "generation"),)
 
     track_id: Mapped[int] = mapped_column(
         ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
     )
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
+    generation: Mapped[int] = mapped_column(BigInteger)
+    """When they came."""
+
+
+class RemovalRow(Base):
+    """A track whose vectors went since the vector file was made, and when."""
+
+    __tablename__ = "removal"
+
+    track_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    generation: Mapped[int] = mapped_column(BigInteger)
 
 
 class RecordingRow(Base):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from indexer.records import (
@@ -34,6 +34,7 @@ from indexer.schema import (
     EmbeddingRow,
     LabelRow,
     RecordingRow,
+    RemovalRow,
     RootRow,
     SegmentRow,
     SkipRow,
@@ -41,12 +42,15 @@ from indexer.schema import (
 )
 from indexer.tags import Tags
 
-NO_IDS: Ids = np.empty(0, np.int64)
-
 
 def catalog_row(session: Session) -> CatalogRow | None:
     """Look up what the catalog is made with; None in one that is not made yet."""
     return session.get(CatalogRow, 1)
+
+
+def embedder_name(session: Session) -> str | None:
+    """Name the embedder, whatever else the schema holds; None in a catalog not made yet."""
+    return session.scalar(select(CatalogRow.embedder))
 
 
 def next_generation(session: Session) -> int:
@@ -172,8 +176,8 @@ def describe(row: TrackRow, file: AudioFile, tags: Tags) -> None:
     row.is_missing = False
 
 
-def attach(session: Session, row: TrackRow, embedded: Embedded) -> Ids:
-    """Store what the embedder made of a track; returns the ids of its segments."""
+def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int) -> None:
+    """Store what the embedder made of a track."""
     row.duration_s = embedded.recording.duration_s
     row.is_silent = not len(embedded.vectors)
     segments = [
@@ -183,9 +187,9 @@ def attach(session: Session, row: TrackRow, embedded: Embedded) -> Ids:
     session.add_all(segments)
     vectors = np.ascontiguousarray(embedded.vectors, dtype="<f4")
     if len(vectors):
-        session.add(EmbeddingRow(track_id=row.id, vectors=vectors.tobytes()))
+        blob = vectors.tobytes()
+        session.add(EmbeddingRow(track_id=row.id, vectors=blob, generation=generation))
     session.flush()
-    return np.array([segment.id for segment in segments], dtype=np.int64)
 
 
 def keep(session: Session, track_id: int, recording: Recording) -> None:
@@ -214,13 +218,22 @@ def _unpacked(name: str, packed: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(frames, dtype=np.uint8).reshape(N_ROWS[name], -1)
 
 
-def detach(session: Session, track_ids: Sequence[int] | None = None) -> None:
-    """Delete the vectors of some tracks, or of all; the tracks and their recordings stay."""
-    for table in (SegmentRow, EmbeddingRow):
-        statement = delete(table)
-        if track_ids is not None:
-            statement = statement.where(table.track_id.in_(track_ids))
-        session.execute(statement)
+def detach(session: Session, track_ids: Sequence[int], generation: int) -> None:
+    """Delete the vectors of some tracks, and note that they went; the tracks stay."""
+    with_vectors = select(EmbeddingRow.track_id).where(EmbeddingRow.track_id.in_(track_ids))
+    gone = session.scalars(with_vectors).all()
+    for table in (SegmentRow, EmbeddingRow, RemovalRow):
+        session.execute(delete(table).where(table.track_id.in_(track_ids)))
+    if gone:
+        rows = [{"track_id": track_id, "generation": generation} for track_id in gone]
+        session.execute(insert(RemovalRow), rows)
+
+
+def detach_all(session: Session) -> None:
+    """Delete the vectors of all tracks; no vector file belongs to what is left."""
+    for table in (SegmentRow, EmbeddingRow, RemovalRow):
+        session.execute(delete(table))
+    session.get_one(CatalogRow, 1).merged = -1
 
 
 def forget_recording(session: Session, track_id: int) -> None:
@@ -293,26 +306,44 @@ def harmony(session: Session, track_id: int) -> NDArray[np.uint8]:
     return _unpacked("harmony", packed or b"")
 
 
-def owners(session: Session) -> tuple[Ids, Ids]:
-    """Ids of all segments, ascending, and of the track that each belongs to."""
-    statement = select(SegmentRow.id, SegmentRow.track_id).order_by(SegmentRow.id)
-    pairs = np.array([tuple(pair) for pair in session.execute(statement)], dtype=np.int64)
-    pairs = pairs.reshape(-1, 2)
-    return pairs[:, 0].copy(), pairs[:, 1].copy()
-
-
-def all_vectors(session: Session, dim: int) -> Iterator[tuple[int, Ids, Vectors]]:
-    """Track id, segment ids and vectors of every track that has segments."""
-    segment_ids, track_ids = owners(session)
-    order = np.argsort(track_ids, kind="stable")
-    segment_ids, track_ids = segment_ids[order], track_ids[order]
+def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[int, Vectors]]:
+    """Id and vectors of every track that has segments, or whose vectors came after `since`."""
     statement = select(EmbeddingRow.track_id, EmbeddingRow.vectors)
-    rows = session.execute(
-        statement.order_by(EmbeddingRow.track_id).execution_options(yield_per=256)
-    )
-    for track_id, blob in rows:
-        first, end = np.searchsorted(track_ids, [track_id, track_id + 1])
-        yield track_id, segment_ids[first:end], _vectors(blob, dim)
+    if since >= 0:
+        statement = statement.where(EmbeddingRow.generation > since)
+    in_order = statement.order_by(EmbeddingRow.track_id).execution_options(yield_per=256)
+    for track_id, blob in session.execute(in_order):
+        yield track_id, _vectors(blob, dim)
+
+
+def n_sounding(session: Session) -> int:
+    """Count the tracks that have segments."""
+    return int(session.scalar(select(func.count(EmbeddingRow.track_id))) or 0)
+
+
+def n_changed(session: Session, since: int) -> int:
+    """Count the tracks whose vectors came or went after a generation."""
+    came = select(func.count()).where(EmbeddingRow.generation > since)
+    went = select(func.count()).where(RemovalRow.generation > since)
+    return int(session.scalar(came) or 0) + int(session.scalar(went) or 0)
+
+
+def removed(session: Session) -> Ids:
+    """List the tracks whose vectors went since the vector file was made."""
+    return np.array(session.scalars(select(RemovalRow.track_id)).all(), dtype=np.int64)
+
+
+def set_merged(session: Session, generation: int, token: int) -> None:
+    """Say which vector file belongs to the database from now on."""
+    about = session.get_one(CatalogRow, 1)
+    about.merged, about.token = generation, token
+    session.execute(delete(RemovalRow).where(RemovalRow.generation <= generation))
+
+
+def missing(session: Session) -> Ids:
+    """List the tracks whose file is gone."""
+    statement = select(TrackRow.id).where(text("is_missing"))  # as the index says it
+    return np.array(session.scalars(statement).all(), dtype=np.int64)
 
 
 def tracks_below(session: Session, path: Path) -> list[int]:
@@ -325,14 +356,9 @@ def tracks_below(session: Session, path: Path) -> list[int]:
     return list(session.scalars(statement.order_by(TrackRow.id)))
 
 
-def segment_ids(session: Session, track_ids: Sequence[int]) -> Ids:
-    """List the segments of some tracks."""
-    statement = select(SegmentRow.id).where(SegmentRow.track_id.in_(track_ids))
-    return np.array(session.scalars(statement).all(), dtype=np.int64)
-
-
-def delete_tracks(session: Session, track_ids: Sequence[int]) -> None:
-    """Delete some tracks with all that belongs to them."""
+def delete_tracks(session: Session, track_ids: Sequence[int], generation: int) -> None:
+    """Delete some tracks with all that belongs to them, and note that their vectors went."""
+    detach(session, track_ids, generation)
     session.execute(delete(TrackRow).where(TrackRow.id.in_(track_ids)))
 
 

@@ -1,11 +1,9 @@
-"""Vectors with ids of their own to the nearest of them: the only module that imports faiss.
+"""Quantised vectors to the nearest of them: the only module that imports faiss.
 
-Letters: D embedding, N vectors held, Q queries, K hits.
+Letters: D embedding, M vectors held, Q queries, K hits.
 """
 
-import os
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -14,171 +12,163 @@ from numpy.typing import NDArray
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
-_GPU_MAX_HITS = 2048
-"""The longest list that FAISS makes on a GPU."""
+_N_PER_LIST = 1200  # vectors of an inverted list, about
+_N_TRAINED_PER_LIST = 40
+_MAX_LISTS = 4096
+_N_COARSE_TRAINED = 50_000
 
 
-class VectorIndex:
-    """Unit vectors under ids of the caller's choice, searched exactly by inner product.
+class SegmentLists:
+    """Quantised segments in inverted lists, which name the tracks that hold the nearest ones.
 
-    The index lives in memory on the CPU, where vectors can be removed; a GPU, where there is one,
-    holds a copy that answers searches and is thrown away when the vectors change.
+    A vector takes a byte for every four of its values, and eight bytes for its track.
 
     Parameters
     ----------
-    dim : int
-        Length D of a vector.
+    index : faiss.IndexIVFPQFastScan
+        Trained.
     """
 
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-        self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-        self._on_gpu: Any = None
+    def __init__(self, index: Any) -> None:  # noqa: ANN401 (faiss has no types)
+        self._index = index
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    @property
-    def ids(self) -> Ids:
-        """The ids held, in order of their vectors, shape (N,)."""
-        held: Ids = faiss.vector_to_array(self._index.id_map)
-        return held
-
-    @property
-    def vectors(self) -> Vectors:
-        """The vectors held, in order of `ids`, shape (N, D)."""
-        held: Vectors = self._index.index.reconstruct_n(0, len(self))
-        return held
-
-    def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Take in vectors.
+    @classmethod
+    def trained(cls, sample: Vectors, n_vectors: int) -> Self:
+        """Learn lists and codes that suit some vectors.
 
         Parameters
         ----------
-        ids : int64 array, shape (N,)
-            Not negative, each new and different.
-        vectors : float32 array, shape (N, D)
-            Of unit length.
-
-        Raises
-        ------
-        ValueError
-            If an id is held already or comes twice, or a shape is wrong.
-        """
-        ids = np.ascontiguousarray(ids, dtype=np.int64)
-        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        if vectors.shape != (len(ids), self.dim):
-            raise ValueError(f"expected shape {(len(ids), self.dim)}, not {vectors.shape}")
-        if len(np.unique(ids)) < len(ids) or np.isin(ids, self.ids).any():
-            raise ValueError("an id was added twice")  # faiss would take it silently
-        if len(ids):
-            self._index.add_with_ids(vectors, ids)
-            self._on_gpu = None
-
-    def remove(self, ids: Ids) -> int:
-        """Forget some vectors; ids that are not held are passed over.
-
-        Parameters
-        ----------
-        ids : int64 array, shape (N,)
-            What to forget.
+        sample : float32 array, shape (M, D)
+            A fair sample of what will be held.
+        n_vectors : int
+            How many there will be.
 
         Returns
         -------
-        int
-            How many were forgotten.
+        SegmentLists
+            Empty.
         """
-        self._on_gpu = None
-        return int(self._index.remove_ids(np.ascontiguousarray(ids, dtype=np.int64)))
+        n_lists = 1 << int(np.log2(max(1, n_vectors / _N_PER_LIST)))
+        n_lists = min(n_lists, _MAX_LISTS, max(1, len(sample) // _N_TRAINED_PER_LIST))
+        dim = sample.shape[1] + -sample.shape[1] % 4
+        index = faiss.IndexIVFPQFastScan(
+            faiss.IndexFlatIP(dim), dim, n_lists, dim // 2, 4, faiss.METRIC_INNER_PRODUCT
+        )
+        index.cp.min_points_per_centroid = 1
+        index.pq.cp.min_points_per_centroid = 1
+        index.train(_padded(sample, dim))
+        return cls(index)
 
-    def search(self, queries: Vectors, n_hits: int) -> tuple[Ids, Vectors]:
-        """Find the vectors with the greatest inner product to each query.
+    @staticmethod
+    def sample_length(n_vectors: int) -> int:
+        """How many vectors `trained` has use for, of so many."""
+        n_lists = min(_MAX_LISTS, n_vectors // _N_PER_LIST)
+        return min(n_vectors, max(20_000, _N_TRAINED_PER_LIST * n_lists))
 
-        Equal scores come in order of id, also where the list is cut, so that the answer does not
-        depend on the order in which vectors were added.
+    def add(self, track_ids: Ids, vectors: Vectors) -> None:
+        """Take in segments, each under the id of its track; shapes (M,) and (M, D)."""
+        if len(vectors):
+            self._index.add_with_ids(
+                _padded(vectors, self._index.d), np.ascontiguousarray(track_ids)
+            )
+
+    def remove(self, track_ids: Ids) -> None:
+        """Forget the segments of some tracks."""
+        self._index.remove_ids(faiss.IDSelectorBatch(np.ascontiguousarray(track_ids)))
+
+    def search(self, queries: Vectors, n_hits: int, n_probes: int) -> Ids:
+        """Name the tracks that hold the segments nearest to any of the queries.
 
         Parameters
         ----------
         queries : float32 array, shape (Q, D)
             Of unit length.
         n_hits : int
-            The longest list wanted.
+            The longest list of segments for each query.
+        n_probes : int
+            How many inverted lists are looked into.
 
         Returns
         -------
-        ids : int64 array, shape (Q, K)
-            Best first; K is `n_hits`, or what the index holds where that is less.
-        scores : float32 array, shape (Q, K)
-            Cosine of the angle between query and vector.
+        int64 array
+            Ascending, each once.
         """
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.dim:
-            raise ValueError(f"expected shape (Q, {self.dim}), not {queries.shape}")
-        n_hits = min(n_hits, len(self))  # faiss would pad with id -1
-        if not n_hits or not len(queries):
-            return np.empty((len(queries), n_hits), np.int64), np.empty((len(queries), n_hits), "f")
-        n_asked = n_hits
-        while True:
-            n_asked = min(n_asked + 1, len(self))
-            scores, ids = self._nearest(queries, n_asked)
-            is_cut_in_a_tie = (scores[:, n_hits - 1] == scores[:, -1]).any()
-            if n_asked == len(self) or not is_cut_in_a_tie:
-                break
-            n_asked *= 2
-        order = np.lexsort((ids, -scores))[:, :n_hits]
-        return np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1)
+        if not len(queries):
+            return np.empty(0, np.int64)
+        how: Any = faiss.SearchParametersIVF()
+        how.nprobe = n_probes
+        _, found = self._index.search(_padded(queries, self._index.d), n_hits, params=how)
+        return np.unique(found[found >= 0])  # faiss pads with -1
 
-    def _nearest(self, queries: Vectors, n_hits: int) -> tuple[Vectors, Ids]:
-        if n_hits > _GPU_MAX_HITS or not faiss.get_num_gpus():
-            scores, ids = self._index.search(queries, n_hits)
-            return scores, ids
-        if self._on_gpu is None:
-            self._on_gpu = faiss.index_cpu_to_all_gpus(self._index.index)
-        scores, places = self._on_gpu.search(queries, n_hits)
-        return scores, self.ids[places]
-
-    def write(self, path: Path) -> None:
-        """Write the index to a file, which is either the whole of it or what it was before.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        """
-        beside = path.with_name(path.name + ".part")
-        try:
-            beside.write_bytes(faiss.serialize_index(self._index).data)
-            os.replace(beside, path)  # noqa: PTH105 (Path.replace is the same call)
-        finally:
-            beside.unlink(missing_ok=True)
+    def to_bytes(self) -> NDArray[np.uint8]:
+        """Write it, to be kept in a file."""
+        found: NDArray[np.uint8] = faiss.serialize_index(self._index)
+        return found
 
     @classmethod
-    def read(cls, path: Path, dim: int) -> "VectorIndex | None":
-        """Read an index from a file.
+    def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
+        """Read what `to_bytes` wrote."""
+        return cls(faiss.deserialize_index(np.asarray(stored)))
+
+
+class CoarseCodes:
+    """Rows of many tracks in a byte for every four values, to be looked through as a whole.
+
+    Parameters
+    ----------
+    index : faiss.IndexPQFastScan
+        Holds a row for each place.
+    """
+
+    def __init__(self, index: Any) -> None:  # noqa: ANN401 (faiss has no types)
+        self._index = index
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @classmethod
+    def of(cls, rows: Vectors) -> Self:
+        """Quantise rows, float32 (M, D), in their order."""
+        sample = rows[:: max(1, len(rows) // _N_COARSE_TRAINED)]
+        dim = rows.shape[1] + -rows.shape[1] % 8
+        index = faiss.IndexPQFastScan(dim, dim // 2, 4, faiss.METRIC_INNER_PRODUCT)
+        index.pq.cp.min_points_per_centroid = 1
+        index.train(_padded(sample, dim))
+        for first in range(0, len(rows), _N_COARSE_TRAINED):
+            index.add(_padded(rows[first : first + _N_COARSE_TRAINED], dim))
+        return cls(index)
+
+    def search(self, queries: Vectors, n_hits: int) -> Ids:
+        """Name the places of the rows with the greatest products with any of the queries.
 
         Parameters
         ----------
-        path : Path
-            The file.
-        dim : int
-            Length D that its vectors must have.
+        queries : float32 array, shape (Q, D)
+            As long as the rows.
+        n_hits : int
+            The longest list for each query.
 
         Returns
         -------
-        VectorIndex or None
-            None if there is no such file, or it is damaged or of another shape.
+        int64 array
+            Ascending, each once.
         """
-        try:
-            stored = faiss.deserialize_index(np.fromfile(path, dtype=np.uint8))
-        except (OSError, RuntimeError):
-            return None
-        if type(stored) is not faiss.IndexIDMap2 or stored.d != dim:
-            return None
-        found = cls(dim)
-        found._index = stored
+        _, found = self._index.search(_padded(queries, self._index.d), n_hits)
+        return np.unique(found[found >= 0])
+
+    def to_bytes(self) -> NDArray[np.uint8]:
+        """Write it, to be kept in a file."""
+        found: NDArray[np.uint8] = faiss.serialize_index(self._index)
         return found
+
+    @classmethod
+    def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
+        """Read what `to_bytes` wrote."""
+        return cls(faiss.deserialize_index(np.asarray(stored)))
+
+
+def _padded(rows: Vectors, dim: int) -> Vectors:
+    return np.ascontiguousarray(np.pad(rows, ((0, 0), (0, dim - rows.shape[1]))))

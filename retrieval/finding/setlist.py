@@ -21,7 +21,6 @@ from retrieval.finding.occurrences import find_occurrences
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.harmony import tonal
-from retrieval.ranking.hubs import catalog_hubness
 from retrieval.ranking.ranking import Ranking
 from retrieval.ranking.searching import search
 
@@ -34,7 +33,6 @@ OCCURRENCE_COST = 5.0
 SHORTEST_GAP_S = 10.0
 """A shorter stretch between two entries is part of their fade, and not named unknown."""
 
-_HITS_PER_SEGMENT = 50
 _N_SHORTLISTED = 1000  # tracks that are followed from segment to segment
 _BLOCK_LENGTH = 64  # segments that are compared with all of these at once
 
@@ -123,7 +121,7 @@ def recognise(
         raise RankingError(
             f"embedder {embedder.name!r} has no calibration, so nothing can be called likely"
         )
-    if not len(catalog.track_embeddings()[0]):
+    if not catalog.n_sounding():
         raise EmptyCatalogError
     recording = hear_on(embedder, source)
     versions = [_version(embedder, recording, tempo) for tempo in (1.0, *ranking.tempos)]
@@ -185,7 +183,7 @@ def _scores(catalog: Catalog, versions: Sequence[_Version], ranking: Ranking) ->
     """Score the tracks that may occur, for each segment at whatever tempo suits best: (S, K)."""
     track_ids = _shortlist(catalog, versions, ranking)
     tracks = [catalog.embeddings(track_id) for track_id in track_ids]
-    lost = ranking.hub_weight * catalog_hubness(catalog, track_ids)
+    lost = ranking.hub_weight * catalog.hubness(np.array(track_ids, np.int64))
     middles = versions[0].spans_s.mean(axis=1)
     scores = np.full((len(middles), len(track_ids)), -np.inf)
     for vectors, spans_s in versions:
@@ -208,16 +206,8 @@ def _cosines(vectors: Vectors, tracks: Sequence[Vectors]) -> Floats:
 
 def _shortlist(catalog: Catalog, versions: Sequence[_Version], ranking: Ranking) -> list[int]:
     """Name the tracks that answer best over the whole recording, by their nearest segments."""
-    found: dict[int, float] = {}
-    for vectors in (version.vectors for version in versions if len(version.vectors)):
-        hits, cosines = catalog.search_segments(vectors, _HITS_PER_SEGMENT)
-        owners, places = np.unique(catalog.tracks_of(hits), return_inverse=True)
-        above = np.maximum(cosines - ranking.neighbour_level, 0.0)
-        sums = np.bincount(places.ravel(), weights=above.ravel())
-        for owner, total in zip(owners.tolist(), sums.tolist(), strict=True):
-            found[owner] = found.get(owner, 0.0) + total
-    best = sorted(found, key=lambda track_id: (-found[track_id], track_id))
-    return sorted(best[:_N_SHORTLISTED])
+    heard = [version.vectors for version in versions]
+    return catalog.gaining(heard, _N_SHORTLISTED, ranking.neighbour_level).tolist()
 
 
 def _excerpt(

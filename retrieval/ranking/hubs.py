@@ -18,7 +18,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import Ranking
@@ -60,32 +59,6 @@ def hubness(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         nearest = np.partition(cosines, n_tracks - n_kept, axis=1)[:, n_tracks - n_kept :]
         found[start : start + len(cosines)] = nearest.mean(axis=1, dtype=np.float64)
     return found
-
-
-def catalog_hubness(catalog: Catalog, track_ids: Sequence[int]) -> NDArray[np.float64]:
-    """Measure the hubness of some tracks of a catalog, as `hubness` does for all.
-
-    Parameters
-    ----------
-    catalog : Catalog
-        Its index finds the nearest tracks.
-    track_ids : sequence of int
-        Of K tracks that sound.
-
-    Returns
-    -------
-    float64 array, shape (K,)
-    """
-    ids, embeddings = catalog.track_embeddings()
-    if not len(track_ids) or len(ids) < 2:
-        return np.zeros(len(track_ids))
-    own = np.asarray(track_ids, dtype=np.int64)
-    asked = np.ascontiguousarray(embeddings[np.searchsorted(ids, own)])
-    found, cosines = catalog.search_tracks(asked, min(N_NEIGHBOURS + 1, len(ids)))  # (K, 11)
-    is_other = found != own[:, None]
-    # Where copies hide a track from itself, the farthest of those found is one too many.
-    is_other[is_other.all(axis=1), -1] = False
-    return np.asarray(cosines.mean(axis=1, where=is_other, dtype=np.float64))
 
 
 def mean_embeddings(embeddings: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -14,7 +14,6 @@ from indexer import Catalog, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.harmony import N_PITCH_CLASSES, tonal
-from retrieval.ranking.hubs import catalog_hubness
 from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import PLAIN, Ranking
@@ -23,8 +22,6 @@ from retrieval.ranking.stages import rank
 log = logging.getLogger(__name__)
 
 POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored whole
-
-_HITS_PER_SEGMENT = 50
 
 
 def search(
@@ -60,7 +57,7 @@ def search(
     """
     if not len(query.embeddings):
         raise SilentQueryError
-    n_tracks = len(catalog.track_embeddings()[0])
+    n_tracks = catalog.n_sounding()
     if not n_tracks:
         raise EmptyCatalogError
     n_aligned = n_tracks if ranking.n_aligned is None else ranking.n_aligned
@@ -94,7 +91,7 @@ def _pool(catalog: Catalog, tracks: Sequence[Track], n_tracks: int) -> Pool:
         embeddings=[catalog.embeddings(track.id) for track in tracks],
         is_candidate=np.ones(len(tracks), bool),
         mean_length=catalog.mean_length(),
-        hubness=lambda: catalog_hubness(catalog, [track.id for track in tracks]),
+        hubness=lambda: catalog.hubness(np.array([track.id for track in tracks], np.int64)),
         tonal_of=lambda index: tonal_of(catalog, tracks[index].id),
         n_tracks=n_tracks,
     )
@@ -151,24 +148,12 @@ def copies(catalog: Catalog, query: Query) -> list[Track]:
 
 def _nearest(catalog: Catalog, query: Query, length: int) -> Iterator[Track]:
     """Yield the tracks worth an exact score, in the order of their ids."""
-    own = {track.id for track in copies(catalog, query)} | {query.track_id}
-    versions = [v for v in (query.embeddings, *query.at_other_tempos) if len(v)]
-    nearest = {one for v in versions for one in _nearest_tracks(catalog, v, length)}
-    for track_id in sorted(nearest):
-        track = catalog.track(track_id)
-        if track.id not in own and not track.is_missing:
-            yield track
-
-
-def _nearest_tracks(catalog: Catalog, embeddings: NDArray[np.float32], length: int) -> list[int]:
-    """Name the tracks nearest as a whole and those that hold the nearest segments."""
-    mean = embeddings.mean(axis=0, keepdims=True)
-    mean /= max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
-    whole, _ = catalog.search_tracks(mean, length)
-    if whole.shape[1] < length:
-        return sorted(whole[0].tolist())  # all there are
-    hits, _ = catalog.search_segments(embeddings, _HITS_PER_SEGMENT)
-    return sorted({*whole[0].tolist(), *catalog.tracks_of(hits).ravel().tolist()})
+    own = [track.id for track in copies(catalog, query)]
+    own += [query.track_id] if query.track_id is not None else []
+    without = np.concatenate([catalog.missing(), np.array(own, np.int64)])
+    versions = (query.embeddings, *query.at_other_tempos)
+    for track_id in catalog.nearest(versions, length, without=without).tolist():
+        yield catalog.track(track_id)
 
 
 def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidate:

@@ -60,10 +60,19 @@ def differences(one: Catalog, other: Catalog) -> list[str]:
             found.append(f"segments of {track.path.name}")
         if not np.array_equal(one.chroma(track.id), other.chroma(track.id)):
             found.append(f"chroma of {track.path.name}")
-    ids, vectors = one.track_embeddings()
-    ranked = one.search_tracks(vectors, len(ids))[0], other.search_tracks(vectors, len(ids))[0]
-    if not np.array_equal(*ranked):
-        found.append("ranking")
+    return found + nearness(one, other)
+
+
+def nearness(one: Catalog, other: Catalog) -> list[str]:
+    """Name what two catalogs do not find alike."""
+    found = []
+    ids, _ = one.track_embeddings()
+    if not np.allclose(one.hubness(ids), other.hubness(ids), atol=TOLERANCE):
+        found.append("hubness")
+    for id_ in ids.tolist():
+        asked = [one.embeddings(id_)]
+        if not np.array_equal(one.nearest(asked, 10), other.nearest(asked, 10)):
+            found.append(f"what is near to {one.track(id_).path.name}")
     return found
 
 

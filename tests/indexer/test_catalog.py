@@ -14,6 +14,7 @@ from indexer.errors import (
     NewerSchemaError,
     NoCatalogError,
 )
+from indexer.schema import REVISIONS
 
 
 @pytest.fixture
@@ -114,31 +115,31 @@ def test_a_track_vector_is_the_unit_mean_of_its_segments(built):
 
 
 def test_a_track_finds_itself_first(built):
-    ids, vectors = built.track_embeddings()
-    found, scores = built.search_tracks(vectors, 2)
-    assert found[:, 0].tolist() == ids.tolist()
-    np.testing.assert_allclose(scores[:, 0], 1, atol=1e-6)
+    ids, _ = built.track_embeddings()
+    for id_ in ids.tolist():
+        assert built.nearest([built.embeddings(id_)], 1).tolist() == [id_]
 
 
-def test_segments_are_found_and_lead_to_their_tracks(built):
-    track = by_name(built, "3.wav")
-    found, _ = built.search_segments(built.embeddings(track.id), 3)
-    owners = built.tracks_of(found)
-    assert owners.shape == found.shape
-    assert set(owners[:, 0]) == {track.id}
+def test_what_is_near_can_be_asked_among_some_tracks_and_without_others(built):
+    ids, _ = built.track_embeddings()
+    own = built.embeddings(int(ids[0]))
+    assert built.nearest([own], 1, only=ids[1:2]).tolist() == ids[1:2].tolist()
+    assert ids[0] not in built.nearest([own], 9, without=ids[:1])
+    assert len(built.nearest([own], 9, without=ids)) == 0
 
 
-@pytest.mark.parametrize("strange", [-1, 0, 10_000])
-def test_a_strange_segment_belongs_to_no_track(built, strange):
-    with pytest.raises(KeyError):
-        built.tracks_of(np.array([1, strange]))
+def test_a_track_whose_file_is_gone_is_listed_as_missing(built):
+    track = by_name(built, "1.wav")
+    assert built.missing().tolist() == []
+    built.mark_missing([track.id], is_missing=True)
+    assert built.missing().tolist() == [track.id]
 
 
 def test_an_empty_catalog_answers_with_nothing(catalog):
     ids, vectors = catalog.track_embeddings()
     assert (ids.shape, vectors.shape) == ((0,), (0, 8))
-    assert catalog.search_segments(np.ones((2, 8), np.float32), 5)[0].shape == (2, 0)
-    assert catalog.tracks_of(np.empty((2, 0), np.int64)).shape == (2, 0)
+    assert catalog.nearest([np.ones((2, 8), np.float32)], 5).tolist() == []
+    assert (catalog.n_sounding(), catalog.mean_length()) == (0, 1.0)
 
 
 def test_the_figures_add_up(built, music):
@@ -184,10 +185,10 @@ def test_a_removed_track_is_not_found_now_nor_after_opening_again(built, music):
     track = by_name(built, "1.wav")
     vectors = built.embeddings(track.id)
     built.remove(track.path)
-    assert track.id not in built.tracks_of(built.search_segments(vectors, 20)[0])
+    assert track.id not in built.nearest([vectors], 20)
     built.close()
     with Catalog.open(built.path, read_only=True) as again:
-        assert track.id not in again.tracks_of(again.search_segments(vectors, 20)[0])
+        assert track.id not in again.nearest([vectors], 20)
 
 
 def test_an_id_is_never_used_twice(built, fake_embedder, music):
@@ -242,7 +243,7 @@ def test_a_newer_schema_is_refused(built, read_only):
 
 def test_an_older_schema_is_left_alone_by_a_reader(built, monkeypatch):
     built.close()
-    monkeypatch.setattr("indexer.database.REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr("indexer.database.REVISIONS", (*REVISIONS, "9998"))
     with pytest.raises(CatalogError, match="older pemr"):
         Catalog.open(built.path, "fake", 8, read_only=True)
 
@@ -306,8 +307,8 @@ def test_a_catalog_on_a_read_only_disk_can_be_searched(built, monkeypatch):
     built.close()
     read_only_disk(monkeypatch)
     with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
-        ids, vectors = reader.track_embeddings()
-        assert reader.search_tracks(vectors, 1)[0][:, 0].tolist() == ids.tolist()
+        ids, _ = reader.track_embeddings()
+        assert reader.nearest([reader.embeddings(int(ids[0]))], 1).tolist() == [ids[0]]
 
 
 def test_a_catalog_on_a_read_only_disk_cannot_be_written(built, monkeypatch):
@@ -329,12 +330,12 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
 def test_tracks_can_be_removed_though_the_vector_files_are_lost(built, music):
     """Making room on a full disk must not need room for vector files first."""
     built.close()
-    for path in built.path.glob("*.faiss"):
+    for path in built.path.glob("*.bin"):
         path.unlink()
     with Catalog.open(built.path) as again:
-        assert list(built.path.glob("*.faiss")) == []
+        assert list(built.path.glob("*.bin")) == []
         assert again.remove(music / "1.wav") == 1
-    assert len(list(built.path.glob("*.faiss"))) == 2
+    assert len(list(built.path.glob("*.bin"))) == 1
 
 
 def test_labels_follow_the_track_and_go_with_it(built, music):
@@ -361,6 +362,12 @@ def turn_back(folder: Path) -> None:
         f"CREATE TABLE chroma ({key}, frames BLOB NOT NULL)",
         "INSERT INTO chroma SELECT track_id, chroma FROM recording",
         "DROP TABLE recording",
+        "DROP TABLE removal",
+        "DROP INDEX ix_track_missing",
+        "DROP INDEX ix_embedding_generation",
+        "ALTER TABLE embedding DROP COLUMN generation",
+        "ALTER TABLE catalog DROP COLUMN merged",
+        "ALTER TABLE catalog DROP COLUMN token",
         "UPDATE alembic_version SET version_num = '0001'",
     ):
         execute(folder, statement)

@@ -42,7 +42,7 @@ def ticking(function):
 event.listen(Engine, "before_cursor_execute", tick)
 event.listen(Engine, "commit", tick)
 os.replace = ticking(os.replace)
-Path.write_bytes = ticking(Path.write_bytes)
+os.fsync = ticking(os.fsync)
 Path.unlink = ticking(Path.unlink)
 fakes.FakeEmbedder.listen = ticking(fakes.FakeEmbedder.listen)
 fakes.FakeEmbedder.embed = ticking(fakes.FakeEmbedder.embed)
@@ -74,8 +74,8 @@ def content(folder: Path) -> dict[str, list]:
     """All that a catalog says, by file name and without what may differ between two folders."""
     with Catalog.open(folder / "catalog", read_only=True) as catalog:
         tracks = {track.id: track.path.name for track in catalog.tracks()}
-        ids, vectors = catalog.track_embeddings()
-        found, _ = catalog.search_tracks(vectors, len(ids))
+        ids, _ = catalog.track_embeddings()
+        near = {id_: catalog.nearest([catalog.embeddings(id_)], 3) for id_ in ids.tolist()}
         return {
             "tracks": [
                 (track.id, track.path.name, replace(track, path=Path()))
@@ -88,7 +88,8 @@ def content(folder: Path) -> dict[str, list]:
                 kept and kept["spectrogram"].tobytes() for kept in catalog.recordings_of([*tracks])
             ],
             "skipped": [(one.file.path.name, one.reason) for one in catalog.skipped()],
-            "ranking": [[tracks[id_] for id_ in row] for row in found.tolist()],
+            "near": [[tracks[id_] for id_ in near[own].tolist()] for own in ids.tolist()],
+            "hubness": catalog.hubness(ids).round(6).tolist(),
             "embedder": [catalog.embedder_name, catalog.dim],
         }
 
@@ -163,12 +164,12 @@ def test_a_catalog_whose_vector_files_are_lost_answers_the_same(tmp_path, tone, 
     lay_out(tmp_path, tone)
     index(tmp_path, fake_embedder)
     before = content(tmp_path)
-    for path in (tmp_path / "catalog").glob("*.faiss"):
+    for path in (tmp_path / "catalog").glob("*.bin"):
         path.unlink()
     fake_embedder.heard.clear()
     assert content(tmp_path) == before
     index(tmp_path, fake_embedder)
-    assert len(list((tmp_path / "catalog").glob("*.faiss"))) == 2
+    assert len(list((tmp_path / "catalog").glob("*.bin"))) == 1
     assert fake_embedder.heard == []
     assert content(tmp_path) == before
 
@@ -178,7 +179,7 @@ def test_damaged_vector_files_are_not_believed(tmp_path, tone, fake_embedder, da
     lay_out(tmp_path, tone)
     index(tmp_path, fake_embedder)
     before = content(tmp_path)
-    for path in (tmp_path / "catalog").glob("*.faiss"):
+    for path in (tmp_path / "catalog").glob("*.bin"):
         path.write_bytes(path.read_bytes()[:-7] if damage is None else damage)
     assert content(tmp_path) == before
 
@@ -188,13 +189,11 @@ def test_vector_files_of_another_history_are_not_believed(tmp_path, tone, fake_e
     lay_out(tmp_path, tone)
     index(tmp_path, fake_embedder)
     before = content(tmp_path)
-    (segments,) = (tmp_path / "catalog").glob("segments-*.faiss")
-    (tracks,) = (tmp_path / "catalog").glob("tracks-*.faiss")
+    (vectors,) = (tmp_path / "catalog").glob("vectors-*.bin")
     with Catalog.open(tmp_path / "other", "fake", 8, create=True) as other:
         tone(tmp_path / "more" / "a.wav", seed=90)
         list(build(other, fake_embedder, [tmp_path / "more"]))
-    next((tmp_path / "other").glob("segments-*")).replace(segments)
-    next((tmp_path / "other").glob("tracks-*")).replace(tracks)
+    next((tmp_path / "other").glob("vectors-*")).replace(vectors)
     assert content(tmp_path) == before
 
 

@@ -1,75 +1,118 @@
 import numpy as np
 import pytest
 
-from indexer.repair import (
-    delete_indexes,
-    is_written,
-    read_indexes,
-    rebuild_indexes,
-    track_vector,
-    write_indexes,
-)
+from indexer import repair, searched
+from indexer.repair import Name, delete_files, is_outdated, is_there, read, rebuilt
+
+DIM = 8
+NAME = Name(5, 1234)
+
+
+@pytest.fixture(params=[30, 10], ids=["compared whole", "searched in steps"])
+def exact_length(request, monkeypatch):
+    for module in (searched, repair):
+        monkeypatch.setattr(module, "EXACT_LENGTH", request.param)
+    return request.param
 
 
 @pytest.fixture
-def stored(rng):
-    """Three tracks of two to four segments each."""
-    tracks = []
-    first = 1
-    for track_id, n_segments in ((4, 2), (7, 4), (9, 3)):
-        vectors = rng.standard_normal((n_segments, 6)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        tracks.append((track_id, np.arange(first, first + n_segments), vectors))
-        first += n_segments
-    return tracks
+def tracks(drawn):
+    return drawn(20)
 
 
-def test_a_track_vector_is_the_direction_of_the_sum():
-    vector = track_vector(np.array([[1, 0], [0, 1], [0, 3]], np.float32))
-    np.testing.assert_allclose(vector, np.array([1, 2]) / np.sqrt(5), rtol=1e-6)
+def write(tracks, folder, name=NAME):
+    repair.write(lambda: iter(tracks), len(tracks), DIM, folder, name)
 
 
-def test_segments_that_cancel_out_give_no_direction():
-    assert track_vector(np.array([[1, 0], [-1, 0]], np.float32)).tolist() == [0, 0]
+def same(one, other):
+    assert [id_ for id_, _ in one.tracks()] == [id_ for id_, _ in other.tracks()]
+    for mine, theirs in zip(one.tracks(), other.tracks(), strict=True):
+        np.testing.assert_allclose(mine[1], theirs[1], atol=1e-2)
+    ids, rows = one.means()
+    np.testing.assert_allclose(rows, other.means()[1], atol=1e-6)
+    mine, theirs = one.neighbours(ids), other.neighbours(ids)
+    np.testing.assert_allclose(mine.hubness(), theirs.hubness(), atol=2e-3)
+    for _, vectors in one.tracks():
+        assert set(one.nearest([vectors], 1)) == set(other.nearest([vectors], 1))
 
 
-def test_rebuilding_in_small_steps_is_rebuilding_at_once(stored, monkeypatch):
-    whole = rebuild_indexes(stored, 6)
-    monkeypatch.setattr("indexer.repair._ROWS_AT_ONCE", 3)
-    steps = rebuild_indexes(stored, 6)
-    for one, other in ((whole.segments, steps.segments), (whole.tracks, steps.tracks)):
-        assert one.ids.tolist() == other.ids.tolist()
-        np.testing.assert_array_equal(one.vectors, other.vectors)
+def test_a_file_read_back_is_what_was_made_in_memory(exact_length, tracks, tmp_path):
+    write(tracks, tmp_path)
+    same(read(tmp_path, NAME, DIM), rebuilt(lambda: iter(tracks), len(tracks), DIM))
 
 
-def test_adding_and_removing_is_rebuilding(stored):
-    grown = rebuild_indexes(stored[:1], 6)
-    for track in stored[1:]:
-        grown.add(*track)
-    grown.remove(np.array([7]), stored[1][1])
-    again = rebuild_indexes([stored[0], stored[2]], 6)
-    assert grown.segments.ids.tolist() == again.segments.ids.tolist()
-    assert grown.tracks.ids.tolist() == again.tracks.ids.tolist()
+def test_a_file_made_from_an_older_one_is_that_made_from_nothing(
+    exact_length, tracks, drawn, tmp_path
+):
+    more = drawn(4, first=1000)
+    write([*tracks[:15], *more], tmp_path)
+    held = read(tmp_path, NAME, DIM)
+    held.remove([id_ for id_, _ in more])
+    for id_, vectors in tracks[14:]:
+        held.add(id_, vectors)
+    repair.write_again(held, lambda: iter(tracks), tmp_path, Name(6, 1))
+    again = read(tmp_path, Name(6, 1), DIM)
+    assert again.n_changed == 0
+    same(again, rebuilt(lambda: iter(tracks), len(tracks), DIM))
 
 
-def test_files_are_read_back_only_where_their_ids_agree(stored, tmp_path):
-    write_indexes(rebuild_indexes(stored, 6), tmp_path, 5)
-    segment_ids, track_ids = np.arange(1, 10), np.array([4, 7, 9])
-    assert read_indexes(tmp_path, 5, 6, segment_ids, track_ids) is not None
-    assert read_indexes(tmp_path, 6, 6, segment_ids, track_ids) is None
-    assert read_indexes(tmp_path, 5, 7, segment_ids, track_ids) is None
-    assert read_indexes(tmp_path, 5, 6, segment_ids[:-1], track_ids) is None
-    assert read_indexes(tmp_path, 5, 6, segment_ids, track_ids[1:]) is None
+@pytest.mark.parametrize(("before", "after"), [(5, 20), (20, 5), (12, 40)])
+def test_a_catalog_that_outgrows_its_form_is_made_from_the_database(
+    monkeypatch, drawn, tmp_path, before, after
+):
+    for module in (searched, repair):
+        monkeypatch.setattr(module, "EXACT_LENGTH", 10)
+    tracks = drawn(40)
+    write(tracks[:before], tmp_path)
+    held = read(tmp_path, NAME, DIM)
+    held.remove([id_ for id_, _ in tracks[after:]])
+    for id_, vectors in tracks[before:after]:
+        held.add(id_, vectors)
+    repair.write_again(held, lambda: iter(tracks[:after]), tmp_path, Name(6, 1))
+    again = read(tmp_path, Name(6, 1), DIM)
+    assert (len(again), again.n_learnt) == (after, after)
+    assert (again.main.lists is None) == (after <= 10)
 
 
-def test_writing_a_generation_deletes_the_others(stored, tmp_path):
-    indexes = rebuild_indexes(stored, 6)
-    write_indexes(indexes, tmp_path, 5)
-    (tmp_path / "tracks-5.faiss.part").write_bytes(b"half")
-    write_indexes(indexes, tmp_path, 6)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["segments-6.faiss", "tracks-6.faiss"]
-    assert is_written(tmp_path, 6)
-    assert not is_written(tmp_path, 5)
-    delete_indexes(tmp_path)
-    assert not is_written(tmp_path, 6)
+def test_a_file_counts_only_where_all_agrees(tracks, tmp_path):
+    write(tracks, tmp_path)
+    assert is_there(tmp_path, NAME, DIM)
+    for name, dim in ((Name(6, 1234), DIM), (Name(5, 1235), DIM), (NAME, DIM + 1)):
+        (tmp_path / "vectors-6.bin").write_bytes((tmp_path / "vectors-5.bin").read_bytes())
+        assert read(tmp_path, name, dim) is None
+        assert not is_there(tmp_path, name, dim)
+
+
+@pytest.mark.parametrize("place", [0, 5000, -5000])
+def test_a_flipped_bit_is_found(tracks, tmp_path, place):
+    write(tracks, tmp_path)
+    path = NAME.path(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 4
+    path.write_bytes(damaged)
+    assert read(tmp_path, NAME, DIM) is None
+
+
+def test_an_empty_catalog_is_written_and_read(tmp_path):
+    write([], tmp_path)
+    held = read(tmp_path, NAME, DIM)
+    assert (len(held), held.mean_length, held.means()[1].shape) == (0, 1.0, (0, DIM))
+
+
+def test_all_other_files_are_deleted(tracks, tmp_path):
+    for name in ("vectors-4.bin", "vectors-6.bin.part", "segments-3.faiss", "tracks-3.faiss"):
+        (tmp_path / name).write_bytes(b"old")
+    (tmp_path / "catalog.db").write_bytes(b"kept")
+    write(tracks, tmp_path)
+    delete_files(tmp_path, keep=NAME)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["catalog.db", "vectors-5.bin"]
+    delete_files(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["catalog.db"]
+
+
+@pytest.mark.parametrize(
+    ("n_changed", "n_held", "expected"),
+    [(0, 100, False), (1, 100, True), (1, 5001, False), (2001, 5001, True), (9e3, 1e5, False)],
+)
+def test_a_large_file_is_made_anew_after_many_changes(n_changed, n_held, expected):
+    assert is_outdated(int(n_changed), int(n_held)) == expected

@@ -286,17 +286,6 @@ def test_a_catalog_of_the_query_alone_has_no_answer(catalog, rng):
     assert search(catalog, stored_query(catalog, catalog.track(ids[0]))) == []
 
 
-def test_large_catalogs_still_find_a_track_by_one_of_its_segments(catalog, rng, monkeypatch):
-    monkeypatch.setattr(module, "POOL_LENGTH", 1)
-    fill(catalog, rng, 40)
-    query = foreign_query(rng, n_segments=1)
-    far = unit(rng.normal(size=(30, DIM)) - 3 * query.embeddings)  # its mean points away
-    holder = store(catalog, "medley.wav", np.vstack([far, query.embeddings]), chroma_like(rng))
-    monkeypatch.setattr(module, "_HITS_PER_SEGMENT", 1)
-    assert holder not in catalog.search_tracks(query.embeddings, 2)[0]
-    assert search(catalog, query, aligning(0), n_candidates=1)[0].track_id == holder
-
-
 def test_equal_scores_keep_the_order_of_ids(catalog, rng):
     vectors, chroma = unit(rng.normal(size=(2, DIM))), chroma_like(rng)
     ids = [store(catalog, f"{k}.wav", vectors, chroma) for k in range(5)]

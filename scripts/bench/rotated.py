@@ -1,0 +1,147 @@
+"""Real works, rotated at random, become the tracks of a catalog of any size.
+
+A work is the segments of all its performances. Its mean is rotated in a space in which the means
+of works are white, and what its segments differ by from that mean is rotated in a space in which
+such differences are white; all performances of a work turn alike. So tracks differ as much as
+real ones do from segment to segment, from cover to cover and from work to work, and none is a
+copy of another.
+
+Letters: D embedding, S segments, W works, V versions of a query (its own tempo, then others).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import Catalog, Embedder
+from retrieval.ranking.query import embed_at_tempos, recording_of
+
+Vectors = NDArray[np.float32]
+Performance = list[Vectors]
+"""Segments at its own tempo, (S, D), then at the others; those only of tracks that are asked."""
+
+N_PIECES = 3  # a track is this many turned copies of a performance, to be as long as a song
+_N_TURNS = 24
+
+
+def gather(
+    catalogs: Sequence[Path], embedder: Embedder, tempos: Sequence[float], n_asked: int
+) -> list[list[Performance]]:
+    """Read the works of some catalogs whose tracks lie in a folder for each work.
+
+    Parameters
+    ----------
+    catalogs : sequence of Path
+        As `pemr evaluate` leaves them in the cache.
+    embedder : Embedder
+        The catalogs'.
+    tempos : sequence of float
+        At which the first `n_asked` tracks that have a cover are embedded too.
+    n_asked : int
+        How many tracks can be asked.
+
+    Returns
+    -------
+    list of works
+    """
+    works: dict[Path, list[Performance]] = {}
+    for folder in catalogs:
+        with Catalog.open(folder, embedder.name, read_only=True) as catalog:
+            tracks = [track for track in catalog.tracks() if track.n_segments]
+            sizes = {t.path.parent: 0 for t in tracks}
+            for track in tracks:
+                sizes[track.path.parent] += 1
+            share = n_asked // len(catalogs)
+            for track in tracks:
+                versions = [catalog.embeddings(track.id)]
+                if sizes[track.path.parent] > 1 and share > 0:
+                    recording = recording_of(catalog, embedder, track)
+                    versions += embed_at_tempos(embedder, recording, tempos)
+                    share -= 1
+                works.setdefault(track.path.parent, []).append(versions)
+    return list(works.values())
+
+
+def save(works: Sequence[Sequence[Performance]], path: Path) -> None:
+    """Write works to a file, so that they are embedded once."""
+    arrays = {
+        f"{w}/{p}/{v}": vectors
+        for w, work in enumerate(works)
+        for p, versions in enumerate(work)
+        for v, vectors in enumerate(versions)
+    }
+    np.savez(path, **arrays)
+
+
+def load(path: Path) -> list[list[Performance]]:
+    """Read what `save` wrote."""
+    works: dict[str, dict[str, Performance]] = {}
+    with np.load(path) as kept:
+        for name in kept.files:
+            work, performance, _ = name.split("/")
+            works.setdefault(work, {}).setdefault(performance, []).append(kept[name])
+    return [list(work.values()) for work in works.values()]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space in which some vectors are white, and the turns in it."""
+
+    white: NDArray[np.float64]  # (D, D), into it
+    back: NDArray[np.float64]  # (D, D)
+    turns: NDArray[np.float64]  # (_N_TURNS, D, D), orthogonal
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.floating], rng: np.random.Generator) -> "Space":
+        """Whiten vectors (N, D) whose mean counts as zero."""
+        values, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
+        values = np.maximum(values, 1e-3 * values.max())
+        dim = len(values)
+        turns = [np.linalg.qr(rng.standard_normal((dim, dim)))[0] for _ in range(_N_TURNS)]
+        return cls((axes / np.sqrt(values)), (axes * np.sqrt(values)).T, np.stack(turns))
+
+    def turn(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw a rotation, (D, D), from here to here and out of the white space again."""
+        first, last = rng.integers(_N_TURNS, size=2)
+        signs = rng.choice([-1.0, 1.0], size=len(self.back))
+        whole = (self.white @ self.turns[first] * signs) @ self.turns[last]
+        return np.asarray(whole @ self.back)
+
+
+def rotated(
+    works: Sequence[Sequence[Performance]], rng: np.random.Generator
+) -> Iterator[list[Performance]]:
+    """Yield works without end, each a real one that was turned at random.
+
+    Parameters
+    ----------
+    works : sequence of works
+        From `gather`.
+    rng : Generator
+        Draws the works and the rotations.
+
+    Yields
+    ------
+    list of performances
+    """
+    means = [np.concatenate([p[0] for p in work]).mean(axis=0) for work in works]
+    centre = np.mean(means, axis=0)
+    apart = [p[0] - mean for work, mean in zip(works, means, strict=True) for p in work]
+    of_works = Space.of(np.stack(means) - centre, rng)
+    of_segments = Space.of(np.concatenate(apart), rng)
+    while True:
+        chosen = int(rng.integers(len(works)))
+        mean = centre + (means[chosen] - centre) @ of_works.turn(rng)
+        turns = [of_segments.turn(rng) for _ in range(N_PIECES)]
+        yield [
+            [_turned(vectors - means[chosen], mean, turns) for vectors in performance]
+            for performance in works[chosen]
+        ]
+
+
+def _turned(apart: Vectors, mean: NDArray[np.float64], turns: list[NDArray[np.float64]]) -> Vectors:
+    pieces = np.concatenate([mean + apart @ turn for turn in turns])
+    return np.asarray(pieces / np.linalg.norm(pieces, axis=1, keepdims=True), np.float32)

@@ -1,0 +1,77 @@
+import errno
+
+import numpy as np
+import pytest
+
+from indexer.mapped import Draft, opened
+
+
+def write(path, **arrays):
+    with Draft(path) as draft:
+        for name, blocks in arrays.items():
+            draft.put(name, blocks)
+        draft.commit({"token": 7})
+
+
+@pytest.fixture
+def path(tmp_path):
+    rows = np.arange(18).reshape(6, 3) / 2
+    write(tmp_path / "a.bin", one=[np.arange(5)], two=[rows[:2], rows[2:]])
+    return tmp_path / "a.bin"
+
+
+def test_arrays_come_back_as_they_were_given(path):
+    found = opened(path)
+    assert found.facts == {"token": 7}
+    np.testing.assert_array_equal(found.arrays["one"], np.arange(5))
+    np.testing.assert_array_equal(found.arrays["two"], np.arange(18).reshape(6, 3) / 2)
+    assert found.is_sound(["one", "two"])
+    assert not found.arrays["two"].flags.writeable
+
+
+def test_empty_arrays_keep_their_shape(tmp_path):
+    write(tmp_path / "a.bin", none=[np.zeros((0, 4), np.int8)])
+    found = opened(tmp_path / "a.bin")
+    assert found.arrays["none"].shape == (0, 4)
+    assert found.is_sound(["none"])
+
+
+@pytest.mark.parametrize("n_kept", [0, 3, 100, -1, -30])
+def test_a_file_that_was_cut_short_is_none(path, n_kept):
+    path.write_bytes(path.read_bytes()[:n_kept])
+    assert opened(path) is None
+
+
+@pytest.mark.parametrize("content", [b"rubbish", b"rubbish" * 100, None])
+def test_a_file_that_is_none_of_ours_is_none(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.bin").write_bytes(content)
+    assert opened(tmp_path / "a.bin") is None
+
+
+def test_damage_is_found_in_the_array_that_has_it(path):
+    damaged = bytearray(path.read_bytes())
+    damaged[70] ^= 1  # the first array ends before 64
+    path.write_bytes(damaged)
+    found = opened(path)
+    assert found.is_sound(["one"])
+    assert not found.is_sound(["one", "two"])
+
+
+def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write(path, one=[np.zeros(1000)])
+    assert path.read_bytes() == before
+    assert [one.name for one in path.parent.iterdir()] == ["a.bin"]
+
+
+def test_a_draft_without_a_commit_leaves_nothing(tmp_path):
+    with Draft(tmp_path / "b.bin") as draft:
+        draft.put("one", [np.zeros(3)])
+    assert list(tmp_path.iterdir()) == []
