@@ -139,9 +139,10 @@ class Segments:
     def _compared(
         self, versions: Sequence[Vectors], places: Places | None
     ) -> Iterator[tuple[Vectors, Places]]:
-        """Yield cosines of all of the query's segments with a block of tracks, and their lengths."""
+        """Yield cosines of all of a query's segments with a block of tracks, and its lengths."""
         places = np.arange(len(self)) if places is None else np.asarray(places, np.int64)
-        asked = np.concatenate(versions)  # (R, D)
+        nothing = np.zeros((0, self.values.shape[1]), np.float32)
+        asked = np.concatenate([nothing, *versions])  # (R, D)
         lengths = self.starts[places + 1] - self.starts[places]
         for first, end in _blocks(lengths, max(1, _COSINES_AT_ONCE // max(1, len(asked)))):
             yield asked @ self.of(places[first:end]).T, lengths[first:end]

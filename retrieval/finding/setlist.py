@@ -207,7 +207,8 @@ def _cosines(vectors: Vectors, tracks: Sequence[Vectors]) -> Floats:
 def _shortlist(catalog: Catalog, versions: Sequence[_Version], ranking: Ranking) -> list[int]:
     """Name the tracks that answer best over the whole recording, by their nearest segments."""
     heard = [version.vectors for version in versions]
-    return catalog.gaining(heard, _N_SHORTLISTED, ranking.neighbour_level).tolist()
+    best: list[int] = catalog.gaining(heard, _N_SHORTLISTED, ranking.neighbour_level).tolist()
+    return best
 
 
 def _excerpt(
