@@ -91,6 +91,8 @@ Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
 Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
+_LIKELY = "How likely an answer must be to be named."
+MinProbability = Annotated[float, Option("--min-probability", min=0.0, max=1.0, help=_LIKELY)]
 ReportFolder = Annotated[File, Option("--out", help="Write JSON, Markdown and a web page here.")]
 RowsFile = Annotated[File, Option("--out", help="Write the rows as JSON to this file.")]
 Fresh = Annotated[bool, Option("--fresh", help="Embed anew, as after a change of the embedder.")]
@@ -310,6 +312,41 @@ def compare(
     encoder = load_embedder(embedder, device)
     found = compare_files(encoder, first, second, ranking_from(encoder.ranking))
     _show(agreement_row(found) if as_json else agreement_table(found), as_json=as_json)
+
+
+@app.command()
+def setlist(
+    source: Annotated[Path, Argument(help="A recording of any length; - for standard input.")],
+    catalog: CatalogFolder = None,
+    embedder: EmbedderName = None,
+    device: Device = None,
+    min_probability: MinProbability = 0.5,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_cue: Annotated[bool, Option("--cue", help="Print a cue sheet.")] = False,
+) -> None:
+    """Find which works of the catalog occur in a concert, a mix or a broadcast, and when.
+
+    Example: pemr setlist concert.mp3 --cue > concert.cue
+    """
+    from retrieval import (
+        cue_sheet,
+        ranking_from,
+        recognise,
+        setlist_json,
+        setlist_rows,
+        setlist_table,
+    )
+
+    with _asked(catalog, embedder, device) as (opened, encoder):
+        heard = sys.stdin.buffer if str(source) == "-" else source
+        ranking = ranking_from(encoder.ranking)
+        found = recognise(opened, encoder, heard, ranking, min_probability=min_probability)
+    if as_cue:
+        typer.echo(cue_sheet(found, source.name), nl=False)
+        return
+    write = setlist_json if as_json else setlist_rows if as_csv else setlist_table
+    _show(write(found), as_json=as_json, as_csv=as_csv)
 
 
 @app.command("list")

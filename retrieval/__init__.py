@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from retrieval.benchmarks.base import Benchmark
     from retrieval.errors import RetrievalError
     from retrieval.finding.agreement import Agreement, agreement_row, agreement_table, compare_files
+    from retrieval.finding.listing import cue_sheet, setlist_json, setlist_rows, setlist_table
+    from retrieval.finding.setlist import Setlist, recognise
     from retrieval.measuring.cache import cache_folder
     from retrieval.measuring.comparison import compare
     from retrieval.measuring.evaluation import RankedBlock, Scorer, evaluate
@@ -65,6 +67,7 @@ __all__ = [
     "Report",
     "RetrievalError",
     "Scorer",
+    "Setlist",
     "Span",
     "Trace",
     "agreement_row",
@@ -83,6 +86,7 @@ __all__ = [
     "compare_files",
     "comparison_text",
     "copies",
+    "cue_sheet",
     "evaluate",
     "excerpt_rows",
     "feature_scorer",
@@ -97,8 +101,12 @@ __all__ = [
     "ranking_from",
     "read_query",
     "read_report",
+    "recognise",
     "report_text",
     "search",
+    "setlist_json",
+    "setlist_rows",
+    "setlist_table",
     "span_lines",
     "span_words",
     "stored_query",
@@ -115,6 +123,8 @@ _HOMES = {
     "benchmarks.base": "Benchmark",
     "errors": "RetrievalError",
     "finding.agreement": "Agreement compare_files agreement_row agreement_table",
+    "finding.listing": "cue_sheet setlist_json setlist_rows setlist_table",
+    "finding.setlist": "Setlist recognise",
     "measuring.cache": "cache_folder",
     "measuring.comparison": "compare",
     "measuring.evaluation": "RankedBlock Scorer evaluate",

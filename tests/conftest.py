@@ -4,11 +4,12 @@ import hashlib
 import logging
 import os
 import sqlite3
+import tempfile
 import wave
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -109,6 +110,23 @@ class FakeEmbedder:
             chroma=frames[84:],
             harmony=np.zeros((36, 0), np.uint8),
         )
+
+    def listen_on(self, source: Path | BinaryIO) -> Iterator[KeptRecording]:
+        """Hear a file, or a stream through a file of its own, in stretches of ten seconds."""
+        if not isinstance(source, Path):
+            with tempfile.NamedTemporaryFile(suffix=".wav") as held:
+                held.write(source.read())
+                held.flush()
+                yield from self.listen_on(Path(held.name))
+            return
+        whole = self.listen(source)
+        for at in range(0, whole.chroma.shape[1], 50):
+            yield KeptRecording(
+                duration_s=min(10.0, whole.duration_s - at / 5),
+                spectrogram=whole.spectrogram[:, at : at + 50],
+                chroma=whole.chroma[:, at : at + 50],
+                harmony=whole.harmony,
+            )
 
     @staticmethod
     def _second(samples: NDArray[np.int16]) -> NDArray[np.uint8]:

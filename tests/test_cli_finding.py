@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.test_cli import melody, run, write_wav
+import cli
+from tests.test_cli import RUNNER, melody, run, write_wav
 
 TUNE = [60, 64, 67, 65, 64, 62, 69, 67, 60, 65, 62, 71] * 8
 
@@ -41,3 +42,30 @@ def test_a_file_that_is_no_sound_is_told_in_a_sentence(two, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.startswith("pemr: ")
     assert "text.mp3" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def catalog(two, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("catalog")
+    assert run("index", two[0].parent, "--catalog", folder, "--device", "cpu").exit_code == 0
+    return folder
+
+
+def test_a_setlist_is_a_table_json_csv_or_a_cue_sheet(two, catalog):
+    asked = ["setlist", two[0], "--catalog", catalog, "--device", "cpu"]
+    answer = json.loads(run(*asked, "--json").stdout)
+    assert answer["entries"][-1]["end_s"] == pytest.approx(answer["duration_s"], abs=0.2)
+    assert answer["entries"][0]["path"] == str(two[0])
+    assert run(*asked).stdout.split()[:3] == ["start", "end", "title"]
+    assert run(*asked, "--csv").stdout.startswith("start_s,end_s,title")
+    assert run(*asked, "--cue").stdout.startswith('FILE "a.wav" WAVE\n  TRACK 01 AUDIO\n')
+
+
+def test_a_setlist_of_standard_input(two, catalog):
+    asked = ["setlist", "-", "--catalog", str(catalog), "--device", "cpu", "--json"]
+    result = RUNNER.invoke(cli.app, asked, input=two[1].read_bytes())
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["duration_s"] == pytest.approx(43.2, abs=0.1)
+    broken = RUNNER.invoke(cli.app, asked, input=b"no sound")
+    assert broken.exit_code == 1
+    assert "no sound that can be read as a stream" in broken.stderr

@@ -12,10 +12,10 @@ import numpy as np
 
 from indexer import Embedder, hash_audio
 from retrieval.errors import SilentFileError
-from retrieval.finding.times import clock
+from retrieval.finding.wording import semitones
 from retrieval.ranking.align import signed
 from retrieval.ranking.calibrate import LIKELY
-from retrieval.ranking.candidate import Query
+from retrieval.ranking.candidate import Query, span_words
 from retrieval.ranking.matching.spans import Span, find_spans
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import heard_query
@@ -138,8 +138,8 @@ def agreement_table(agreement: Agreement) -> dict[str, Any]:
         "same work": _verdict(agreement),
         "probability": agreement.probability,
         "score": agreement.score,
-        "semitones": f"{agreement.transposition:+d}" if agreement.transposition else "0",
-        "follows": [_words(span) for span in agreement.spans] or None,
+        "semitones": semitones(agreement.transposition),
+        "follows": [span_words(span, "first", "second") for span in agreement.spans] or None,
         "same file": "yes" if agreement.is_one_file else "no",
     }
 
@@ -166,8 +166,3 @@ def _verdict(agreement: Agreement) -> str | None:
     if agreement.probability is None:
         return None
     return "likely" if agreement.probability >= LIKELY else "unlikely"
-
-
-def _words(span: Span) -> str:
-    ours = f"{clock(span.query_start_s)}-{clock(span.query_end_s)}"
-    return f"{clock(span.start_s)}-{clock(span.end_s)} = {ours}"

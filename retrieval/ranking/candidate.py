@@ -160,8 +160,19 @@ def span_lines(candidates: Sequence[Candidate]) -> list[str]:
     return [f"{one.rank}: {span_words(span)}" for one in candidates for span in one.spans]
 
 
-def span_words(span: Span) -> str:
+def span_words(span: Span, one: str = "query", other: str = "track") -> str:
     """Say which stretches agree, in which key and tempo.
+
+    Parameters
+    ----------
+    span : Span
+        What agrees.
+    one, other : str
+        What the two recordings are called.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -173,7 +184,7 @@ def span_words(span: Span) -> str:
     theirs = f"{_clock(span.start_s)}-{_clock(span.end_s)}"
     plural = "" if abs(span.transposition) == 1 else "s"
     key = f"{_semitones(span.transposition)} semitone{plural}"
-    return f"query {ours} = track {theirs}, {key}, {span.tempo:.2f}x tempo"
+    return f"{one} {ours} = {other} {theirs}, {key}, {span.tempo:.2f}x tempo"
 
 
 def m3u(candidates: Sequence[Candidate]) -> str:

@@ -302,3 +302,56 @@ def test_a_whole_file_is_not_called_damaged(tmp_path, caplog):
     assert told.n_packets
     assert not told.stopped
     assert not caplog.records
+
+
+class OneWay:
+    """A pipe: it can be read, and that is all."""
+
+    name = "a pipe"
+
+    def __init__(self, content, breaks_after=None):
+        self.rest = content
+        self.left = breaks_after
+
+    def read(self, size):
+        if self.left is not None and self.left <= 0:
+            raise OSError("the pipe broke")
+        some, self.rest = self.rest[:size], self.rest[size:]
+        self.left = None if self.left is None else self.left - len(some)
+        return some
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sample_format", "sample_rate"),
+    [
+        ("a.mp3", "libmp3lame", "fltp", 44_100),
+        ("a.flac", "flac", "s16", 44_100),
+        ("a.ogg", "libopus", "flt", 48_000),
+        ("a.aac", "aac", "fltp", 44_100),
+        ("a.wav", "pcm_s16le", "s16", 44_100),
+        ("a.mkv", "flac", "s16", 44_100),
+    ],
+)
+def test_a_stream_decodes_to_what_its_file_holds(tmp_path, name, codec, sample_format, sample_rate):
+    sound = np.stack([sine(3.0, sample_rate)] * 2)
+    path = write(
+        tmp_path / name, sound, codec, sample_rate=sample_rate, sample_format=sample_format
+    )
+    streamed = np.concatenate(list(audio.stream_blocks(OneWay(path.read_bytes()), block_s=1)))
+    whole = audio.load(path)
+    assert abs(len(streamed) - len(whole)) < 0.1 * RATE
+    assert loudest_hz(streamed) == pytest.approx(440, abs=1)
+
+
+def test_a_stream_that_breaks_off_ends_there(tmp_path, caplog):
+    path = write_wav(tmp_path / "a.wav", (sine(30.0, RATE) * 32767).astype("<i2")[None])
+    pipe = OneWay(path.read_bytes(), breaks_after=500_000)
+    heard = sum(map(len, audio.stream_blocks(pipe, block_s=1))) / RATE
+    assert 10 < heard < 20
+    assert "a pipe: " in caplog.text
+
+
+def test_a_stream_without_sound_is_refused(tmp_path):
+    for content in (b"", b"no music", bytes(100_000)):
+        with pytest.raises(UnreadableAudioError, match="a pipe"):
+            list(audio.stream_blocks(OneWay(content)))

@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 
@@ -127,6 +128,20 @@ def test_a_bad_file_raises_one_of_the_file_errors(embedder, tmp_path):
     assert embedder.file_errors == (AudioError,)
     with pytest.raises(UnreadableAudioError):
         embedder.listen(path)
+
+
+def test_what_is_heard_in_stretches_is_what_the_file_holds(embedder, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr("pemr.embed._STRETCH_LENGTH", 1)  # a minute
+    path = tmp_path / "a.wav"
+    write(path, melody(rng, 90.0))
+    stretches = list(embedder.listen_on(path))
+    streamed = list(embedder.listen_on(io.BytesIO(path.read_bytes())))
+    assert [one.duration_s for one in stretches] == [60.0, 30.0]
+    assert [one.chroma.shape[1] for one in stretches] == [300, 150]
+    for one, other in zip(stretches, streamed, strict=True):
+        np.testing.assert_array_equal(one.spectrogram, other.spectrogram)
+    with pytest.raises(UnreadableAudioError, match="no sound"):
+        next(embedder.listen_on(io.BytesIO(b"no music")))
 
 
 def test_the_default_embedder_is_one_of_those_named():

@@ -111,5 +111,5 @@ def test_rows_hold_plain_values(compared, rng):
     assert row["spans"][0]["start_s"] == agreement.spans[0].start_s
     table = agreement_table(agreement)
     assert table["semitones"] == "+2"
-    assert table["follows"][0] == "0:01-2:00 = 0:01-2:00"
+    assert table["follows"][0].startswith("first 0:0")
     assert table["same file"] == "no"

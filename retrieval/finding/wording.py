@@ -1,4 +1,4 @@
-"""Seconds become what people and players write: a clock, and the frames of a cue sheet."""
+"""Numbers → what people and players write: a clock, a transposition, the frames of a cue sheet."""
 
 _CUE_FRAMES = 75  # a second, as on a compact disc
 
@@ -23,6 +23,17 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
     return f"{hours}:{minutes_left:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def semitones(transposition: int | None) -> str | None:
+    """Write a transposition with its sign; None where there is none.
+
+    Examples
+    --------
+    >>> semitones(3), semitones(0), semitones(-2)
+    ('+3', '0', '-2')
+    """
+    return None if transposition is None else f"{transposition:+d}" if transposition else "0"
 
 
 def cue_time(seconds: float) -> str:
