@@ -339,7 +339,7 @@ def setlist(
     )
 
     with _asked(catalog, embedder, device) as (opened, encoder):
-        heard = sys.stdin.buffer if str(source) == "-" else source
+        heard = typer.get_binary_stream("stdin") if str(source) == "-" else source
         ranking = ranking_from(encoder.ranking)
         found = recognise(opened, encoder, heard, ranking, min_probability=min_probability)
     if as_cue:
