@@ -69,6 +69,12 @@ def test_no_file_is_longer_than_a_reader_bears():
     assert len((ROOT / "cli.py").read_text().splitlines()) <= 1000
 
 
+def test_commands_parse_call_and_show_and_do_no_more():
+    functions = [n for n in ast.parse((ROOT / "cli.py").read_text()).body if hasattr(n, "args")]
+    counts = {f.name: sum(isinstance(n, ast.stmt) for n in ast.walk(f)) - 1 for f in functions}
+    assert {name: n for name, n in counts.items() if n > 25} == {}
+
+
 class ConfigReads(ast.NodeVisitor):
     """Which fields of which config a module reads: by annotation, and by the part's name."""
 

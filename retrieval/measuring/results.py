@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from retrieval.measuring.summary import Figure
 from retrieval.ranking.ranking import Ranking
@@ -61,6 +62,8 @@ class Report:
     duplicates: tuple[tuple[str, ...], ...]  # the same file byte for byte
     files: dict[str, str]  # paths of the worst queries and their answers, relative to the root
 
+    progress: ClassVar = (0, None)  # as `RankedBlock` tells it: no query more
+
     @property
     def weights_hash(self) -> str | None:
         """The part of the embedder's name that identifies its weights; None without weights."""
@@ -75,6 +78,8 @@ class Excerpted:
     tau_s: float
     protocol: str
     report: Report
+
+    progress: ClassVar = Report.progress
 
 
 def worst(rows: Sequence[QueryRow], n_rows: int = N_WORST) -> list[QueryRow]:
