@@ -195,7 +195,7 @@ def test_no_folder_has_more_modules_than_a_reader_keeps_in_mind():
         str(folder.relative_to(ROOT)): sum(path.stem != "__init__" for path in folder.glob("*.py"))
         for folder in folders
     }
-    assert {name: n for name, n in counts.items() if n > 15 and name != "indexer"} == {}
+    assert {name: n for name, n in counts.items() if n > 13 and name != "indexer"} == {}
 
 
 def test_no_door_offers_a_function_under_the_name_of_one_of_its_modules():

@@ -13,9 +13,9 @@ import numpy as np
 from indexer import Embedder, hash_audio
 from retrieval.errors import SilentFileError
 from retrieval.finding.wording import semitones
-from retrieval.ranking.align import signed
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Query, span_words
+from retrieval.ranking.matching.align import signed
 from retrieval.ranking.matching.spans import Span, find_spans
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import heard_query

@@ -20,7 +20,7 @@ from retrieval.errors import EmptyCatalogError, RankingError, SilentQueryError
 from retrieval.finding.occurrences import find_occurrences
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Candidate, Query
-from retrieval.ranking.harmony import tonal
+from retrieval.ranking.matching.harmony import tonal
 from retrieval.ranking.ranking import Ranking
 from retrieval.ranking.searching import search
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from indexer import Embedder
 from retrieval.benchmarks.base import Benchmark, Performance
 from retrieval.measuring.scorers import SegmentScorer
-from retrieval.ranking.harmony import no_harmony, tonal
+from retrieval.ranking.matching.harmony import no_harmony, tonal
 from retrieval.ranking.query import embed_at_tempos
 from retrieval.ranking.ranking import Ranking
 

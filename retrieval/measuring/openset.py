@@ -15,10 +15,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from retrieval.measuring.scorers import SegmentScorer
-from retrieval.ranking.align import Alignment, align_many
 from retrieval.ranking.alignment import fuse
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness
+from retrieval.ranking.matching.align import Alignment, align_many
 from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import Ranking

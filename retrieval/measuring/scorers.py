@@ -40,8 +40,8 @@ class SegmentScorer:
     embeddings : sequence of float32 arrays, each of shape (S, D)
         Unit vectors of the segments; S differs and is at least 1.
     tonal : sequence of uint8 arrays, each of shape (12 * P, T)
-        Chroma, and harmony where it is known (`retrieval.ranking.harmony`), at 5 frames a second;
-        may be empty when nothing is aligned.
+        Chroma, and harmony where it is known (`retrieval.ranking.matching.harmony`), at 5 frames a
+        second; may be empty when nothing is aligned.
     ranking : Ranking, optional
         What decides the order.
     at_other_tempos : callable, optional

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from retrieval.ranking.align import align_many
 from retrieval.ranking.candidate import Query
+from retrieval.ranking.matching.align import align_many
 from retrieval.ranking.pool import Pool, Ranked, Scores
 from retrieval.ranking.ranking import Ranking
 
@@ -53,7 +53,7 @@ def fuse(
     embedding_scores : float64 array, shape (K,)
         Of the stages before.
     alignment_scores : float64 array, shape (K,)
-        From `retrieval.ranking.align`; NaN where a candidate was not aligned.
+        From `retrieval.ranking.matching.align`; NaN where a candidate was not aligned.
     weight : float
         How much a perfect alignment adds.
     half_way : float

@@ -80,8 +80,8 @@ class Calibration:
         embedding_score : float or float array, shape (K,)
             From `retrieval.ranking.nearest`.
         alignment_score : float or float array, shape (K,)
-            From `retrieval.ranking.align`; NaN where a candidate was not aligned, which counts as
-            one that nothing matches.
+            From `retrieval.ranking.matching.align`; NaN where a candidate was not aligned, which
+            counts as one that nothing matches.
         n_tracks : int
             Tracks in the catalog, of which these are the best; 1 for a pair that was chosen.
         n_segments : int

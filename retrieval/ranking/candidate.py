@@ -24,7 +24,7 @@ class Query:
     embeddings : float32 array, shape (S, D)
         Unit vectors of the segments that are not silent.
     tonal : uint8 array, shape (12 * P, T)
-        What is aligned, at 5 frames a second (`retrieval.ranking.harmony`).
+        What is aligned, at 5 frames a second (`retrieval.ranking.matching.harmony`).
     duration_s : float
         How long the recording is.
     at_other_tempos : tuple of float32 arrays, each of shape (S, D)
@@ -68,7 +68,7 @@ class Candidate:
     embedding_score : float
         In -1..1, from `track_scores`.
     alignment_score : float or None
-        At least 0, from `retrieval.ranking.align`; None when not aligned.
+        At least 0, from `retrieval.ranking.matching.align`; None when not aligned.
     spans : tuple of Span
         Where it follows the query, the best first; none when not aligned.
     probability : float or None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from indexer import Catalog, Embedder, Recording, Track, hash_audio
 from retrieval.ranking.candidate import Query
-from retrieval.ranking.harmony import tonal
+from retrieval.ranking.matching.harmony import tonal
 from retrieval.ranking.ranking import PLAIN, Ranking
 from retrieval.ranking.searching import stored_query
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer import Catalog, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.candidate import Candidate, Query
-from retrieval.ranking.harmony import N_PITCH_CLASSES, tonal
+from retrieval.ranking.matching.harmony import N_PITCH_CLASSES, tonal
 from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import PLAIN, Ranking

@@ -42,7 +42,7 @@ from retrieval.measuring.openset import Answer, Asked, calibration_error, reject
 from retrieval.measuring.scorers import SegmentScorer
 from retrieval.ranking.calibrate import Calibration, evidence, fit
 from retrieval.ranking.candidate import Query
-from retrieval.ranking.harmony import no_harmony, tonal
+from retrieval.ranking.matching.harmony import no_harmony, tonal
 from retrieval.ranking.query import embed_at_tempos, recording_of
 
 SEED = 0

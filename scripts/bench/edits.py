@@ -26,8 +26,8 @@ from pemr.signal import audio
 from pemr.signal.recording import Recording, record
 from retrieval import trace, write_rows
 from retrieval.ranking.candidate import Query
-from retrieval.ranking.harmony import tonal
 from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.matching.harmony import tonal
 from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import embed_at_tempos

@@ -81,14 +81,14 @@ def long_pair(chromas: list[Frames]) -> tuple[Frames, Frames]:
 
 
 def our_scores(chromas: list[Frames], queries: list[int]) -> Frames:
-    from retrieval.ranking.align import align_many
+    from retrieval.ranking.matching.align import align_many
 
     return np.array([[a.score for a in align_many(chromas[i], chromas)] for i in queries])
 
 
 def plain(chromas_file: str, answer_file: str) -> None:
     """Run in a process of its own: our scores with the settings that essentia has by default."""
-    from retrieval.ranking import align, qmax
+    from retrieval.ranking.matching import align, qmax
 
     align.N_TRANSPOSITIONS, qmax.ONSET_PENALTY = 1, 0.5  # before anything is compiled
     stored = np.load(chromas_file)
@@ -111,7 +111,7 @@ def peer_scores(
     python: str, chromas: list[Frames], queries: list[int]
 ) -> tuple[Frames, float, str]:
     """Scores of essentia, its milliseconds for one long pair, its version."""
-    from retrieval.ranking.align import common_factor, pool
+    from retrieval.ranking.matching.align import common_factor, pool
 
     pairs = [
         (i, j, common_factor(chromas[i].shape[1], chromas[j].shape[1]))
@@ -149,7 +149,7 @@ def accuracy(scores: Frames, works: list[str], queries: list[int]) -> dict[str, 
 
 def measure(folder: Path, essentia_python: str | None) -> dict[str, Any]:
     from retrieval.benchmarks.folder import load
-    from retrieval.ranking.align import align
+    from retrieval.ranking.matching.align import align
 
     performances = [p for p in load(folder).performances if p.path is not None]
     works = [p.work for p in performances]

@@ -36,7 +36,7 @@ def chroma_of(path: Path) -> Frames:
 
 
 def essentia_scores(python: str, chromas: list[Frames], queries: list[int]) -> Frames:
-    from retrieval.ranking.align import common_factor, pool
+    from retrieval.ranking.matching.align import common_factor, pool
 
     pairs = [
         (i, j, common_factor(chromas[i].shape[1], chromas[j].shape[1]))

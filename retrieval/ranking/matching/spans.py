@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ranking.align import (
+from retrieval.ranking.matching.align import (
     FRAME_RATE,
     N_TRANSPOSITIONS,
     best_shifts,
@@ -20,7 +20,12 @@ from retrieval.ranking.align import (
     signed,
 )
 from retrieval.ranking.matching.lines import HIT, RATIOS, best_line, near_line, slope
-from retrieval.ranking.qmax import STACK_LENGTH, longest_path, recurrence, stacked_distances
+from retrieval.ranking.matching.qmax import (
+    STACK_LENGTH,
+    longest_path,
+    recurrence,
+    stacked_distances,
+)
 from retrieval.ranking.ranking import PLAIN
 
 N_SPANS = 8  # the longest list that anybody reads
@@ -80,7 +85,7 @@ def find_spans(
     Parameters
     ----------
     query, candidate : uint8 array, shape (12 * P, T)
-        As in `retrieval.ranking.align.align`.
+        As in `retrieval.ranking.matching.align.align`.
     transposition : int
         Semitones from the query up to the candidate, as `align` found them; tried beside those
         that fit best.

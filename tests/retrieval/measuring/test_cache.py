@@ -12,7 +12,7 @@ from retrieval.errors import BenchmarkError
 from retrieval.measuring.cache import cache_folder, embedding_plan
 from retrieval.measuring.evaluation import evaluate
 from retrieval.measuring.scorers import catalog_scorer
-from retrieval.ranking.align import align
+from retrieval.ranking.matching.align import align
 from retrieval.ranking.ranking import PLAIN, Ranking
 
 

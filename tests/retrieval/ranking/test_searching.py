@@ -12,8 +12,8 @@ from indexer import AudioFile, Catalog, Embedded, KeptRecording
 from indexer.tags import Tags
 from retrieval import Query, copies, search, stored_query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
-from retrieval.ranking.align import align
 from retrieval.ranking.alignment import by_alignment, fuse
+from retrieval.ranking.matching.align import align
 from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.nearest import track_scores
 from retrieval.ranking.pool import Pool, unranked

@@ -63,7 +63,7 @@ def stacked_distances(
     Parameters
     ----------
     query, candidate : uint8 array, shape (12 * P, T), each at least ``STACK_LENGTH`` frames long
-        Chroma, or as many pictures of pitch classes as `retrieval.ranking.harmony` stacks.
+        Chroma, or as many pictures of pitch classes as `retrieval.ranking.matching.harmony` stacks.
     shift : int
         Semitones, in 0..11, by which the query is transposed upwards first.
 

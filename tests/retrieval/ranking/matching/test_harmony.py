@@ -3,9 +3,9 @@ import pytest
 
 from pemr.model.harmony import shipped_listener
 from pemr.signal.recording import record
-from retrieval.ranking.align import align, best_shifts, pool
-from retrieval.ranking.harmony import no_harmony, tonal, turned
-from retrieval.ranking.qmax import STACK_LENGTH, stacked_distances
+from retrieval.ranking.matching.align import align, best_shifts, pool
+from retrieval.ranking.matching.harmony import no_harmony, tonal, turned
+from retrieval.ranking.matching.qmax import STACK_LENGTH, stacked_distances
 from retrieval.ranking.ranking import PLAIN
 
 

@@ -1,8 +1,9 @@
 """Two recordings' pitch classes become a transposition and an alignment score.
 
-Chroma, and harmony where it was heard (`retrieval.ranking.harmony`), is pooled to the few frames a
-second at which a chord lasts some frames, the transpositions that fit the two tracks' overall pitch
-content best are tried, and Qmax measures the longest stretch in which one track follows the other.
+Chroma, and harmony where it was heard (`retrieval.ranking.matching.harmony`), is pooled to the few
+frames a second at which a chord lasts some frames, the transpositions that fit the two tracks'
+overall pitch content best are tried, and Qmax measures the longest stretch in which one track
+follows the other.
 
 Letters: T frames at 5 a second, K candidates, P pictures of pitch classes.
 
@@ -27,8 +28,8 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ranking.harmony import N_PITCH_CLASSES, turned
-from retrieval.ranking.qmax import STACK_LENGTH, qmax
+from retrieval.ranking.matching.harmony import N_PITCH_CLASSES, turned
+from retrieval.ranking.matching.qmax import STACK_LENGTH, qmax
 from retrieval.ranking.ranking import PLAIN
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from retrieval.ranking.align import (
+from retrieval.ranking.matching.align import (
     Alignment,
     align,
     align_many,

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from retrieval.ranking import qmax
+from retrieval.ranking.matching import qmax
 
 
 def slow_distance(query, candidate, i, j):
@@ -162,7 +162,7 @@ def test_a_place_that_cannot_be_written_costs_only_the_cache(monkeypatch, caplog
         return real(**options)
 
     monkeypatch.setattr(qmax, "njit", refuse)
-    with caplog.at_level(logging.DEBUG, logger="retrieval.ranking.qmax"):
+    with caplog.at_level(logging.DEBUG, logger="retrieval.ranking.matching.qmax"):
         doubled = qmax.compiled(lambda number: 2 * number)
     assert doubled(21) == 42
     assert "not kept" in caplog.text
