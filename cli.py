@@ -210,11 +210,16 @@ def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
     return tally
 
 
+def _form(**asked: bool) -> str:
+    """Name the form that was asked for; a table where none was."""
+    return next((form for form, is_asked in asked.items() if is_asked), "table")
+
+
 def _show(answer: Any, *, as_json: bool = False, as_csv: bool = False) -> None:  # noqa: ANN401
     """Print rows that a room made, or one row, as a table, JSON or CSV."""
     from retrieval import laid_out
 
-    terminal.answer(laid_out(answer, "json" if as_json else "csv" if as_csv else "table"))
+    terminal.answer(laid_out(answer, _form(json=as_json, csv=as_csv)))
 
 
 @app.command()
@@ -266,16 +271,7 @@ def search(
 
     Example: pemr search song.mp3 --top 5
     """
-    from retrieval import (
-        candidate_columns,
-        candidate_rows,
-        candidate_table,
-        chosen,
-        copies,
-        m3u,
-        read_query,
-        span_lines,
-    )
+    from retrieval import candidates_text, chosen, copies, read_query
     from retrieval import search as rank_candidates
 
     with _asked(catalog, embedder, device) as (opened, encoder):
@@ -284,14 +280,7 @@ def search(
         candidates = rank_candidates(opened, asked, ranking, n_candidates=top)
         for copy in copies(opened, asked):
             _say(f"left out, a copy of the query: {copy.path}")
-    if as_m3u:
-        terminal.answer(m3u(candidates))
-        return
-    rows = candidate_columns if as_csv else candidate_rows if as_json else candidate_table
-    _show(rows(candidates), as_json=as_json, as_csv=as_csv)
-    if not as_json and not as_csv:
-        for line in span_lines(candidates):
-            typer.echo(line)
+    terminal.answer(candidates_text(candidates, _form(m3u=as_m3u, json=as_json, csv=as_csv)))
 
 
 @app.command()
@@ -307,11 +296,11 @@ def compare(
     Example: pemr compare studio.mp3 concert.mp3
     """
     from pemr import load_embedder
-    from retrieval import agreement_row, agreement_table, compare_files, ranking_from
+    from retrieval import agreement_text, compare_files, ranking_from
 
     encoder = load_embedder(embedder, device)
     found = compare_files(encoder, first, second, ranking_from(encoder.ranking))
-    _show(agreement_row(found) if as_json else agreement_table(found), as_json=as_json)
+    terminal.answer(agreement_text(found, _form(json=as_json)))
 
 
 @app.command()
@@ -329,24 +318,14 @@ def setlist(
 
     Example: pemr setlist concert.mp3 --cue > concert.cue
     """
-    from retrieval import (
-        cue_sheet,
-        ranking_from,
-        recognise,
-        setlist_json,
-        setlist_rows,
-        setlist_table,
-    )
+    from retrieval import ranking_from, recognise, setlist_text
 
     with _asked(catalog, embedder, device) as (opened, encoder):
         heard = typer.get_binary_stream("stdin") if str(source) == "-" else source
         ranking = ranking_from(encoder.ranking)
         found = recognise(opened, encoder, heard, ranking, min_probability=min_probability)
-    if as_cue:
-        typer.echo(cue_sheet(found, source.name), nl=False)
-        return
-    write = setlist_json if as_json else setlist_rows if as_csv else setlist_table
-    _show(write(found), as_json=as_json, as_csv=as_csv)
+    form = _form(cue=as_cue, json=as_json, csv=as_csv)
+    terminal.answer(setlist_text(found, form, source.name))
 
 
 @app.command("list")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from retrieval.ranking.query import read_query
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
+    from retrieval.reporting.answers import agreement_text, candidates_text, setlist_text
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
     from retrieval.reporting.provenance import Trace, command_line, system_row, trace
@@ -72,12 +73,14 @@ __all__ = [
     "Trace",
     "agreement_row",
     "agreement_table",
+    "agreement_text",
     "benchmark_names",
     "benchmark_rows",
     "cache_folder",
     "candidate_columns",
     "candidate_rows",
     "candidate_table",
+    "candidates_text",
     "card_of",
     "catalog_scorer",
     "chosen",
@@ -107,6 +110,7 @@ __all__ = [
     "setlist_json",
     "setlist_rows",
     "setlist_table",
+    "setlist_text",
     "span_lines",
     "span_words",
     "stored_query",
@@ -140,6 +144,7 @@ _HOMES = {
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
     "ranking.matching.spans": "Span",
+    "reporting.answers": "agreement_text candidates_text setlist_text",
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
     "reporting.provenance": "Trace command_line system_row trace",
