@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from indexer.errors import (
         CatalogError,
         CatalogWriteError,
+        DamagedCatalogError,
         FolderError,
         ForeignEmbedderError,
         IndexerError,
@@ -39,6 +40,7 @@ __all__ = [
     "CatalogError",
     "CatalogStats",
     "CatalogWriteError",
+    "DamagedCatalogError",
     "Embedded",
     "Embedder",
     "Event",
@@ -77,8 +79,8 @@ _HOMES = {
     "catalog": "Catalog",
     "duplicates": "duplicate_groups",
     "embedder": "Embedder",
-    "errors": "CatalogError CatalogWriteError FolderError ForeignEmbedderError IndexerError "
-    "LabelError NewerSchemaError NoCatalogError",
+    "errors": "CatalogError CatalogWriteError DamagedCatalogError FolderError "
+    "ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label",
     "places": "cache_root catalog_folder",

@@ -7,7 +7,7 @@ What can be asked of it is in `indexer.reader`; here it is opened and written.
 import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from indexer.reader import Reader
 from indexer.records import Embedded, Vectors
 from indexer.scan import AudioFile, absolute
 from indexer.schema import CatalogRow, TrackRow
+from indexer.seal import break_seal, sealed
 from indexer.tags import Tags
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ class Catalog(Reader):
             engine = database.open_engine(path, read_only=False)
             undo.callback(engine.dispose)
             database.migrate(engine, path)
+            break_seal(path)
+            database.renumber(engine)
             with Session(engine) as session, session.begin():
                 if new is not None and statements.catalog_row(session) is None:
                     repair.delete_files(path)
@@ -194,6 +197,8 @@ class Catalog(Reader):
     def _release(self) -> None:
         super()._release()
         if self._lock is not None:
+            with suppress(OSError):
+                sealed(self.path)
             self._lock.release()
 
     def flush(self) -> None:

@@ -1,21 +1,24 @@
 """`catalog.db` opened: pragmas, the writer's lock, and the schema brought up to date."""
 
 import errno
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.engine import ExceptionContext
 
 from indexer.errors import (
     CatalogError,
     CatalogWriteError,
+    DamagedCatalogError,
     NewerSchemaError,
     NoCatalogError,
 )
 from indexer.schema import REVISIONS
+from indexer.seal import check_seal
 
 _BUSY_TIMEOUT_S = 20.0
 
@@ -67,9 +70,21 @@ def open_engine(folder: Path, *, read_only: bool) -> Engine:
     Returns
     -------
     Engine
-        Its transactions begin when they say so, so that one reader sees one state.
+        Its transactions begin when they say so, so that one reader sees one state. What goes wrong
+        in the database is raised as a `CatalogError`, whoever asked.
+
+    Raises
+    ------
+    CatalogError
+        If what was written last cannot be read where the file lies.
     """
     return _engine(folder, _read_only_flags(folder) if read_only else "mode=rwc")
+
+
+def renumber(engine: Engine) -> None:
+    """Give the database a `user_version` that it never had, so that a seal is of no other."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"PRAGMA user_version={secrets.randbits(31)}")
 
 
 def _read_only_flags(folder: Path) -> str:
@@ -81,9 +96,20 @@ def _read_only_flags(folder: Path) -> str:
         finally:
             probe.close()
     except sqlite3.DatabaseError as error:
-        if "unable to open" in str(error):
+        if "unable to open" in str(error) or "readonly" in str(error):
+            _refuse_unread_log(folder)
             return "mode=ro&immutable=1"
     return "mode=ro"  # any other trouble is met again, and told, when the schema is checked
+
+
+def _refuse_unread_log(folder: Path) -> None:
+    log = folder / "catalog.db-wal"
+    if log.exists() and log.stat().st_size:
+        reason = (
+            "what was written last is in catalog.db-wal, which cannot be read in a folder that "
+            "cannot be written; copy the folder to where it can"
+        )
+        raise CatalogError(folder, reason)
 
 
 def _connect(folder: Path, flags: str) -> sqlite3.Connection:
@@ -104,7 +130,22 @@ def _engine(folder: Path, flags: str) -> Engine:
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
+    @event.listens_for(engine, "handle_error")
+    def tell(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if type(error) in {sqlite3.DatabaseError, sqlite3.OperationalError}:
+            raise _told(folder, error) from error
+
     return engine
+
+
+def _told(folder: Path, error: BaseException) -> CatalogError:
+    """Turn an error of SQLite into a sentence; others are our own mistakes."""
+    text = str(error)
+    is_about_content = ("malformed", "not a database", "decode", "no such", "corrupt", "orphan")
+    if any(word in text.lower() for word in is_about_content):
+        return DamagedCatalogError(folder, f"catalog.db ({text})")
+    return CatalogWriteError(folder, _reason(error))
 
 
 def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
@@ -121,7 +162,7 @@ def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
 
 
 def check_revision(engine: Engine, folder: Path, *, may_be_older: bool = False) -> None:
-    """Make sure that a reader understands the schema.
+    """Make sure that a reader understands the schema, and that the seal holds.
 
     Parameters
     ----------
@@ -139,16 +180,18 @@ def check_revision(engine: Engine, folder: Path, *, may_be_older: bool = False) 
     NewerSchemaError
         If a newer pemr wrote it.
     CatalogError
-        If an older pemr wrote it, or it is no database.
+        If an older pemr wrote it.
+    DamagedCatalogError
+        If it is no database, or another than was sealed.
     """
-    try:
-        revision = _revision(engine, folder)
-    except DBAPIError as error:
-        raise CatalogError(folder, f"catalog.db cannot be read: {error.orig}") from error
+    revision = _revision(engine, folder)
     if revision is None:
         raise NoCatalogError(folder)
-    if revision != REVISIONS[-1] and not may_be_older:
+    if may_be_older:
+        return
+    if revision != REVISIONS[-1]:
         raise CatalogError(folder, "made by an older pemr; `pemr index` brings it up to date")
+    check_seal(folder)
 
 
 def migrate(engine: Engine, folder: Path) -> None:
@@ -165,8 +208,11 @@ def migrate(engine: Engine, folder: Path) -> None:
     ------
     NewerSchemaError
         If a newer pemr wrote it.
+    DamagedCatalogError
+        If it is no database, or another than was sealed.
     """
     if _revision(engine, folder) == REVISIONS[-1]:
+        check_seal(folder)
         return
     from alembic import command  # noqa: PLC0415 (slow to load, and seldom needed)
     from alembic.config import Config  # noqa: PLC0415
@@ -181,17 +227,12 @@ def migrate(engine: Engine, folder: Path) -> None:
 
 
 def _revision(engine: Engine, folder: Path) -> str | None:
-    try:
-        with engine.begin() as connection:
-            tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
-            if "alembic_version" not in tables:
-                return None
-            query = "SELECT version_num FROM alembic_version"
-            revision: str | None = connection.exec_driver_sql(query).scalar()
-    except DBAPIError as error:
-        if isinstance(error, OperationalError):
-            raise
-        raise CatalogError(folder, "catalog.db is damaged or no database") from error
+    with engine.begin() as connection:
+        tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
+        if "alembic_version" not in tables:
+            return None
+        query = "SELECT version_num FROM alembic_version"
+        revision: str | None = connection.exec_driver_sql(query).scalar()
     if revision is not None and revision not in REVISIONS:
         raise NewerSchemaError(folder)
     return revision
@@ -218,10 +259,10 @@ def writing(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OperationalError as error:
-        raise CatalogWriteError(folder, _reason(error.orig)) from error
     except (OSError, sqlite3.OperationalError) as error:
         raise CatalogWriteError(folder, _reason(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise _told(folder, error) from error
 
 
 def _reason(error: BaseException | None) -> str:
@@ -234,4 +275,4 @@ def _reason(error: BaseException | None) -> str:
         return "it cannot be written here; choose another folder with --catalog"
     if "locked" in text:
         return "another program holds it; wait for that to end, then run this again"
-    return f"it cannot be written: {text}"
+    return f"it cannot be used: {text}"

@@ -8,6 +8,7 @@
     │   ├── NoCatalogError
     │   ├── ForeignEmbedderError
     │   ├── NewerSchemaError
+    │   ├── DamagedCatalogError
     │   └── CatalogWriteError
     └── LabelError
 """
@@ -93,6 +94,26 @@ class NewerSchemaError(CatalogError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "written by a newer pemr; upgrade pemr to read it")
+
+
+class DamagedCatalogError(CatalogError):
+    """What the catalog holds is not what was written.
+
+    Parameters
+    ----------
+    path : Path
+        The catalog's folder.
+    what : str
+        What is damaged.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            path,
+            f"damaged: {what}; put a copy of the folder back, or delete it and index again "
+            "(delete catalog.sum to read what is left)",
+        )
+        self.what = what
 
 
 class CatalogWriteError(CatalogError):

@@ -166,6 +166,7 @@ def drawn_from(content: NDArray[Any], key: bytes = b"") -> np.random.Generator:
 
 def forget_spectrograms(folder: Path) -> None:
     """Leave of a catalog's recordings what migration leaves in one from before there were any."""
+    (folder / "catalog.sum").unlink(missing_ok=True)
     connection = sqlite3.connect(folder / "catalog.db")
     with connection:
         kept = connection.execute("SELECT track_id, chroma FROM recording").fetchall()

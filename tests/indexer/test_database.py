@@ -123,7 +123,7 @@ def test_one_writer_at_a_time(tmp_path):
         (sqlite3.OperationalError("attempt to write a readonly database"), "written here"),
         (sqlite3.OperationalError("unable to open database file"), "written here"),
         (sqlite3.OperationalError("database is locked"), "another program holds it"),
-        (sqlite3.OperationalError("disk I/O error"), "cannot be written: disk I/O error"),
+        (sqlite3.OperationalError("disk I/O error"), "cannot be used: disk I/O error"),
     ],
 )
 def test_what_goes_wrong_while_writing_is_one_sentence(tmp_path, error, sentence):
