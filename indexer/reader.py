@@ -207,7 +207,7 @@ class Reader:
         return self._loaded().mean_length
 
     def track_embeddings(self) -> tuple[Ids, Vectors]:
-        """Give one unit vector per track: the direction of the mean of its segments.
+        """Return one unit vector per track: the direction of the mean of its segments.
 
         Returns
         -------

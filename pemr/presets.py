@@ -26,12 +26,12 @@ from pemr.errors import UnknownPresetError
 
 
 def paper() -> Config:
-    """Give PEMR as its authors' code trains it (docs/paper.md)."""
+    """Return PEMR as its authors' code trains it (docs/paper.md)."""
     return Config(preset="paper")
 
 
 def paper_2021() -> Config:
-    """Give PEMR as its authors first uploaded it: 16 kHz, pitch shift in place of reverb."""
+    """Return PEMR as its authors first uploaded it: 16 kHz, pitch shift in place of reverb."""
     base = paper()
     return replace(
         base,
@@ -43,7 +43,7 @@ def paper_2021() -> Config:
 
 
 def tiny() -> Config:
-    """Give every part of PEMR at a size that trains in seconds on one core.
+    """Return every part of PEMR at a size that trains in seconds on one core.
 
     The projection keeps its 256 dimensions: the off-diagonal of the correlation
     has as many terms as their square, and with few of them its weight no longer
@@ -62,7 +62,7 @@ def tiny() -> Config:
 
 
 def cover() -> Config:
-    """Give the encoder of the shipped weights: semitones in, key taken out by construction."""
+    """Return the encoder of the shipped weights: semitones in, key taken out by construction."""
     return Config(
         preset="cover",
         front_end=SemitoneConfig(),
@@ -74,7 +74,7 @@ def cover() -> Config:
 
 
 def cover_continued() -> Config:
-    """Give what trains on from weights that can tell works apart: no easy start."""
+    """Return what trains on from weights that can tell works apart: no easy start."""
     base = cover()
     return replace(
         base,
@@ -84,7 +84,7 @@ def cover_continued() -> Config:
 
 
 def cover_finish() -> Config:
-    """Give what trains the last steps, on performances that sound: slower, and looked at often."""
+    """Return what trains the last steps, on performances that sound: slower, looked at often."""
     base = cover_continued()
     return replace(
         base,
@@ -94,7 +94,7 @@ def cover_finish() -> Config:
 
 
 def cover_full() -> Config:
-    """Give the encoder that a GPU can train: five times the parameters, twenty million crops."""
+    """Return the encoder that a GPU can train: five times the parameters, twenty million crops."""
     return replace(
         cover(),
         preset="cover-full",
@@ -120,7 +120,7 @@ PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
 
 
 def named(name: str, batch_size: int | None = None, seed: int | None = None) -> Config:
-    """Give a preset by its name, with what may differ by machine.
+    """Return a preset by its name, with what may differ by machine.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def named(name: str, batch_size: int | None = None, seed: int | None = None) -> 
 
 
 def for_finetuning(name: str, n_cliques: int | None = None, seed: int | None = None) -> Config:
-    """Give a preset by its name for training on cliques, with what may differ by machine.
+    """Return a preset by its name for training on cliques, with what may differ by machine.
 
     Parameters
     ----------

@@ -208,12 +208,12 @@ def load_trained(path: Path) -> TrainedModel:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Tell whether a folder holds a checkpoint, without reading its weights."""
+    """Return whether a folder holds a checkpoint, without reading its weights."""
     return (path / _INDEX).is_file()
 
 
 def weights_hash(path: Path) -> str:
-    """Give the SHA-256 of a checkpoint's weights, without loading them.
+    """Return the SHA-256 of a checkpoint's weights, without loading them.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def _smooth(spectrogram: Tensor) -> Tensor:
 
 
 def circle_basis() -> Tensor:
-    """Give the real Fourier basis of functions on the circle of pitch classes.
+    """Return the real Fourier basis of functions on the circle of pitch classes.
 
     Returns
     -------

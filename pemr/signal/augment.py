@@ -231,5 +231,5 @@ def _noise(length: int, generator: Generator) -> Tensor:
 
 
 def _fast_length(length: int) -> int:
-    """Give the next power of two: FFTs of awkward lengths are slow."""
+    """Return the next power of two: FFTs of awkward lengths are slow."""
     return 1 << (length - 1).bit_length()

@@ -77,7 +77,7 @@ def log_mel(waveforms: Tensor, front_end: MelConfig) -> Tensor:
 
 
 def crop_length(front_end: FrontEnd) -> int:
-    """Give the least length of a recording, in samples or frames."""
+    """Return the least length of a recording, in samples or frames."""
     return front_end.n_frames if isinstance(front_end, SemitoneConfig) else front_end.segment_length
 
 

@@ -307,12 +307,12 @@ class CliqueBatches:
 
 
 def strength_of(step: int, config: Config) -> float:
-    """Give the strength of the disguise at a step, and the share of cliques that are not easy."""
+    """Return the strength of the disguise at a step, and the share of cliques that are not easy."""
     return min(1.0, step / config.finetune.easy) if config.finetune.easy else 1.0
 
 
 def fingerprint(cliques: dict[str, list[Member]]) -> str:
-    """Give a hash of what is trained on, to notice when it changes.
+    """Return a hash of what is trained on, to notice when it changes.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def prepare_files(
 
 
 def fingerprint(recordings: list[Prepared]) -> str:
-    """Give a hash of what is trained on, to notice when it changes.
+    """Return a hash of what is trained on, to notice when it changes.
 
     Parameters
     ----------

@@ -114,11 +114,11 @@ class Finetuning(Task[Batch]):
             initialise(cast(CoverModel, model), self.init, self.config)
 
     def continues(self, stored: Config) -> bool:
-        """Tell whether only length and patience differ, and what fine-tuning does not read."""
+        """Return whether only length and patience differ, and what fine-tuning does not read."""
         return _but_length(stored) == _but_length(self.config)
 
     def batches(self, machine: Machine) -> Callable[[int], Batch]:
-        """Give the crops of a step."""
+        """Return the crops of a step."""
         return CliqueBatches(self.cliques, self.config, machine)
 
     def pace(self, optimiser: torch.optim.Optimizer, step: int) -> None:
@@ -174,7 +174,7 @@ def _but_length(config: Config) -> Config:
 
 
 def learning_rate(step: int, config: Config) -> float:
-    """Give the learning rate of a step: a short rise, then half a cosine.
+    """Return the learning rate of a step: a short rise, then half a cosine.
 
     Parameters
     ----------

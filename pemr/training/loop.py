@@ -103,12 +103,12 @@ class Task(ABC, Generic[B]):
         """Give a fresh model the weights it starts from, if it has any."""
 
     def continues(self, stored: Config) -> bool:
-        """Tell whether a run of a stored config may go on as this one."""
+        """Return whether a run of a stored config may go on as this one."""
         return stored == self.config
 
     @abstractmethod
     def batches(self, machine: Machine) -> Callable[[int], B]:
-        """Give the function that makes the batch of a step."""
+        """Return the function that makes the batch of a step."""
 
     def pace(self, optimiser: torch.optim.Optimizer, step: int) -> None:
         """Set the learning rate of a step."""
@@ -117,7 +117,7 @@ class Task(ABC, Generic[B]):
     def losses(
         self, model: nn.Module, batch: B, step: int, machine: Machine
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the loss to descend, and what else is told of the step."""
+        """Return the loss to descend, and what else is told of the step."""
 
     def judge(
         self,
@@ -307,7 +307,7 @@ class _Run(Generic[B]):
 def checkpoint_of(
     task: Task[B], step: int, model: nn.Module, optimiser: Mapping[str, object]
 ) -> Checkpoint[ModelConfig]:
-    """Give what is kept of a training after so many steps."""
+    """Return what is kept of a training after so many steps."""
     return Checkpoint(
         config=task.config,
         step=step,

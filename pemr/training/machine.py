@@ -53,7 +53,7 @@ class Machine:
         return self.rank == 0
 
     def autocast(self) -> torch.autocast:
-        """Give the context in which the model computes."""
+        """Return the context in which the model computes."""
         kind = torch.device(self.device).type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.is_mixed)
 
@@ -127,7 +127,7 @@ def parallel(model: nn.Module, machine: Machine) -> nn.Module:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Give the model that `parallel` wrapped."""
+    """Return the model that `parallel` wrapped."""
     if isinstance(model, nn.parallel.DistributedDataParallel):
         return cast(nn.Module, model.module)
     return model
@@ -176,7 +176,7 @@ def told_by_first(number: float, machine: Machine) -> float:
 
 
 def is_any(claim: bool, machine: Machine) -> bool:
-    """Tell whether a claim holds in any of the processes.
+    """Return whether a claim holds in any of the processes.
 
     Parameters
     ----------

@@ -55,11 +55,11 @@ class Pretraining(Task[Views]):
         return model, torch.optim.Adam(model.parameters(), lr=self.config.pretrain.learning_rate)
 
     def continues(self, stored: Config) -> bool:
-        """Tell whether only the length differs, and what pretraining does not read."""
+        """Return whether only the length differs, and what pretraining does not read."""
         return _but_length(stored) == _but_length(self.config)
 
     def batches(self, machine: Machine) -> Callable[[int], Views]:
-        """Give the two views of each recording of a step."""
+        """Return the two views of each recording of a step."""
         return TwoViews(self.recordings, self.config, machine)
 
     def losses(

@@ -62,7 +62,7 @@ def whiten(model: CoverModel, batches: Iterable[Batch], machine: Machine) -> Non
 
 
 def shrinkage_for(n_performances: int, n_dims: int) -> float:
-    """Give the share of the mean variance that each direction takes: all, where little is known."""
+    """Return each direction's share of the mean variance; all of it, where little is known."""
     return min(1.0, max(_LEAST_SHRINKAGE, n_dims / n_performances))
 
 
@@ -86,7 +86,7 @@ def from_means(embeddings: Tensor, cliques: Tensor) -> tuple[Tensor, int]:
 
 
 def inverse_root(covariance: Tensor, shrinkage: float) -> Tensor:
-    """Give the symmetric inverse square root of a covariance drawn towards a sphere.
+    """Return the symmetric inverse square root of a covariance drawn towards a sphere.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Tracks near to everything are told by their nearest tracks, and what is near to all counts less.
+"""Lower the score of hubs: tracks that are close to everything.
 
 In spaces of many dimensions some vectors are among the nearest of very many others. Such a hub
-answers every query. How near a track is to its own nearest tracks, whatever they are, tells a
-hub without any label.
+is an answer to every query. It is recognised without any label, by how close its own nearest
+tracks are.
 
 Letters: N tracks, K candidates, D embedding.
 
@@ -27,7 +27,7 @@ _BLOCK_LENGTH = 1024  # tracks compared with all others at once
 
 
 def less_hubs(_query: Query, pool: Pool, ranked: Ranked, ranking: Ranking) -> Ranked:
-    """Lower the score of what is near to everything; a stage of `retrieval.ranking.stages.rank`."""
+    """Lower the score of hubs; a stage of `retrieval.ranking.stages.rank`."""
     if not ranking.hub_weight:
         return ranked
     losses = ranking.hub_weight * pool.hubness()

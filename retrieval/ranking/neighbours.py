@@ -1,4 +1,4 @@
-"""A candidate that is near to one of the best candidates is nearer to the query than it looks.
+"""Raise the score of candidates that are close to one of the best candidates.
 
 Two covers of one work may share little with each other and much with a third. A chain from the
 query over another candidate is as strong as its weaker link, and the strongest chain adds to a

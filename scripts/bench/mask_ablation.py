@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def small() -> Config:
-    """Give `tiny()` at half its sample rate and without dropout, for more steps a minute."""
+    """Return `tiny()` at half its sample rate and without dropout, for more steps a minute."""
     base = tiny()
     return replace(
         base,
@@ -158,7 +158,7 @@ def mean_feature(encoder: torch.nn.Module, recording: Prepared, config: Config) 
 
 
 def table_of(scores: Scores, measure: str, asked: argparse.Namespace) -> str:
-    """Give mean and standard deviation of each arm, and its paired difference from PEMR."""
+    """Return mean and standard deviation of each arm, and its paired difference from PEMR."""
     found = {
         arm: np.array([scores[f"{arm}/{seed}"][measure] for seed in asked.seeds])
         for arm in asked.arms

@@ -84,7 +84,7 @@ def timed(config: Config, machine: Machine, n_steps: int) -> dict[str, object]:
 
 
 def machine_cores(machine: Machine) -> int:
-    """Give the cores that share a step; a GPU's step is not timed by them."""
+    """Return the cores that share a step; a GPU's step is not timed by them."""
     return (os.cpu_count() or 1) if machine.device == "cpu" else 1
 
 

@@ -46,7 +46,7 @@ Augment = Callable[[Tensor, Generator], Tensor]
 
 
 def recipe(seed: int, options: argparse.Namespace) -> Config:
-    """Give the preset with this experiment's lengths and seed."""
+    """Return the preset with this experiment's lengths and seed."""
     base = cover()
     n_steps, n_items = options.steps, options.batch
     pretrain_recipe = replace(
@@ -98,7 +98,7 @@ def frames_masked(pretrained: Path, *, at_random: bool) -> Augment:
 
 
 def arms(pretrained: Path, share: float) -> dict[str, tuple[Path | None, Augment | None]]:
-    """Give what each arm starts from, and what it does to its crops."""
+    """Return what each arm starts from, and what it does to its crops."""
     initialised: dict[str, tuple[Path | None, Augment | None]] = {
         RANDOM: (None, None),
         "PEMR": (pretrained, None),

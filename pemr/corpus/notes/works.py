@@ -144,12 +144,12 @@ def survey(scores_dir: Path, cache_dir: Path, n_jobs: int = 1) -> Survey:
 
 
 def is_same(match: Match) -> bool:
-    """Tell whether two melodies are surely one composition."""
+    """Return whether two melodies are surely one composition."""
     return match.n_notes >= 20 and match.worth >= 0.65
 
 
 def is_kin(match: Match) -> bool:
-    """Tell whether two melodies may be one composition, or share a part."""
+    """Return whether two melodies may be one composition, or share a part."""
     return match.n_notes >= 14 and match.worth >= 0.45
 
 
@@ -178,7 +178,7 @@ def find_anthems(scores: Sequence[Score]) -> dict[str, str]:
 
 
 def _opens(opening: Line, line: Line) -> bool:
-    """Tell whether a melody holds an opening, nearly whole and nearly as it is."""
+    """Return whether a melody holds an opening, nearly whole and nearly as it is."""
     return len(line.pitches) >= len(opening.pitches) and compare(opening, line).worth >= 0.76
 
 
@@ -309,7 +309,7 @@ def _settings(scores: Sequence[Score], places: _Group) -> list[int]:
 
 
 def _is_copy(one: Score, other: Score) -> bool:
-    """Tell whether two scores are hardly different settings: same key, melody and other parts."""
+    """Return whether two scores are hardly different settings: same key, melody and other parts."""
     match = compare(line_of(one.melody), line_of(other.melody))
     if match.transposition != 0 or match.worth < 0.97:
         return False

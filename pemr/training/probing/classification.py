@@ -105,7 +105,7 @@ def macro_average_precision(predictions: Predictions, targets: Targets) -> float
 
 
 def accuracy(predictions: Predictions, targets: Targets) -> float:
-    """Give the share of clips whose likeliest label is theirs.
+    """Return the share of clips whose likeliest label is theirs.
 
     Parameters
     ----------

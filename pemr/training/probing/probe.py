@@ -143,7 +143,7 @@ class _Probing(Task[_Pieces]):
         return self.model, optimiser
 
     def batches(self, machine: Machine) -> Callable[[int], _Pieces]:  # noqa: ARG002
-        """Give a random piece of each clip of a step; each epoch has its own order."""
+        """Return a random piece of each clip of a step; each epoch has its own order."""
         targets = torch.from_numpy(self.labelled.targets(self.parts[0].clips))
         source = self.sources[0]
 

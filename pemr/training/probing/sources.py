@@ -24,10 +24,10 @@ class Source(Protocol):
         """Count the places that a piece of a clip can be taken from."""
 
     def piece(self, clip: int, place: int) -> Tensor:
-        """Give one piece of a clip."""
+        """Return one piece of a clip."""
 
     def whole(self, clip: int) -> Tensor:
-        """Give all pieces of a clip."""
+        """Return all pieces of a clip."""
 
 
 class Features:
@@ -52,11 +52,11 @@ class Features:
         return len(self._features[clip])
 
     def piece(self, clip: int, place: int) -> Tensor:
-        """Give one piece of a clip."""
+        """Return one piece of a clip."""
         return self._features[clip][place]
 
     def whole(self, clip: int) -> Tensor:
-        """Give all pieces of a clip."""
+        """Return all pieces of a clip."""
         return self._features[clip]
 
 
@@ -76,11 +76,11 @@ class Spectrograms:
         return self._recordings[clip].length - self._length + 1
 
     def piece(self, clip: int, place: int) -> Tensor:
-        """Give one piece of a clip."""
+        """Return one piece of a clip."""
         stored = np.load(self._recordings[clip].cached, mmap_mode="r")
         crop = stored[..., place : place + self._length]
         return pieces(crop, self._config.front_end)[0].to(self._device)
 
     def whole(self, clip: int) -> Tensor:
-        """Give all pieces of a clip."""
+        """Return all pieces of a clip."""
         return pieces_of(self._recordings[clip], self._config).to(self._device)

@@ -63,7 +63,7 @@ class LabelledSet:
         return [clip.path for clip in (*self.train, *self.valid, *self.test)]
 
     def targets(self, clips: Iterable[Clip]) -> NDArray[np.float32]:
-        """Give the labels of clips as zeros and ones.
+        """Return the labels of clips as zeros and ones.
 
         Parameters
         ----------
