@@ -328,6 +328,29 @@ def setlist(
     terminal.answer(setlist_text(found, form, source.name))
 
 
+@app.command("group")
+def group_tracks(
+    catalog: CatalogFolder = None,
+    min_probability: MinProbability = 0.5,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Group the whole catalog by works; what represents a group has a star.
+
+    Only new tracks are compared. Stop it at any time; the same command goes on.
+
+    Example: pemr group --csv > works.csv
+    """
+    from retrieval import group, group_rows, group_table, ranking_from
+
+    with _asked(catalog, None, "cpu") as (opened, encoder):
+        ranking = ranking_from(encoder.ranking)
+        watch = partial(_watch, n_told=opened.n_sounding(), unit="tracks")
+        found = group(opened, ranking, min_probability=min_probability, watch=watch)
+    rows = group_rows(found) if as_json or as_csv else group_table(found)
+    _show(rows, as_json=as_json, as_csv=as_csv)
+
+
 @app.command("list")
 def list_tracks(
     catalog: CatalogFolder = None,

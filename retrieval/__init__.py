@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrieval.benchmarks.base import Benchmark
     from retrieval.errors import RetrievalError
     from retrieval.finding.agreement import Agreement, agreement_row, agreement_table, compare_files
+    from retrieval.finding.groups import Group, group, group_rows, group_table
     from retrieval.finding.listing import cue_sheet, setlist_json, setlist_rows, setlist_table
     from retrieval.finding.setlist import Setlist, recognise
     from retrieval.measuring.cache import cache_folder
@@ -62,6 +63,7 @@ __all__ = [
     "Benchmark",
     "Candidate",
     "Excerpted",
+    "Group",
     "Query",
     "RankedBlock",
     "Ranking",
@@ -93,6 +95,9 @@ __all__ = [
     "evaluate",
     "excerpt_rows",
     "feature_scorer",
+    "group",
+    "group_rows",
+    "group_table",
     "laid_out",
     "load_benchmark",
     "m3u",
@@ -127,6 +132,7 @@ _HOMES = {
     "benchmarks.base": "Benchmark",
     "errors": "RetrievalError",
     "finding.agreement": "Agreement compare_files agreement_row agreement_table",
+    "finding.groups": "Group group group_rows group_table",
     "finding.listing": "cue_sheet setlist_json setlist_rows setlist_table",
     "finding.setlist": "Setlist recognise",
     "measuring.cache": "cache_folder",

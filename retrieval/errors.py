@@ -7,6 +7,7 @@
     ├── SilentQueryError
     ├── SilentFileError
     ├── RankingError
+    ├── UncalibratedError
     ├── BenchmarkError
     ├── EmbeddingsFileError
     ├── OutputError
@@ -77,6 +78,26 @@ class _PlacedError(RetrievalError):
     def __str__(self) -> str:
         places = [str(one) for one in (self.where, self.place) if one is not None]
         return f"{', '.join(places)}: {self.reason}" if places else self.reason
+
+
+class UncalibratedError(RetrievalError):
+    """Nothing was measured for an embedder, so none of its answers can be called likely.
+
+    Parameters
+    ----------
+    embedder : str
+        Its name.
+    """
+
+    def __init__(self, embedder: str) -> None:
+        super().__init__(embedder)
+        self.embedder = embedder
+
+    def __str__(self) -> str:
+        return (
+            f"embedder {self.embedder!r} has no calibration, so nothing can be called likely; "
+            "use `cover`, which has one"
+        )
 
 
 class BenchmarkError(_PlacedError):

@@ -69,3 +69,14 @@ def test_a_setlist_of_standard_input(two, catalog):
     broken = RUNNER.invoke(cli.app, asked, input=b"no sound")
     assert broken.exit_code == 1
     assert "no sound that can be read as a stream" in broken.stderr
+
+
+def test_a_catalog_is_grouped(two, catalog):
+    asked = ["group", "--catalog", catalog, "--min-probability", 0.0]
+    result = run(*asked, "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)
+    assert {row["path"] for row in rows} == {str(path) for path in two}
+    assert [row["group"] for row in rows] == [1, 1]
+    assert run(*asked).stdout.startswith("group  probability  title")
+    assert run(*asked, "--csv").stdout.startswith("group,is_representative,probability")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import FRAME_RATE, Catalog, Embedder, Recording
-from retrieval.errors import EmptyCatalogError, RankingError, SilentQueryError
+from retrieval.errors import EmptyCatalogError, SilentQueryError, UncalibratedError
 from retrieval.finding.occurrences import find_occurrences
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Candidate, Query
@@ -112,15 +112,13 @@ def recognise(
         If the catalog holds no track that sounds.
     SilentQueryError
         If the recording is silent.
-    RankingError
+    UncalibratedError
         If nothing was measured for the embedder, so that no answer can be called likely.
     Exception
         What `embedder.file_errors` names, if there is no sound in the source.
     """
     if ranking.calibration is None:
-        raise RankingError(
-            f"embedder {embedder.name!r} has no calibration, so nothing can be called likely"
-        )
+        raise UncalibratedError(embedder.name)
     if not catalog.n_sounding():
         raise EmptyCatalogError
     recording = hear_on(embedder, source)

@@ -9,7 +9,7 @@ import pytest
 
 from indexer import Catalog, build
 from retrieval import Ranking, recognise
-from retrieval.errors import EmptyCatalogError, RankingError, SilentQueryError
+from retrieval.errors import EmptyCatalogError, SilentQueryError, UncalibratedError
 from retrieval.finding.setlist import Entry, Setlist
 from retrieval.ranking.calibrate import Calibration
 from tests.conftest import BadSoundError, FakeEmbedder, tone
@@ -137,7 +137,7 @@ def test_what_cannot_be_asked_is_refused(catalog, embedder, folder):
     silent = mixed(folder / "silent.wav", 20)
     with pytest.raises(SilentQueryError):
         recognise(catalog, embedder, silent, RANKING)
-    with pytest.raises(RankingError, match="no calibration"):
+    with pytest.raises(UncalibratedError, match="no calibration"):
         recognise(catalog, embedder, silent, Ranking())
     with pytest.raises(BadSoundError):
         recognise(catalog, embedder, io.BytesIO(b"no sound"), RANKING)
