@@ -331,6 +331,7 @@ def setlist(
 @app.command("group")
 def group_tracks(
     catalog: CatalogFolder = None,
+    embedder: EmbedderName = None,
     min_probability: MinProbability = 0.5,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -343,7 +344,7 @@ def group_tracks(
     """
     from retrieval import group, group_rows, group_table, ranking_from
 
-    with _asked(catalog, None, "cpu") as (opened, encoder):
+    with _asked(catalog, embedder, "cpu") as (opened, encoder):
         ranking = ranking_from(encoder.ranking)
         watch = partial(_watch, n_told=opened.n_sounding(), unit="tracks")
         found = group(opened, ranking, min_probability=min_probability, watch=watch)

@@ -37,17 +37,13 @@ class Played:
     end_s: float
 
 
-def mix(
-    works: Sequence[str], paths: Sequence[Path], rng: Generator
-) -> tuple[Waveform, list[Played]]:
-    """Play recordings one after another.
+def mix(recordings: Sequence[tuple[str, Path]], rng: Generator) -> tuple[Waveform, list[Played]]:
+    """Play recordings one after another; a voice talks first, and between two of five.
 
     Parameters
     ----------
-    works : sequence of str
-        The work of each.
-    paths : sequence of Path
-        Audio files, in the order in which they are played.
+    recordings : sequence of (str, Path)
+        Work and audio file of each, in the order in which they are played.
     rng : Generator
         For speeds, fades and talk.
 
@@ -58,23 +54,22 @@ def mix(
     list of Played
         In order of time.
     """
-    mixed, played = talk(rng), []
-    for work, path in zip(works, paths, strict=True):
+    mixed, starts, ends = talk(rng), [], []
+    for _, path in recordings:
         waveform = levelled(at_speed(audio.load(path), rng))
         fade_length = 0
         if rng.random() < 0.4:
             mixed = np.concatenate([mixed, talk(rng)])
-        elif played:
+        elif starts:
             fade_length = min(int(rng.uniform(*FADES_S) * RATE), len(waveform) // 4)
-        start_s = (len(mixed) - fade_length / 2) / RATE
-        if played:
-            played[-1] = Played(
-                work=played[-1].work,
-                start_s=played[-1].start_s,
-                end_s=min(played[-1].end_s, start_s),
-            )
+        starts.append((len(mixed) - fade_length / 2) / RATE)
         mixed = joined(mixed, waveform, fade_length)
-        played.append(Played(work=work, start_s=start_s, end_s=len(mixed) / RATE))
+        ends.append(len(mixed) / RATE)
+    until = [min(end, after) for end, after in zip(ends, [*starts[1:], ends[-1]], strict=True)]
+    played = [
+        Played(work=work, start_s=start_s, end_s=end_s)
+        for (work, _), start_s, end_s in zip(recordings, starts, until, strict=True)
+    ]
     return mixed, played
 
 

@@ -1,0 +1,166 @@
+#!/usr/bin/env python
+"""Measure the groups of a catalog: which pairs they hold, and how long many tracks take.
+
+    scripts/bench/groups.py FOLDER [--same NAME=NAME ...] [--tracks N] [--out STEM]
+
+FOLDER has one sub-folder per work. A pair of recordings is right where both are of one work;
+precision and recall count pairs, and their intervals are bootstrapped over works. `--same` says
+that a work, or a single file by its stem, is another work under another name; the figures are then
+printed with and without. `--tracks` makes a catalog of so many tracks, each of pieces of three
+recordings of FOLDER in another key and with noise on its vectors, four minutes long, and measures
+the time to group it.
+"""
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from indexer import AudioFile, Catalog, Embedded, KeptRecording, Track, carry_out
+from indexer.tags import Tags
+from pemr import load_embedder
+from retrieval import (
+    Group,
+    cache_folder,
+    group,
+    load_benchmark,
+    ranking_from,
+    trace,
+    write_rows,
+)
+from retrieval.measuring.cache import embedding_plan
+
+N_REPLICATES = 2000
+PIECE_S = 80
+N_PIECES = 3
+
+
+def works_of(tracks: Sequence[Track], same: Sequence[str]) -> dict[int, str]:
+    """Name the work of each track: its folder, or what that is the same as."""
+    others = dict(pair.split("=") for pair in same)
+    return {
+        track.id: others.get(track.path.stem, others.get(track.path.parent.name))
+        or track.path.parent.name
+        for track in tracks
+    }
+
+
+def figures(groups: Sequence[Group], works: dict[int, str]) -> dict[str, str]:
+    """Count pairs; each belongs to the works of its two tracks, half to each."""
+    names = {work: place for place, work in enumerate(sorted(set(works.values())))}
+    counts = np.zeros((len(names), 3))  # right, grouped, true
+    for one in groups:
+        for a, b in combinations([works[track.id] for track in one.tracks], 2):
+            for work in (a, b):
+                counts[names[work], :2] += np.array([a == b, 1]) / 2
+    for work, place in names.items():
+        n = list(works.values()).count(work)
+        counts[place, 2] = n * (n - 1) / 2
+    rng = np.random.default_rng(0)
+    draws = counts[rng.integers(len(counts), size=(N_REPLICATES, len(counts)))].sum(axis=1)
+    total = counts.sum(axis=0)
+
+    def told(under: int) -> str:
+        low, high = np.percentile(draws[:, 0] / draws[:, under], [2.5, 97.5])
+        return f"{total[0] / total[under]:.3f} ({low:.3f} to {high:.3f})"
+
+    return {
+        "tracks": str(len(works)),
+        "groups": str(len(groups)),
+        "pairs": f"{total[2]:.0f}",
+        "precision": told(1),
+        "recall": told(2),
+    }
+
+
+def enlarged(small: Catalog, folder: Path, n_tracks: int) -> Catalog:
+    """Make a large catalog of pieces of a small one."""
+    rng = np.random.default_rng(0)
+    sources = [track.id for track in small.tracks() if track.duration_s > PIECE_S]
+    large = Catalog.open(folder, small.embedder_name, small.dim, create=True)
+    for place in range(n_tracks):
+        chosen = rng.choice(sources, N_PIECES, replace=False).tolist()
+        shift = int(rng.integers(12))
+        vectors = np.concatenate([small.embeddings(one)[: PIECE_S // 10] for one in chosen])
+        vectors += rng.normal(0, 0.5 / np.sqrt(small.dim), vectors.shape).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        parts = {
+            name: np.concatenate(
+                [
+                    np.roll(read(one).reshape(-1, 12, read(one).shape[1]), shift, axis=1).reshape(
+                        -1, read(one).shape[1]
+                    )[:, : PIECE_S * 5]
+                    for one in chosen
+                ],
+                axis=1,
+            )
+            for name, read in (("chroma", small.chroma), ("harmony", small.harmony))
+        }
+        duration_s = float(N_PIECES * PIECE_S)
+        starts = np.linspace(0, duration_s - 20, len(vectors))
+        recording = KeptRecording(
+            duration_s=duration_s, spectrogram=np.zeros((84, 0), np.uint8), **parts
+        )
+        spans_s = np.stack([starts, starts + 20], axis=1)
+        file = AudioFile(Path(f"/music/{place}.wav"), 1, 1, f"{place:032x}")
+        embedded = Embedded(vectors=vectors, spans_s=spans_s, recording=recording)
+        large.store(file, Tags(title=str(place), artist=None, album=None), embedded)
+    return large
+
+
+def timed(small: Catalog, ranking: object, n_tracks: int) -> dict[str, str]:
+    """Group a large catalog, and group it again."""
+    with tempfile.TemporaryDirectory() as folder, enlarged(small, Path(folder), n_tracks) as large:
+        started, used = time.perf_counter(), time.process_time()
+        group(large, ranking)
+        wall_s, processor_s = time.perf_counter() - started, time.process_time() - used
+        started = time.perf_counter()
+        group(large, ranking)
+        return {
+            "made tracks": str(n_tracks),
+            "minutes": f"{wall_s / 60:.1f}",
+            "processor minutes": f"{processor_s / 60:.1f}",
+            "seconds again": f"{time.perf_counter() - started:.1f}",
+        }
+
+
+def main() -> None:
+    """Print a row for the labels as they are, and one for each other view of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--same", action="append", default=[], help="NAME=NAME")
+    parser.add_argument("--tracks", type=int, default=0, help="of a catalog that is made")
+    parser.add_argument("--out", type=Path, help="stem of a JSON file")
+    options = parser.parse_args()
+
+    embedder = load_embedder("cover")
+    ranking = ranking_from(embedder.ranking)
+    benchmark = load_benchmark("folder", options.folder)
+    folder = cache_folder(benchmark, embedder.name)
+    with Catalog.open(folder, embedder.name, embedder.dim, create=True) as catalog:
+        for _ in carry_out(catalog, embedder, embedding_plan(catalog, benchmark)):
+            pass
+        if options.tracks:
+            rows = [timed(catalog, ranking, options.tracks)]
+        else:
+            groups, tracks = group(catalog, ranking), catalog.tracks()
+            rows = [{"works": "as labelled", **figures(groups, works_of(tracks, []))}]
+            if options.same:
+                joined = works_of(tracks, options.same)
+                rows.append({"works": " ".join(options.same), **figures(groups, joined)})
+    for row in rows:
+        print("  ".join(f"{name}: {value}" for name, value in row.items()))
+    if options.out:
+        told = ["FOLDER" if word == str(options.folder) else word for word in sys.argv[1:]]
+        command = shlex.join(["scripts/bench/groups.py", *told])
+        write_rows(rows, embedder.name, trace(command), options.out.with_suffix(".json"))
+
+
+if __name__ == "__main__":
+    main()
