@@ -17,8 +17,8 @@ from pemr.training.probing.tagging import GENRES
 RUNNER = CliRunner()
 
 
-def run(*arguments: object):
-    return RUNNER.invoke(cli.app, ["--quiet", *(str(a) for a in arguments)])
+def run(*arguments: object, flags=("--quiet",)):
+    return RUNNER.invoke(cli.app, [*flags, *(str(a) for a in arguments)])
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +46,8 @@ def checkpoint(music, tmp_path):
 
 def test_pretraining_tells_speed_and_waiting(music, tmp_path):
     (music / "notes.mp3").write_text("no sound")
-    outcome = run(
-        "pretrain", music, "--preset", "tiny", "--out", tmp_path / "c", "--device", "cpu", "--json"
-    )
+    own = ("--preset", "tiny", "--out", tmp_path / "c", "--device", "cpu", "--json")
+    outcome = run("pretrain", music, *own, flags=())
     assert outcome.exit_code == 0
     assert "skipped" in outcome.stderr
     row = json.loads(outcome.stdout)
