@@ -12,6 +12,7 @@ Letters: L audio samples, F frequency bins, T frames, B batch.
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
+from threading import Lock
 from typing import Final, cast
 
 import numpy as np
@@ -200,11 +201,14 @@ def log_mel(waveform: torch.Tensor, *, mel_sample_rate: int = PAPER_SAMPLE_RATE)
     return 10 * torch.log10((filters.T @ power).clamp(min=1e-10))
 
 
+_MUTED = Lock()  # warnings are muted for all threads at once, so by one at a time
+
+
 @cache
 def _mel_filters(sample_rate: int) -> torch.Tensor:
     from torchaudio.functional import melscale_fbanks  # noqa: PLC0415 (only the paper needs it)
 
-    with warnings.catch_warnings():
+    with _MUTED, warnings.catch_warnings():
         # 129 bins under 128 filters leave some empty; the paper lives with it.
         warnings.filterwarnings("ignore", message="At least one mel filterbank")
         return cast(

@@ -1,11 +1,14 @@
 """The transform against librosa's, and on signals whose answer is known."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import librosa
 import numpy as np
 import pytest
 import torch
+import torchaudio
 
 from pemr.signal import frontend
 from pemr.signal.audio import SAMPLE_RATE
@@ -128,3 +131,16 @@ def test_log_mel_agrees_with_torchaudio(rng, mel_sample_rate, recwarn):
     recwarn.clear()
     assert ours.shape == (2, 128, 462)
     torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
+
+
+def test_threads_that_make_mel_filters_at_once_hear_no_warning(monkeypatch):
+    make = torchaudio.functional.melscale_fbanks
+
+    def slow(*arguments, **options):
+        time.sleep(0.01)
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(torchaudio.functional, "melscale_fbanks", slow)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(frontend._mel_filters.__wrapped__, range(16_000, 16_008)))
+    assert {filters.shape for filters in made} == {(129, 128)}
