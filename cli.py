@@ -462,15 +462,13 @@ def _show_report(
     told: "Iterable[Any]", data: "Benchmark", command: str, out: Path | None, *, as_json: bool
 ) -> None:
     """Watch a measurement, print its figures and what they rest on, and write the files."""
-    from retrieval import metric_rows, report_text, trace, write_report
+    from retrieval import report_text, trace, write_report
 
     *_, report = _watch(told, len(data.present), "performances")
     if out is not None:
         for path in write_report(report, trace(command), out, data.root):
             _say(f"wrote {path}")
-    _show(metric_rows(report), as_json=True) if as_json else terminal.answer(
-        f"{report_text(report)}\n"
-    )
+    terminal.answer(report_text(report, _form(json=as_json)))
 
 
 @app.command()
@@ -619,6 +617,7 @@ def benchmark_missing(
 def benchmark_compare(
     first: Annotated[Path, Argument(help="A report.json.")],
     second: Annotated[Path, Argument(help="Another one of the same data set.")],
+    as_json: AsJson = False,
 ) -> None:
     """Say what the second report gains over the first, query by query.
 
@@ -626,7 +625,8 @@ def benchmark_compare(
     """
     from retrieval import compare, comparison_text, read_report
 
-    terminal.answer(f"{comparison_text(compare(read_report(first), read_report(second)))}\n")
+    found = compare(read_report(first), read_report(second))
+    terminal.answer(comparison_text(found, _form(json=as_json)))
 
 
 def _usable(told: "Iterable[Prepared | Rejected]") -> "list[Prepared]":

@@ -245,7 +245,11 @@ def test_benchmark_compare_says_what_changed(labelled):
         )
     outcome = run("benchmark", "compare", out / "first/report.json", out / "second/report.json")
     assert outcome.exit_code == 0, outcome.output
-    assert "0 of 4 queries changed" in outcome.stdout
+    assert outcome.stdout.splitlines()[-1].startswith("0 of 4 queries changed")
+    reports = (out / "first/report.json", out / "second/report.json")
+    read = json.loads(run("benchmark", "compare", *reports, "--json").stdout)
+    assert (read["queries"], read["changed"]) == (4, [])
+    assert read["differences"]["MAP"]["value"] == 0
 
 
 def test_benchmark_run_reads_the_chroma_of_da_tacos(tmp_path, monkeypatch):

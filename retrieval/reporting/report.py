@@ -90,27 +90,28 @@ def count_rows(report: Report) -> list[dict[str, str]]:
     return [{"count": label, "number": str(number)} for label, number in listed]
 
 
-def report_text(report: Report) -> str:
-    """Write a report for the terminal: what was measured, the figures, what they rest on."""
-    return "\n".join(
-        (
-            heading(report),
-            laid_out(metric_rows(report)),
-            laid_out(count_rows(report)),
-            final_line(report),
-        )
-    )
+def report_text(report: Report, form: str = "table") -> str:
+    """Write what was measured, the figures and what they rest on; as `json` the figures alone."""
+    if form == "json":
+        return laid_out(metric_rows(report), form)
+    figures, counts = laid_out(metric_rows(report)), laid_out(count_rows(report))
+    return f"{heading(report)}\n{figures}\n{counts}\n{final_line(report)}\n"
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """Write a comparison for the terminal: the queries that changed, the gains, how many."""
-    return "\n".join(
-        (
-            laid_out(changed_rows(comparison)),
-            laid_out(difference_rows(comparison))
-            + f"{len(comparison.changed)} of {comparison.n_queries} queries changed; "
-            f"{comparison.n_unpaired} were in one report only",
-        )
+def comparison_text(comparison: Comparison, form: str = "table") -> str:
+    """Write a comparison as `table` or `json`: the queries that changed, the gains, how many."""
+    if form == "json":
+        rows = {
+            "queries": comparison.n_queries,
+            "unpaired": comparison.n_unpaired,
+            "differences": {name: asdict(one) for name, one in comparison.differences.items()},
+            "changed": [[asdict(before), asdict(after)] for before, after in comparison.changed],
+        }
+        return laid_out(rows, form)
+    changed, gains = laid_out(changed_rows(comparison)), laid_out(difference_rows(comparison))
+    return (
+        f"{changed}\n{gains}{len(comparison.changed)} of {comparison.n_queries} queries changed; "
+        f"{comparison.n_unpaired} were in one report only\n"
     )
 
 
