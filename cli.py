@@ -71,6 +71,9 @@ _CATALOG = "Folder of the catalog. [default: the platform's user data folder]"
 _EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
 _WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
 _PRUNE = "Delete tracks whose file is gone, not just mark them."
+_RESCAN = "Read all files, though size and date are as they were."
+_STRICT = "Exit with 1 if files failed or are damaged."
+_DAMAGED = "Only tracks of which not all could be decoded."
 _DUPLICATES = "Only tracks that hold the same recording."
 _EMBEDDINGS = "Score this .npz or .h5 of any system instead of ours."
 _CLIQUES = "CSV with the columns path and clique; may be repeated."
@@ -230,7 +233,8 @@ def index(
     device: Device = None,
     prune: Annotated[bool, Option("--prune", help=_PRUNE)] = False,
     again: Annotated[bool, Option("--again", help="Decode what has no recording.")] = False,
-    strict: Annotated[bool, Option("--strict", help="Exit with 1 if files failed.")] = False,
+    rescan: Annotated[bool, Option("--rescan", help=_RESCAN)] = False,
+    strict: Annotated[bool, Option("--strict", help=_STRICT)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add folders of music to the catalog, or bring it up to date with them.
@@ -245,10 +249,12 @@ def index(
     encoder = _embedder_for(folder, embedder, device)
     next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
-        planned = plan(opened, folders, again=again)
+        planned = plan(opened, folders, again=again, rescan=rescan)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
     _show(tally.row(), as_json=as_json)
-    if strict and tally.skipped:
+    if strict and (tally.skipped or tally.n_damaged):
+        n_bad, n_damaged = len(tally.skipped), tally.n_damaged
+        terminal.say(f"pemr: {n_bad} files failed, {n_damaged} are damaged (`pemr list --damaged`)")
         raise typer.Exit(1)
 
 
@@ -356,6 +362,7 @@ def group_tracks(
 def list_tracks(
     catalog: CatalogFolder = None,
     duplicates: Annotated[bool, Option("--duplicates", help=_DUPLICATES)] = False,
+    damaged: Annotated[bool, Option("--damaged", help=_DAMAGED)] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -370,6 +377,7 @@ def list_tracks(
             tracks = [track for group in duplicate_groups(opened) for track in group]
         else:
             tracks = sorted(opened.tracks(), key=lambda track: bytes(track.path))
+    tracks = [track for track in tracks if track.damage or not damaged]
     _show(track_rows(tracks), as_json=as_json, as_csv=as_csv)
 
 

@@ -10,6 +10,7 @@
     │   ├── NewerSchemaError
     │   ├── DamagedCatalogError
     │   └── CatalogWriteError
+    ├── DamagedTrackError
     └── LabelError
 """
 
@@ -114,6 +115,29 @@ class DamagedCatalogError(CatalogError):
             "(delete catalog.sum to read what is left)",
         )
         self.what = what
+
+
+class DamagedTrackError(IndexerError):
+    """What the catalog holds of one track is not what was written.
+
+    Parameters
+    ----------
+    track_id : int
+        Of the track.
+    what : str
+        What is damaged: `vectors`, `chroma`, ...
+    """
+
+    def __init__(self, track_id: int, what: str) -> None:
+        super().__init__(track_id, what)
+        self.track_id = track_id
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"the catalog's {self.what} of track {self.track_id} are damaged; put a copy of the "
+            "catalog back, or remove that track and index it again"
+        )
 
 
 class CatalogWriteError(CatalogError):

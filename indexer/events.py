@@ -15,6 +15,8 @@ class Added:
     track_id: int
     duration_s: float
     is_silent: bool
+    damage: str = ""
+    """What is wrong with its sound; empty where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Unchanged:
     """A file is as it was."""
 
     path: Path
+    damage: str = ""
+    """What was wrong with its sound when it was decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Updated:
     path: Path
     change: str
     """`renamed` or `retagged`."""
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Tally:
         What could not be used.
     duration_s : float
         Audio embedded so far.
+    n_damaged : int
+        Tracks whose sound is damaged, whether they are new or not.
     started_s : float
         When the job began, on a monotonic clock.
     """
@@ -95,11 +102,13 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     skipped: list[Skipped] = field(default_factory=list)
     duration_s: float = 0.0
+    n_damaged: int = 0
     started_s: float = field(default_factory=time.monotonic)
 
     def count(self, event: Event) -> None:
         """Take note of an event."""
         self.counts[type(event).__name__.lower()] += 1
+        self.n_damaged += bool(getattr(event, "damage", ""))
         if isinstance(event, Skipped):
             self.skipped.append(event)
         if isinstance(event, Added):
@@ -113,4 +122,4 @@ class Tally:
     def row(self) -> dict[str, int | float]:
         """Write the counts as one row, with the kinds that did not happen as zeros."""
         counts = {kind.__name__.lower(): 0 for kind in get_args(Event)} | self.counts
-        return {**counts, "audio_s": round(self.duration_s, 1)}
+        return {**counts, "damaged": self.n_damaged, "audio_s": round(self.duration_s, 1)}

@@ -32,7 +32,7 @@ from indexer.events import (
 )
 from indexer.pipeline import Hear, embed_all, n_readers
 from indexer.records import Embedded, Known
-from indexer.scan import AudioFile, Unreachable, absolute, find_audio
+from indexer.scan import OLD_HASH, AudioFile, Unreachable, absolute, find_audio
 from indexer.tags import NO_TAGS, Tags, read_tags
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ class Plan:
         How many of them the catalog knows as they are.
     again : bool
         Whether tracks of which the catalog keeps no recording are decoded again.
+    rescan : bool
+        Whether every file is read, though its size and date are as they were.
     """
 
     folders: tuple[Path, ...]
@@ -61,9 +63,12 @@ class Plan:
     n_files: int
     n_unchanged: int
     again: bool = False
+    rescan: bool = False
 
 
-def plan(catalog: Catalog, folders: Iterable[Path], *, again: bool = False) -> Plan:
+def plan(
+    catalog: Catalog, folders: Iterable[Path], *, again: bool = False, rescan: bool = False
+) -> Plan:
     """Scan folders and count what a build would have to do; nothing is read but names.
 
     Parameters
@@ -74,6 +79,9 @@ def plan(catalog: Catalog, folders: Iterable[Path], *, again: bool = False) -> P
         Where to look.
     again : bool
         Whether tracks of which the catalog keeps no recording are to be decoded again.
+    rescan : bool
+        Whether every file is to be read, though its size and date are as they were: what was
+        changed in place, with its date set back, is found only so.
 
     Returns
     -------
@@ -91,7 +99,7 @@ def plan(catalog: Catalog, folders: Iterable[Path], *, again: bool = False) -> P
     same = {_likeness(known.file) for known in catalog.known() if _is_done(known, again)}
     same |= {_likeness(skipped.file) for skipped in catalog.skipped()}
     n_unchanged = sum(_likeness(file) in same for file in files)
-    return Plan(folders, found, len(files), n_unchanged, again)
+    return Plan(folders, found, len(files), n_unchanged, again, rescan)
 
 
 def build(
@@ -188,6 +196,9 @@ class _Run:
                 self._homeless.setdefault(one.file.audio_hash, deque()).append(one)
         self._renamed: set[Path] = set()
         self._unreachable = {one.path for one in plan.found if isinstance(one, Unreachable)}
+        self._owners: dict[str | None, int] = {}
+        for one in known:  # by id: of several with one hash, the first was embedded, others copied
+            self._owners.setdefault(one.file.audio_hash, one.track_id)
 
     def files(self) -> Iterator[Event]:
         """Yield an event per file found."""
@@ -253,11 +264,12 @@ class _Run:
             return lambda: step
         known = self._known.get(found.path)
         is_done = found.path in self._done
-        if known is not None and is_done and _likeness(known.file) == _likeness(found):
+        if known is not None and is_done and self._is_as_it_was(known, found):
             kept = _Step(_Kind.KEEP, found, known=known)
             return lambda: kept
         skipped = self._skipped.get(found.path)
-        if skipped is not None and _likeness(skipped.file) == _likeness(found):
+        is_same = skipped is not None and _likeness(skipped.file) == _likeness(found)
+        if skipped is not None and is_same and not self._plan.rescan:
             again = _Step(_Kind.SKIP, found, reason=skipped.reason)
             return lambda: again
         examined = pool.submit(_examine, found)
@@ -270,7 +282,8 @@ class _Run:
             return _Step(_Kind.SKIP, found, reason=reason_of(error))
         known = self._known.get(file.path)
         is_done = file.path in self._done
-        if known is not None and is_done and known.file.audio_hash == file.audio_hash:
+        if known is not None and is_done and self._is_same_sound(known, file):
+            self._heard.add(file.audio_hash)
             return _Step(_Kind.DESCRIBE, file, tags, known)
         moved = self._homeless_twin(file) if known is None else None
         if moved is not None:
@@ -283,12 +296,25 @@ class _Run:
 
     def _homeless_twin(self, file: AudioFile) -> Known | None:
         """Find a track of the same audio whose own file is gone, so this must be its new name."""
-        twins = self._homeless.get(file.audio_hash, deque())
-        while twins:
-            twin = twins.popleft()
-            if not twin.file.path.exists():  # it may be in a folder that is not looked at now
-                return twin
+        for audio_hash in (file.audio_hash, file.packet_hash):
+            twins = self._homeless.get(audio_hash, deque())
+            while twins:
+                twin = twins.popleft()
+                is_gone = not twin.file.path.exists()  # it may be in a folder not looked at now
+                if is_gone and self._is_same_sound(twin, file):
+                    return twin
         return None
+
+    def _is_as_it_was(self, known: Known, found: AudioFile) -> bool:
+        is_outdated = (known.file.audio_hash or "").startswith(OLD_HASH)
+        is_alike = _likeness(known.file) == _likeness(found)
+        return is_alike and not is_outdated and not self._plan.rescan
+
+    def _is_same_sound(self, known: Known, file: AudioFile) -> bool:
+        """Whether a track's vectors are of this sound; a hash of packets alone proves it of one."""
+        old = known.file.audio_hash
+        is_owner = self._owners.get(old) == known.track_id
+        return old == file.audio_hash or (old == file.packet_hash and is_owner)
 
     # Storing
 
@@ -306,17 +332,21 @@ class _Run:
         if not isinstance(outcome, Embedded):
             return self._skip(file, cast(Exception, outcome))
         track_id = self._catalog.store(file, step.tags, outcome)
-        return Added(file.path, track_id, outcome.recording.duration_s, not len(outcome.vectors))
+        recording, is_silent = outcome.recording, not len(outcome.vectors)
+        return Added(file.path, track_id, recording.duration_s, is_silent, recording.damage)
 
     def _keep(self, step: _Step, known: Known) -> Event:
         path = step.file.path
         if step.kind is _Kind.DESCRIBE:
             self._catalog.describe(known.track_id, step.file, step.tags)
-            return Updated(path, "retagged" if known.file.path == path else "renamed")
+            if _likeness(known.file) == _likeness(step.file):  # it was only read again
+                return Unchanged(path, known.damage)
+            change = "retagged" if known.file.path == path else "renamed"
+            return Updated(path, change, known.damage)
         if known.is_missing:
             self._catalog.mark_missing([known.track_id], is_missing=False)
             self._catalog.unskip([path])
-        return Unchanged(path)
+        return Unchanged(path, known.damage)
 
     def _skip(self, file: AudioFile, error: Exception) -> Skipped:
         reason = reason_of(error)

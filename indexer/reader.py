@@ -191,6 +191,7 @@ class Reader:
             n_missing=sum(track.is_missing for track in tracks),
             n_skipped=len(self.skipped()),
             n_labelled=len(self.labels()),
+            n_damaged=sum(bool(track.damage) for track in tracks),
             duration_s=sum(track.duration_s for track in tracks),
             size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
             roots=tuple(self.roots()),

@@ -48,6 +48,14 @@ class Recording(Protocol):
     def duration_s(self) -> float:
         """How long it is in seconds."""
 
+    @property
+    def damage(self) -> str:
+        """What is wrong with the sound, as a sentence; empty where nothing is."""
+
+    @property
+    def promised_s(self) -> float | None:
+        """How long its header says that it is, where the format says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -63,6 +71,8 @@ class Track:
     is_missing: bool
     n_segments: int
     audio_hash: str
+    damage: str = ""
+    promised_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ class Known:
     """Whether it has been through this catalog's embedder."""
     is_recorded: bool
     """Whether the catalog keeps its spectrogram, so that it need not be decoded again."""
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +105,15 @@ class KeptRecording:
     spectrogram: NDArray[np.uint8]
     chroma: NDArray[np.uint8]
     harmony: NDArray[np.uint8]
+    damage: str = ""
+    promised_s: float | None = None
 
     @classmethod
     def without_frames(cls, duration_s: float) -> "KeptRecording":
         """Make one of which nothing but the length is known."""
-        parts = {name: np.zeros((n_rows, 0), np.uint8) for name, n_rows in N_ROWS.items()}
+        parts: dict[str, Any] = {
+            name: np.zeros((n_rows, 0), np.uint8) for name, n_rows in N_ROWS.items()
+        }
         return cls(duration_s=duration_s, **parts)
 
 
@@ -140,3 +155,4 @@ class CatalogStats:
     recordings_bytes: int
     size_bytes: int
     roots: tuple[Path, ...]
+    n_damaged: int = 0

@@ -4,15 +4,19 @@ Paths stay as the file system has them: names that are not valid UTF-8 come as t
 escapes of `os.fsdecode`, and `os.fsencode` gives the bytes back.
 """
 
+import errno
 import hashlib
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from indexer.errors import FolderError
@@ -26,6 +30,20 @@ AUDIO_SUFFIXES = frozenset(
     f".{name}" for name in f"{_SOUND} spx tak tta wav wave wma wv {_FILM}".split()
 )
 """What is taken for audio, by the end of its name; films count, for their sound."""
+
+FORMATS = (
+    "3g2,3gp,aac,aax,ac3,act,adx,aea,aiff,amr,amrnb,amrwb,ape,aptx,aptx_hd,asf,asf_o,ast,au,avi,"
+    "avr,bonk,brstm,caf,daud,dfpwm,dsf,dss,dts,dtshd,dv,eac3,epaf,f4v,flac,flv,g722,g723_1,g729,"
+    "gsm,gxf,hca,hcom,iff,ilbc,ircam,iss,kux,laf,lc3,loas,matroska,matroska\\,webm,mlp,mmf,mov,"
+    "mp3,mp4,mpc,mpc8,mpeg,mpegts,mpegtsraw,mxf,nistsphere,nsv,nut,nuv,ogg,oma,osq,paf,pva,pvf,"
+    "qcp,qoa,rka,rm,rso,sbc,sds,sdx,shn,siff,sln,smk,sol,sox,spdif,swf,tak,truehd,tta,ty,vag,voc,"
+    "vqf,w64,wav,wavarc,webm,wsaud,wsd,wtv,wv,wve,xa,xwma"
+).replace("\\,", ",")
+"""What a file may be opened as, the same as where it is decoded: formats that hold their own sound.
+No play lists (concat, hls, dash, sdp), no sequences of pictures, no devices."""
+
+OLD_HASH = "packets:"
+"""Begins a hash of packets alone; tracks that have one get a new one when they are indexed."""
 
 _NOT_MUSIC = frozenset(
     {"#recycle", "@eadir", "@recycle", "$recycle.bin", "recycler", "system volume information"}
@@ -55,10 +73,13 @@ class AudioFile:
     size_bytes: int
     mtime_ns: int
     audio_hash: str | None = None
+    packet_hash: str | None = field(default=None, compare=False)
+    """As `audio_hash` was before it covered how the packets are coded, and marked so."""
 
     def hashed(self) -> "AudioFile":
-        """Read the file, and return the same record with its hash."""
-        return replace(self, audio_hash=hash_audio(self.path))
+        """Read the file, and return the same record with its hashes."""
+        audio_hash, packet_hash = _hashes(self.path)
+        return replace(self, audio_hash=audio_hash, packet_hash=f"{OLD_HASH}{packet_hash}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +123,7 @@ def find_audio(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
             n_found += isinstance(found, AudioFile)
             yield found
         if not n_found and not walk.has_entered_within(top):
-            raise FolderError(top, "no audio file in this folder; is its disk mounted?")
+            raise FolderError(top, walk.why_nothing())
 
 
 def absolute(path: Path) -> Path:
@@ -113,7 +134,8 @@ def absolute(path: Path) -> Path:
 def hash_audio(path: Path) -> str:
     """Hash the compressed audio of a file, so that new tags or a new name change nothing.
 
-    The packets of the audio stream that players would choose are hashed as they are stored;
+    The packets of the audio stream that players would choose are hashed as they are stored, with
+    how they are coded (codec, rate, channels, format, extradata) and how much of them is played;
     nothing is decoded. A file in which no packet can be found is hashed byte by byte.
 
     Parameters
@@ -129,13 +151,18 @@ def hash_audio(path: Path) -> str:
     Raises
     ------
     OSError
-        If the file cannot be read.
+        If the file cannot be read, or is no regular one.
     """
+    return _hashes(path)[0]
+
+
+def _hashes(path: Path) -> tuple[str, str]:
+    """Hash packets with how they are coded, and without."""
     try:
-        digest = _hash_packets(path)
+        found = _hash_packets(path)
     except (av.error.FFmpegError, OSError, ValueError):
-        digest = None
-    return digest or _hash_bytes(path)
+        found = None
+    return found or (_hash_bytes(path),) * 2
 
 
 def open_media(path: Path) -> InputContainer:
@@ -156,28 +183,55 @@ def open_media(path: Path) -> InputContainer:
     av.error.FFmpegError, OSError, ValueError
         If it is no media file, or cannot be read.
     """
+    _refuse_irregular(path)
     return av.open(
         f"file:{path}",  # with the scheme, a colon in the name is only a colon
         "r",
-        options={"protocol_whitelist": "file"},
+        options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
         metadata_errors="surrogateescape",
     )
 
 
-def _hash_packets(path: Path) -> str | None:
-    digest = hashlib.blake2b(digest_size=16)
-    n_bytes = 0
+def _hash_packets(path: Path) -> tuple[str, str] | None:
+    packets, cuts = hashlib.blake2b(digest_size=16), b""
+    n_bytes, last_s = 0, 0.0
     with open_media(path) as container:
         stream = container.streams.best("audio")
-        if stream is None:
+        if not isinstance(stream, AudioStream):
             return None
+        how = _coding(stream)
         for packet in container.demux(stream):
-            digest.update(packet)
+            packets.update(packet)
             n_bytes += packet.size
-    return digest.hexdigest() if n_bytes else None
+            if packet.has_sidedata("skip_samples"):
+                cuts += bytes(packet.get_sidedata("skip_samples"))
+            if packet.size:
+                last_s = float((packet.duration or 0) * packet.time_base)
+    if not n_bytes:
+        return None
+    end = b"" if b"pcm" in how else b"%d" % round(last_s * 1000)  # frames may be cut at the end
+    whole = hashlib.blake2b(b"|".join([packets.digest(), how, cuts, end]), digest_size=16)
+    return whole.hexdigest(), packets.hexdigest()
+
+
+def _coding(stream: AudioStream) -> bytes:
+    """How packets are coded: the same bytes mean another sound where this differs."""
+    codec: Any = stream.codec_context
+    if codec is None:  # FFmpeg has no decoder for it
+        return b"unknown"
+    name, layout = codec.codec.canonical_name, codec.layout
+    sample_format = codec.format.name if codec.format is not None else ""
+    facts = (name, codec.sample_rate, layout.nb_channels, sample_format, codec.extradata or b"")
+    return repr(facts).encode()
+
+
+def _refuse_irregular(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _hash_bytes(path: Path) -> str:
+    _refuse_irregular(path)
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(_READ_BYTES):
@@ -205,6 +259,17 @@ class _Walk:
     def __init__(self) -> None:
         self._entered: dict[tuple[int, int], Path] = {}
         self._paths: set[Path] = set()
+        self._others: Counter[str] = Counter()
+
+    def why_nothing(self) -> str:
+        """Say why no audio was found: there is nothing at all, or nothing that goes by its name."""
+        if not self._others:
+            return "no audio file in this folder, nor any other; is its disk mounted?"
+        endings = [ending or "no ending" for ending, _ in self._others.most_common(3)]
+        n_files = self._others.total()
+        return (
+            f"no audio file in this folder, by their names: {n_files} files ({', '.join(endings)})"
+        )
 
     def has_entered_within(self, top: Path) -> bool:
         """Whether audio below this folder was already found by way of another."""
@@ -237,13 +302,19 @@ class _Walk:
             folders = [entry for entry in folders if entry.name.lower() not in _NOT_MUSIC]
             stack.extend(here / entry.name for entry in reversed(folders))
             for entry in entries:
-                path = here / entry.name
-                if entry.is_symlink() and path.is_dir():
-                    links.append(path)
-                elif entry.is_symlink() and not path.exists():
-                    yield Unreachable(path, "a link that leads nowhere")
-                elif path.suffix.lower() in AUDIO_SUFFIXES and not path.is_dir():
-                    yield from self._look(path)
+                yield from self._take(entry, here / entry.name, links)
+
+    def _take(
+        self, entry: os.DirEntry[str], path: Path, links: list[Path]
+    ) -> Iterator[AudioFile | Unreachable]:
+        if entry.is_symlink() and path.is_dir():
+            links.append(path)
+        elif entry.is_symlink() and not path.exists():
+            yield Unreachable(path, "a link that leads nowhere")
+        elif not path.is_dir() and path.suffix.lower() in AUDIO_SUFFIXES:
+            yield from self._look(path)
+        elif not path.is_dir():
+            self._others[path.suffix.lower()] += 1
 
     def _enter(self, folder: Path) -> bool:
         status = folder.stat()

@@ -7,7 +7,7 @@ move scores by 1e-3, which is more than separates neighbours in a ranking.
 from sqlalchemy import BigInteger, Double, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 
@@ -71,6 +71,10 @@ class TrackRow(Base):
     duration_s: Mapped[float]
     is_silent: Mapped[bool]
     is_missing: Mapped[bool]
+    damage: Mapped[str] = mapped_column(default="")
+    """What is wrong with its sound, as a sentence; empty where nothing is."""
+    promised_s: Mapped[float | None]
+    """How long its own header says that the sound is, where the format says it."""
 
 
 class SegmentRow(Base):
@@ -97,6 +101,8 @@ class EmbeddingRow(Base):
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
     generation: Mapped[int] = mapped_column(BigInteger)
     """When they came."""
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    """CRC-32 of the vectors, begun with the track's id."""
 
 
 class RemovalRow(Base):

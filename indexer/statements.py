@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from indexer.errors import DamagedTrackError
 from indexer.records import (
     N_ROWS,
     Embedded,
@@ -84,6 +85,8 @@ def _track(row: TrackRow, n_segments: int) -> Track:
         row.is_missing,
         n_segments,
         row.audio_hash,
+        row.damage,
+        row.promised_s,
     )
 
 
@@ -94,7 +97,7 @@ def known(session: Session) -> list[Known]:
         RecordingRow, RecordingRow.track_id == TrackRow.id
     )
     return [
-        Known(row.id, _file(row), row.is_missing, is_embedded, bool(is_recorded))
+        Known(row.id, _file(row), row.is_missing, is_embedded, bool(is_recorded), row.damage)
         for row, is_embedded, is_recorded in session.execute(statement.order_by(TrackRow.id))
     ]
 
@@ -158,7 +161,7 @@ def embedded_track(session: Session, audio_hash: str) -> int | None:
 
 def insert_track(session: Session, file: AudioFile, tags: Tags) -> TrackRow:
     """Make the row of a file."""
-    row = TrackRow(duration_s=0.0, is_silent=False)  # `attach` knows them
+    row = TrackRow(duration_s=0.0, is_silent=False, damage="")  # `attach` knows them
     describe(row, file, tags)
     session.add(row)
     session.flush()
@@ -180,6 +183,7 @@ def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int)
     """Store what the embedder made of a track."""
     row.duration_s = embedded.recording.duration_s
     row.is_silent = not len(embedded.vectors)
+    row.damage, row.promised_s = embedded.recording.damage, embedded.recording.promised_s
     segments = [
         SegmentRow(track_id=row.id, start_s=float(start_s), end_s=float(end_s))
         for start_s, end_s in embedded.spans_s
@@ -188,7 +192,10 @@ def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int)
     vectors = np.ascontiguousarray(embedded.vectors, dtype="<f4")
     if len(vectors):
         blob = vectors.tobytes()
-        session.add(EmbeddingRow(track_id=row.id, vectors=blob, generation=generation))
+        found = _vectors_checksum(row.id, blob)
+        session.add(
+            EmbeddingRow(track_id=row.id, vectors=blob, generation=generation, checksum=found)
+        )
     session.flush()
 
 
@@ -213,9 +220,16 @@ def _packed(part: NDArray[np.uint8]) -> bytes:
     return zlib.compress(frames.tobytes(), 6) if frames.size else b""
 
 
-def _unpacked(name: str, packed: bytes) -> NDArray[np.uint8]:
-    frames = zlib.decompress(packed) if packed else b""
-    return np.frombuffer(frames, dtype=np.uint8).reshape(N_ROWS[name], -1)
+def _vectors_checksum(track_id: int, blob: bytes) -> int:
+    return zlib.crc32(blob, track_id & 0xFFFFFFFF)
+
+
+def _unpacked(name: str, packed: bytes, track_id: int) -> NDArray[np.uint8]:
+    try:
+        frames = zlib.decompress(packed) if packed else b""  # checks what it was, too
+        return np.frombuffer(frames, dtype=np.uint8).reshape(N_ROWS[name], -1)
+    except (zlib.error, ValueError) as error:
+        raise DamagedTrackError(track_id, name) from error
 
 
 def detach(session: Session, track_ids: Sequence[int], generation: int) -> None:
@@ -244,16 +258,19 @@ def forget_recording(session: Session, track_id: int) -> None:
 def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
     """Read the recordings of some tracks; one that is damaged is left out."""
     statement = (
-        select(RecordingRow, TrackRow.duration_s)
+        select(RecordingRow, TrackRow.duration_s, TrackRow.damage, TrackRow.promised_s)
         .join(TrackRow, TrackRow.id == RecordingRow.track_id)
         .where(RecordingRow.track_id.in_(track_ids))
     )
     found: dict[int, Parts] = {}
-    for row, duration_s in session.execute(statement):
+    for row, *facts in session.execute(statement):
         packed = {name: getattr(row, name) for name in N_ROWS}
         if checksum(packed.values()) == row.checksum:
-            parts: dict[str, Any] = {name: _unpacked(name, packed[name]) for name in N_ROWS}
-            found[row.track_id] = {**parts, "duration_s": duration_s}
+            parts: dict[str, Any] = {
+                name: _unpacked(name, packed[name], row.track_id) for name in N_ROWS
+            }
+            about = zip(("duration_s", "damage", "promised_s"), facts, strict=True)
+            found[row.track_id] = parts | dict(about)
     return found
 
 
@@ -280,10 +297,14 @@ def embedded(session: Session, track_id: int, dim: int) -> Embedded:
 def vectors(session: Session, track_id: int, dim: int) -> Vectors:
     """Read the embeddings of a track, float32 (S, D)."""
     row = session.get(EmbeddingRow, track_id)
-    return _vectors(row.vectors if row is not None else b"", dim)
+    if row is None:
+        return np.zeros((0, dim), np.float32)
+    return _vectors(track_id, row.vectors, row.checksum, dim)
 
 
-def _vectors(blob: bytes, dim: int) -> Vectors:
+def _vectors(track_id: int, blob: bytes, found: int, dim: int) -> Vectors:
+    if _vectors_checksum(track_id, blob) != found or len(blob) % (4 * dim):
+        raise DamagedTrackError(track_id, "vectors")
     return np.frombuffer(blob, dtype="<f4").reshape(-1, dim).astype(np.float32, copy=False)
 
 
@@ -297,23 +318,23 @@ def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
 def chroma(session: Session, track_id: int) -> NDArray[np.uint8]:
     """Read the chroma of a track, uint8 (12, T)."""
     packed = session.scalar(select(RecordingRow.chroma).where(RecordingRow.track_id == track_id))
-    return _unpacked("chroma", packed or b"")
+    return _unpacked("chroma", packed or b"", track_id)
 
 
 def harmony(session: Session, track_id: int) -> NDArray[np.uint8]:
     """Read the harmony of a track, uint8 (36, T), without frames where there is none."""
     packed = session.scalar(select(RecordingRow.harmony).where(RecordingRow.track_id == track_id))
-    return _unpacked("harmony", packed or b"")
+    return _unpacked("harmony", packed or b"", track_id)
 
 
 def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[int, Vectors]]:
     """Id and vectors of every track that has segments, or whose vectors came after `since`."""
-    statement = select(EmbeddingRow.track_id, EmbeddingRow.vectors)
+    statement = select(EmbeddingRow.track_id, EmbeddingRow.vectors, EmbeddingRow.checksum)
     if since >= 0:
         statement = statement.where(EmbeddingRow.generation > since)
     in_order = statement.order_by(EmbeddingRow.track_id).execution_options(yield_per=256)
-    for track_id, blob in session.execute(in_order):
-        yield track_id, _vectors(blob, dim)
+    for track_id, blob, found in session.execute(in_order):
+        yield track_id, _vectors(track_id, blob, found, dim)
 
 
 def n_sounding(session: Session) -> int:

@@ -17,8 +17,8 @@ def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        With the keys title, artist, album, duration_s, state and path; state is `silent`,
-        `missing` or empty.
+        With the keys title, artist, album, duration_s, state, damage and path; state is `silent`,
+        `missing`, `damaged` or empty, and damage says what is wrong with the sound.
     """
     return [
         {
@@ -26,11 +26,20 @@ def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
             "artist": track.artist,
             "album": track.album,
             "duration_s": round(track.duration_s, 1),
-            "state": "missing" if track.is_missing else "silent" if track.is_silent else "",
+            "state": _state(track),
+            "damage": track.damage,
             "path": str(track.path),
         }
         for track in tracks
     ]
+
+
+def _state(track: Track) -> str:
+    if track.is_missing:
+        return "missing"
+    if track.is_silent:
+        return "silent"
+    return "damaged" if track.damage else ""
 
 
 def stats_row(stats: CatalogStats) -> dict[str, Any]:
@@ -54,6 +63,7 @@ def stats_row(stats: CatalogStats) -> dict[str, Any]:
         "segments": stats.n_segments,
         "silent": stats.n_silent,
         "missing": stats.n_missing,
+        "damaged": stats.n_damaged,
         "skipped": stats.n_skipped,
         "labelled": stats.n_labelled,
         "hours": round(stats.duration_s / 3600, 2),

@@ -91,9 +91,12 @@ class Embedder:
         """
         from pemr.model.harmony import shipped_listener  # noqa: PLC0415 (not before it is asked)
         from pemr.signal import audio  # noqa: PLC0415 (not before sound is decoded)
+        from pemr.signal.media import Told  # noqa: PLC0415
         from pemr.signal.recording import record  # noqa: PLC0415
 
-        return record(audio.blocks(source), self._cqt, shipped_listener())
+        told = Told()
+        recording = record(audio.blocks(source, told=told), self._cqt, shipped_listener())
+        return replace(recording, damage=told.damage, promised_s=told.promised_s)
 
     def listen_on(self, source: "Path | BinaryIO") -> "Iterator[Recording]":
         """Decode a file or a stream of any length, and make a recording of each stretch of it.
@@ -129,7 +132,7 @@ class Embedder:
         arrays : mapping
             `spectrogram`, `chroma` and `harmony` as in `Recording`, each of which
             may be absent, and `duration_s`, a number; without it the recording
-            lasts as long as its frames.
+            lasts as long as its frames; `damage` and `promised_s` as they were.
 
         Returns
         -------
@@ -150,7 +153,12 @@ class Embedder:
         }
         n_frames = max((part.shape[-1] for part in parts.values()), default=0)
         duration_s = float(arrays.get("duration_s", n_frames / FRAME_RATE))
-        return Recording(duration_s=duration_s, **parts)
+        return Recording(
+            duration_s=duration_s,
+            damage=arrays.get("damage", ""),
+            promised_s=arrays.get("promised_s"),
+            **parts,
+        )
 
     def embed(
         self, recordings: "Sequence[Recording]", *, tempo: float = 1.0

@@ -30,8 +30,8 @@ from pemr.signal.media import (
     links,
     opened,
     opened_stream,
-    promised_s,
 )
+from pemr.signal.promise import is_cut_off, promised_s
 
 log = logging.getLogger(__name__)
 
@@ -231,6 +231,7 @@ def _decode(path: Path, sample_rate: int, told: Told) -> Iterator[NDArray[np.flo
                     yield piece
                 layout = resampler.layout
         if n_samples:
+            told.stopped = told.stopped or ("cut off" if is_cut_off(path) else "")
             return
     raise UnreadableAudioError(path, "nothing in it can be decoded as sound")
 

@@ -33,13 +33,6 @@ FORMATS: Final = (
 """What a file may be opened as: formats that hold their own sound. No play lists (concat, hls,
 dash, sdp), no sequences of pictures, no devices."""
 
-_LENGTH_IS_GUESSED: Final = frozenset(
-    {"aac", "ac3", "adx", "amr", "amrnb", "amrwb", "aptx", "aptx_hd", "dfpwm", "dts", "dtshd"}
-    | {"eac3", "g722", "g723_1", "g729", "gsm", "ilbc", "loas", "mlp", "mpeg", "mpegts"}
-    | {"mpegtsraw", "sbc", "sln", "spdif", "swf", "truehd"}
-)
-"""Formats without a header that says how long they play; FFmpeg guesses from the bit rate."""
-
 _SPARE_S = 60.0  # silence that a file may have in its gaps, beside as much as it has sound
 _OGG = b"OggS"
 
@@ -157,59 +150,6 @@ def in_playing_order(container: InputContainer) -> list[AudioStream]:
     """
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
     return sorted(known, key=lambda stream: not stream.disposition & stream.disposition.default)
-
-
-def promised_s(container: InputContainer, stream: AudioStream) -> float | None:
-    """Say how long a stream is by its own header, where the format has that.
-
-    Parameters
-    ----------
-    container : InputContainer
-        From `opened`.
-    stream : AudioStream
-        One of its sound streams. Pictures, chapters and other tracks do not count.
-
-    Returns
-    -------
-    float or None
-        Seconds; None where the format does not say, so that FFmpeg guesses.
-    """
-    is_counted = stream.time_base is not None and stream.time_base.denominator == 14_112_000
-    if container.format.name in _LENGTH_IS_GUESSED or (
-        container.format.name == "mp3" and not _has_frame_count(container)
-    ):
-        return None
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    if (tag := stream.metadata.get("DURATION")) is not None:  # Matroska
-        return _clock_time(tag)
-    if len(container.streams) == 1 and container.duration is not None and not is_counted:
-        return container.duration / av.time_base
-    return None
-
-
-def _has_frame_count(container: InputContainer) -> bool:
-    """Whether an MP3 begins with a frame that counts the others (Xing, Info or VBRI)."""
-    path = Path(container.name.removeprefix("file:"))
-    with path.open("rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3":
-            size = sum(
-                (byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)
-            )
-            file.seek(10 + size)
-        else:
-            file.seek(0)
-        first = file.read(4096)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def _clock_time(text: str) -> float | None:
-    try:
-        hours, minutes, seconds = text.split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    except ValueError:
-        return None
 
 
 def frames(container: InputContainer, stream: AudioStream, told: Told) -> Iterator[AudioFrame]:

@@ -9,7 +9,7 @@ Letters: L audio samples, F frequency bins, T frames.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,10 @@ class Recording:
         Row 0 is C.
     harmony : uint8 array, shape (36, T)
         How likely each pitch class sounds, is the bass, is the root, times 255.
+    damage : str
+        What was wrong with the sound, as a sentence; empty where nothing was.
+    promised_s : float or None
+        How long the file's header says that it is, where its format says it.
 
     Raises
     ------
@@ -64,6 +68,8 @@ class Recording:
         default_factory=lambda: _no_frames(N_PITCH_CLASSES), repr=False
     )
     harmony: NDArray[np.uint8] = field(default_factory=lambda: _no_frames(N_HARMONIES), repr=False)
+    damage: str = ""
+    promised_s: float | None = None
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
@@ -118,7 +124,7 @@ class Recording:
 
         if tempo == 1.0:
             return self
-        parts = {name: played(part) for name, part in self.parts.items()}
+        parts: dict[str, Any] = {name: played(part) for name, part in self.parts.items()}
         return replace(self, duration_s=self.duration_s / tempo, **parts)
 
 

@@ -29,6 +29,7 @@ def test_a_tally_counts_every_kind():
         "skipped": 1,
         "removed": 0,
         "missing": 1,
+        "damaged": 0,
         "audio_s": 90.0,
     }
     others = tally_of([Updated(Path("/a"), "renamed"), Removed(Path("/b"))])

@@ -1,7 +1,9 @@
 import errno
 import os
+import shutil
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from indexer import (
     Added,
+    AudioFile,
     Catalog,
     Missing,
     Removed,
@@ -21,6 +24,8 @@ from indexer import (
     plan,
 )
 from indexer.errors import CatalogWriteError, FolderError
+from indexer.tags import read_tags
+from tests.conftest import FakeEmbedder
 
 
 @pytest.fixture
@@ -365,3 +370,99 @@ def test_an_interrupted_build_keeps_what_it_stored(catalog, fake_embedder, music
     assert not [one for one in threading.enumerate() if one.name.startswith("reader-")]
     kinds_after = [type(event) for event in build(catalog, fake_embedder, [music])]
     assert kinds_after == [Unchanged, Added, Added, Added]
+
+
+def twin_header(path: Path, other: Path, sample_rate: int) -> Path:
+    """Copy a WAV with another sample rate in its header: the same packets."""
+    content = bytearray(path.read_bytes())
+    content[24:28] = sample_rate.to_bytes(4, "little")
+    other.write_bytes(content)
+    return other
+
+
+@pytest.mark.parametrize("name", ["a first.wav", "z last.wav"])
+def test_a_wrong_header_poisons_no_good_file(catalog, index, music, fake_embedder, name):
+    """The same packets at another rate are another recording, whichever comes first."""
+    wrong = twin_header(music / "2.wav", music / name, 4000)
+    index()
+    assert sorted(fake_embedder.heard) == sorted(music.iterdir())
+    good, bad = catalog.find(music / "2.wav"), catalog.find(wrong)
+    assert good.audio_hash != bad.audio_hash
+    assert (good.duration_s, bad.duration_s) == (2.0, 4.0)
+    assert duplicate_groups(catalog) == []
+
+
+def make_old(catalog):
+    """Give all tracks the hash that they had when packets alone were hashed."""
+    for track in catalog.tracks():
+        file = AudioFile(track.path, track.path.stat().st_size, track.path.stat().st_mtime_ns)
+        old = replace(file, audio_hash=file.hashed().packet_hash)
+        catalog.describe(track.id, old, read_tags(track.path))
+
+
+def test_old_hashes_are_renewed_without_decoding(catalog, index, music, fake_embedder):
+    index()
+    hashes = [track.audio_hash for track in catalog.tracks()]
+    make_old(catalog)
+    assert all(track.audio_hash.startswith("packets:") for track in catalog.tracks())
+    assert set(kinds(index()).values()) == {Unchanged}
+    assert fake_embedder.heard == []
+    assert [track.audio_hash for track in catalog.tracks()] == hashes
+
+
+def test_what_an_old_hash_took_for_a_copy_is_decoded_once(catalog, index, music, fake_embedder):
+    wrong = twin_header(music / "2.wav", music / "a wrong.wav", 4000)
+    index()
+    make_old(catalog)
+    index()
+    assert fake_embedder.heard == [wrong]  # the later one; the other was embedded first
+    assert catalog.find(wrong).audio_hash != catalog.find(music / "2.wav").audio_hash
+
+
+def test_a_renamed_file_with_an_old_hash_is_not_decoded(catalog, index, music, fake_embedder):
+    index()
+    make_old(catalog)
+    (music / "0.wav").rename(music / "renamed.wav")
+    assert index()["renamed.wav"] == Updated(music / "renamed.wav", "renamed")
+    assert fake_embedder.heard == []
+
+
+def test_what_was_changed_in_place_is_found_by_a_rescan(catalog, fake_embedder, music, index, tone):
+    index()
+    status = (music / "1.wav").stat()
+    tone(music / "1.wav", seed=50)
+    os.utime(music / "1.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert kinds(index())["1.wav"] is Unchanged
+    planned = plan(catalog, [music], rescan=True)
+    events = {event.path.name: event for event in carry_out(catalog, fake_embedder, planned)}
+    assert kinds(events) == {
+        "0.wav": Unchanged, "1.wav": Added, "2.wav": Unchanged, "3.wav": Unchanged,
+    }  # fmt: skip
+
+
+class HalfDeaf(FakeEmbedder):
+    """Says of one file that half of it is gone."""
+
+    def listen(self, source: Path):
+        heard = super().listen(source)
+        if source.name != "1.wav":
+            return heard
+        return replace(heard, damage="ends after 2.0 of 4.0 seconds", promised_s=4.0)
+
+
+def test_a_damaged_track_says_so_as_long_as_it_is_there(catalog, music):
+    embedder = HalfDeaf()
+    damage = "ends after 2.0 of 4.0 seconds"
+    first = {one.path.name: one for one in build(catalog, embedder, [music])}
+    assert first["1.wav"].damage == damage
+    again = {one.path.name: one for one in build(catalog, embedder, [music])}
+    assert again["1.wav"] == Unchanged(music / "1.wav", damage)
+    track = catalog.find(music / "1.wav")
+    assert (track.damage, track.promised_s, track.duration_s) == (damage, 4.0, 2.0)
+    assert catalog.stats().n_damaged == 1
+    shutil.copy(music / "1.wav", music / "copy.wav")
+    events = {one.path.name: one for one in build(catalog, embedder, [music])}
+    assert events["copy.wav"].damage == damage
+    os.utime(music / "1.wav")
+    events = {one.path.name: one for one in build(catalog, embedder, [music])}
+    assert events["1.wav"] == Updated(music / "1.wav", "retagged", damage)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from indexer.errors import FolderError
-from indexer.scan import AudioFile, Unreachable, find_audio, hash_audio
+from indexer.scan import FORMATS, AudioFile, Unreachable, find_audio, hash_audio, open_media
+from pemr.signal import media
 
 
 def names(folder: Path) -> list[str]:
@@ -193,3 +194,64 @@ def test_pipes_and_devices_are_never_opened(tmp_path):
         "",
         "not a regular file",
     ]
+
+
+def silence(path, n_samples, rate=44100):
+    """Encode nothing but silence, of a length in samples."""
+    codec = {".mp3": "libmp3lame", ".m4a": "aac", ".opus": "libopus", ".flac": "flac"}[path.suffix]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=48000 if codec == "libopus" else rate)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, n_samples), np.float32), "fltp", "mono")
+        frame.sample_rate = stream.rate
+        stream.layout = "mono"
+        resampler = av.AudioResampler(
+            stream.format.name, "mono", stream.rate, stream.frame_size or 1024
+        )
+        for piece in (*resampler.resample(frame), *resampler.resample(None), None):
+            out.mux(stream.encode(piece))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".opus", ".flac"])
+def test_silence_of_another_length_has_another_hash(tmp_path, suffix):
+    lengths = (44_100, 44_250, 45_000, 88_200)
+    hashes = {hash_audio(silence(tmp_path / f"{n}{suffix}", n)) for n in lengths}
+    assert len(hashes) == len(lengths)
+    again = silence(tmp_path / f"again{suffix}", lengths[0])
+    assert hash_audio(again) == hash_audio(tmp_path / f"{lengths[0]}{suffix}")
+
+
+@pytest.mark.parametrize(("place", "value"), [(24, 4000), (22, 2)], ids=["rate", "channels"])
+def test_the_same_packets_under_another_header_have_another_hash(tmp_path, tone, place, value):
+    good, wrong = tone(tmp_path / "a.wav"), tone(tmp_path / "b.wav")
+    assert hash_audio(good) == hash_audio(wrong)
+    content = bytearray(wrong.read_bytes())
+    content[place : place + 2] = value.to_bytes(2, "little")
+    wrong.write_bytes(content)
+    assert hash_audio(good) != hash_audio(wrong)
+
+
+def test_what_may_be_opened_is_the_same_here_and_where_it_is_decoded():
+    assert FORMATS == media.FORMATS
+
+
+def test_a_play_list_opens_no_other_file(tmp_path, tone):
+    tone(tmp_path / "secret.wav")
+    listed = touch(tmp_path / "list.mp3", b"ffconcat version 1.0\nfile secret.wav\n")
+    with pytest.raises((av.error.FFmpegError, OSError, ValueError)):
+        open_media(listed)
+    assert hash_audio(listed) == hash_audio(touch(tmp_path / "same.txt", listed.read_bytes()))
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    with pytest.raises(OSError, match="not a regular file"):
+        hash_audio(tmp_path / "pipe.mp3")
+
+
+def test_a_folder_of_unknown_files_says_what_is_in_it(tmp_path):
+    for name in ("a.txt", "b.TXT", "c.pdf", "README"):
+        touch(tmp_path / name)
+    with pytest.raises(FolderError, match=r"by their names: 4 files \(\.txt, ") as caught:
+        list(find_audio([tmp_path]))
+    assert "mounted" not in str(caught.value)

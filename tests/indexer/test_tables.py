@@ -17,6 +17,7 @@ def test_rows_can_be_written_as_json(catalog, fake_embedder, tmp_path, tone):
         "album": None,
         "duration_s": 2.0,
         "state": "",
+        "damage": "",
         "path": str(music / "Aria.wav"),
     }
     assert [row["state"] for row in rows] == ["", "missing", "silent"]
