@@ -6,8 +6,7 @@ Letters: D embedding, S segments, T frames of chroma.
 """
 
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from indexer.errors import DamagedTrackError
+from indexer.packing import checksum, packed, unpacked, unpacked_vectors, vectors_checksum
 from indexer.records import (
     N_ROWS,
     Embedded,
@@ -192,7 +191,7 @@ def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int)
     vectors = np.ascontiguousarray(embedded.vectors, dtype="<f4")
     if len(vectors):
         blob = vectors.tobytes()
-        found = _vectors_checksum(row.id, blob)
+        found = vectors_checksum(row.id, blob)
         session.add(
             EmbeddingRow(track_id=row.id, vectors=blob, generation=generation, checksum=found)
         )
@@ -201,35 +200,10 @@ def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int)
 
 def keep(session: Session, track_id: int, recording: Recording) -> None:
     """Store a recording, in place of what was kept of the track before."""
-    packed = {name: _packed(getattr(recording, name)) for name in N_ROWS}
-    row = RecordingRow(track_id=track_id, checksum=checksum(packed.values()), **packed)
+    parts = {name: packed(getattr(recording, name)) for name in N_ROWS}
+    row = RecordingRow(track_id=track_id, checksum=checksum(parts.values()), **parts)
     session.merge(row)
     session.flush()
-
-
-def checksum(parts: Iterable[bytes]) -> int:
-    """CRC-32 of some packed parts, one after the other."""
-    found = 0
-    for part in parts:
-        found = zlib.crc32(part, found)
-    return found
-
-
-def _packed(part: NDArray[np.uint8]) -> bytes:
-    frames = np.ascontiguousarray(part, dtype=np.uint8)
-    return zlib.compress(frames.tobytes(), 6) if frames.size else b""
-
-
-def _vectors_checksum(track_id: int, blob: bytes) -> int:
-    return zlib.crc32(blob, track_id & 0xFFFFFFFF)
-
-
-def _unpacked(name: str, packed: bytes, track_id: int) -> NDArray[np.uint8]:
-    try:
-        frames = zlib.decompress(packed) if packed else b""  # checks what it was, too
-        return np.frombuffer(frames, dtype=np.uint8).reshape(N_ROWS[name], -1)
-    except (zlib.error, ValueError) as error:
-        raise DamagedTrackError(track_id, name) from error
 
 
 def detach(session: Session, track_ids: Sequence[int], generation: int) -> None:
@@ -267,7 +241,7 @@ def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
         packed = {name: getattr(row, name) for name in N_ROWS}
         if checksum(packed.values()) == row.checksum:
             parts: dict[str, Any] = {
-                name: _unpacked(name, packed[name], row.track_id) for name in N_ROWS
+                name: unpacked(name, packed[name], row.track_id) for name in N_ROWS
             }
             about = zip(("duration_s", "damage", "promised_s"), facts, strict=True)
             found[row.track_id] = parts | dict(about)
@@ -299,13 +273,7 @@ def vectors(session: Session, track_id: int, dim: int) -> Vectors:
     row = session.get(EmbeddingRow, track_id)
     if row is None:
         return np.zeros((0, dim), np.float32)
-    return _vectors(track_id, row.vectors, row.checksum, dim)
-
-
-def _vectors(track_id: int, blob: bytes, found: int, dim: int) -> Vectors:
-    if _vectors_checksum(track_id, blob) != found or len(blob) % (4 * dim):
-        raise DamagedTrackError(track_id, "vectors")
-    return np.frombuffer(blob, dtype="<f4").reshape(-1, dim).astype(np.float32, copy=False)
+    return unpacked_vectors(track_id, row.vectors, row.checksum, dim)
 
 
 def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
@@ -318,13 +286,13 @@ def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
 def chroma(session: Session, track_id: int) -> NDArray[np.uint8]:
     """Read the chroma of a track, uint8 (12, T)."""
     packed = session.scalar(select(RecordingRow.chroma).where(RecordingRow.track_id == track_id))
-    return _unpacked("chroma", packed or b"", track_id)
+    return unpacked("chroma", packed or b"", track_id)
 
 
 def harmony(session: Session, track_id: int) -> NDArray[np.uint8]:
     """Read the harmony of a track, uint8 (36, T), without frames where there is none."""
     packed = session.scalar(select(RecordingRow.harmony).where(RecordingRow.track_id == track_id))
-    return _unpacked("harmony", packed or b"", track_id)
+    return unpacked("harmony", packed or b"", track_id)
 
 
 def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[int, Vectors]]:
@@ -334,7 +302,7 @@ def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[i
         statement = statement.where(EmbeddingRow.generation > since)
     in_order = statement.order_by(EmbeddingRow.track_id).execution_options(yield_per=256)
     for track_id, blob, found in session.execute(in_order):
-        yield track_id, _vectors(track_id, blob, found, dim)
+        yield track_id, unpacked_vectors(track_id, blob, found, dim)
 
 
 def n_sounding(session: Session) -> int:
