@@ -9,7 +9,6 @@ terminal.begin()  # before what takes its time: an interrupt may come early
 
 from contextlib import contextmanager, suppress  # noqa: E402
 from functools import partial  # noqa: E402
-from itertools import chain  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar  # noqa: E402
 
@@ -192,7 +191,7 @@ def _watch(
         for one in told:
             yield one
             n_done, n_ahead = getattr(one, "progress", (1, None))
-            if n_ahead is not None:  # from files on to queries
+            if n_ahead and (n_ahead != bar.total or bar.n >= n_ahead):  # on to queries, or steps
                 bar.reset(n_ahead)
             if say is not None:
                 bar.set_postfix_str(say(one), refresh=False)
@@ -666,21 +665,16 @@ def pretrain(
     Example: pemr pretrain ~/Music --preset tiny --out checkpoint
     """
     from pemr.presets import named
-    from pemr.training.data import prepare
-    from pemr.training.journal import logged, run_row
-    from pemr.training.loop import train
+    from pemr.training.journal import run_row
     from pemr.training.machine import find_machine
-    from pemr.training.pretrain import Pretraining
+    from pemr.training.runs import pretrain_on
 
     config, machine = named(preset, batch_size, seed), find_machine(device, workers)
     cache = cache or out.with_name(f"{out.name}.cache")
-    usable = _usable(prepare(folder, config.front_end, cache, machine.n_workers))
-    events = train(Pretraining(usable, config), out, machine)
-    if log and machine.is_first:
-        events = logged(events, log)
-    told = list(_watch(events, config.pretrain.n_steps, "steps", str))
+    told = pretrain_on(folder, out, config, machine, cache=cache, log=log)
+    row = run_row(_watch(told, None, "steps", str))
     if machine.is_first:
-        _show({**run_row(told), "checkpoint": str(out)}, as_json=as_json)
+        _show({**row, "checkpoint": str(out)}, as_json=as_json)
 
 
 @app.command()
@@ -708,12 +702,9 @@ def finetune(
     Example: pemr finetune --cliques mine.csv --init shipped --preset cover-continued --out tuned
     """
     from pemr.presets import for_finetuning
-    from pemr.training.cliques import judge, read_performances, usable
-    from pemr.training.data import prepare
-    from pemr.training.finetune import Finetuning
     from pemr.training.journal import run_row
-    from pemr.training.loop import train
     from pemr.training.machine import find_machine
+    from pemr.training.runs import CliqueFiles, finetune_on
     from retrieval import validation_score
 
     config, machine = for_finetuning(preset, batch_size, seed), find_machine(device, workers)
@@ -721,18 +712,11 @@ def finetune(
     sources = [*(corpus or ()), *(cliques or ())]
     if not sources:
         raise typer.BadParameter("say what to train on: --corpus MANIFEST or --cliques CSV")
-    read = partial(read_performances, cache=cache, n_workers=machine.n_workers)
-    unlabelled = prepare(settle, config.front_end, cache, machine.n_workers) if settle else ()
-    task = Finetuning(
-        cliques=usable(chain.from_iterable(map(read, sources))),
-        config=config,
-        score=judge(map(read, dev), validation_score) if dev else None,
-        init=init,
-        unlabelled=_usable(unlabelled),
-    )
-    told = list(_watch(train(task, out, machine), config.finetune.n_steps, "steps", str))
+    files = CliqueFiles(training=sources, validation=dev or (), unlabelled=settle, cache=cache)
+    told = finetune_on(files, out, config, machine, measure=validation_score, init=init)
+    row = run_row(_watch(told, None, "steps", str))
     if machine.is_first:
-        _show({**run_row(told), "checkpoint": str(out / "best")}, as_json=as_json)
+        _show({**row, "checkpoint": str(out / "best")}, as_json=as_json)
 
 
 @app.command()

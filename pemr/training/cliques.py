@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -349,31 +349,3 @@ def embedded(embedder: Embedder, performances: Sequence[Member]) -> list[NDArray
     return embedder.embed(
         [embedder.restore({"spectrogram": np.load(one.recording.cached)}) for one in performances]
     )
-
-
-def judge(
-    sets: Iterable[Sequence[Member]],
-    measure: Callable[[Sequence[tuple[list[NDArray[np.float32]], list[str]]]], float],
-) -> Callable[[Embedder], float]:
-    """Make a function that scores an embedder on labelled performances, for `Finetuning`.
-
-    Parameters
-    ----------
-    sets : iterable of sequences of Member
-        To embed and to judge by.
-    measure : callable
-        Gives one figure for the embeddings and cliques of every set.
-
-    Returns
-    -------
-    callable
-        From an embedder to its score, higher is better.
-    """
-    kept = tuple(sets)
-
-    def score(embedder: Embedder) -> float:
-        return measure(
-            [(embedded(embedder, members), [one.clique for one in members]) for members in kept]
-        )
-
-    return score

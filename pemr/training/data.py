@@ -49,6 +49,9 @@ class Prepared:
     cached: Path  # what the front end reads, as .npy: int16 (L,) or uint8 (84, T)
     length: int  # samples or frames
 
+    def __str__(self) -> str:
+        return self.path.name
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -56,6 +59,9 @@ class Rejected:
 
     path: Path
     reason: str
+
+    def __str__(self) -> str:
+        return self.path.name
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a training tells → a log, and the row that sums it up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pemr.errors import TrainingError
@@ -40,13 +40,13 @@ def logged(events: Iterator[Step | Scored], folder: Path) -> Iterator[Step | Sco
             yield event
 
 
-def run_row(events: Sequence[Step | Scored]) -> dict[str, float | int]:
+def run_row(events: Iterable[object]) -> dict[str, float | int]:
     """Sum up a run, or the part of it that was run just now.
 
     Parameters
     ----------
-    events : sequence of Step or Scored
-        From `train`.
+    events : iterable
+        The `Step` and `Scored` among them count.
 
     Returns
     -------
@@ -55,8 +55,9 @@ def run_row(events: Sequence[Step | Scored]) -> dict[str, float | int]:
         speed, the share of time that the model waited for data, and the best
         score where there was a validation. Empty when there was nothing to do.
     """
-    steps = [event for event in events if isinstance(event, Step)]
-    scores = [event.score for event in events if isinstance(event, Scored)]
+    told = tuple(events)
+    steps = [event for event in told if isinstance(event, Step)]
+    scores = [event.score for event in told if isinstance(event, Scored)]
     if not steps:
         return {}
     took_s = sum(step.took_s for step in steps)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -143,6 +143,11 @@ class Step:
     waited_s: float  # for data
     took_s: float  # waiting included
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many steps this is, and how many there are in all."""
+        return 1, self.n_steps
+
     def __str__(self) -> str:
         parts = (f"{name} {value:.3f}" for name, value in self.parts.items())
         return ", ".join([f"loss {self.loss:.3f}", *parts])
@@ -155,6 +160,8 @@ class Scored:
     step: int
     score: float
     is_best: bool
+
+    progress: ClassVar = (0, None)  # as `Step` tells it: no step more
 
     def __str__(self) -> str:
         return f"score {self.score:.4f}{', the best so far' if self.is_best else ''}"

@@ -87,12 +87,12 @@ class RankedBlock:
 
     scores: QueryScores
     rows: list[QueryRow]
-    n_ahead: int | None = None  # queries in all, where this is the first block
+    n_queries: int  # in all
 
     @property
-    def progress(self) -> tuple[int, int | None]:
-        """How many queries were ranked; in the first block also how many there are in all."""
-        return len(self.rows), self.n_ahead
+    def progress(self) -> tuple[int, int]:
+        """How many queries were ranked, and how many there are in all."""
+        return len(self.rows), self.n_queries
 
 
 def evaluate(
@@ -166,8 +166,7 @@ def rank_all(trial: Trial) -> Iterator[RankedBlock]:
         scores = trial.scorer.score(queries, trial.candidates)  # (B, K)
         relevant = trial.work[queries, None] == trial.work[trial.candidates]
         measured = score_queries(scores, relevant, _columns_of(queries, trial.candidates))
-        n_ahead = None if start else len(trial.queries)
-        yield RankedBlock(measured, _rows(trial, queries, scores, measured), n_ahead)
+        yield RankedBlock(measured, _rows(trial, queries, scores, measured), len(trial.queries))
 
 
 def report_on(
