@@ -8,7 +8,6 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,9 +25,6 @@ from indexer.seal import break_seal, sealed
 from indexer.tags import Tags
 
 log = logging.getLogger(__name__)
-
-_AT_ONCE = 500
-"""Ids in one statement; SQLite bounds them."""
 
 _STORED_AT_ONCE = 2_000
 """Tracks after which the vector file is looked after, in a run that stores very many."""
@@ -309,7 +305,7 @@ class Catalog(Reader):
     def mark_missing(self, track_ids: Iterable[int], *, is_missing: bool) -> None:
         """Note whose files are gone, or back; nothing else of them changes."""
         with self._writing() as session:
-            for some in _batched(track_ids, _AT_ONCE):
+            for some in statements.batched(track_ids):
                 statements.mark_missing(session, some, is_missing=is_missing)
 
     def delete(self, track_ids: Iterable[int]) -> None:
@@ -319,7 +315,7 @@ class Catalog(Reader):
             return
         with self._writing() as session:
             generation = statements.next_generation(session)
-            for some in _batched(track_ids, _AT_ONCE):
+            for some in statements.batched(track_ids):
                 statements.delete_tracks(session, some, generation)
         self._generation = generation
         if self._searched is not None:
@@ -381,9 +377,3 @@ class Catalog(Reader):
                 session.expunge_all()
         self.embedder_name, self.dim, self._generation = new.embedder_name, new.dim, generation
         self._searched = None
-
-
-def _batched(ids: Iterable[int], size: int) -> Iterator[list[int]]:
-    rest = iter(ids)
-    while some := list(islice(rest, size)):
-        yield some

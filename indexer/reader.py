@@ -19,11 +19,13 @@ from sqlalchemy.orm import Session
 from indexer import repair, statements
 from indexer.errors import NoCatalogError
 from indexer.records import (
+    NO_PITCHES,
     CatalogStats,
     Embedded,
     Ids,
     Known,
     Parts,
+    Pitches,
     SkippedFile,
     Track,
     Vectors,
@@ -80,6 +82,18 @@ class Reader:
         with self._session() as session:
             return statements.tracks(session)
 
+    def tracks_of(self, track_ids: Sequence[int]) -> list[Track]:
+        """Look up some tracks, in the order asked.
+
+        Raises
+        ------
+        KeyError
+            If there is none of one of these ids.
+        """
+        with self._session() as session:
+            found = statements.tracks_of(session, track_ids)
+        return [found[track_id] for track_id in track_ids]
+
     def track(self, track_id: int) -> Track:
         """Look up one track.
 
@@ -88,11 +102,7 @@ class Reader:
         KeyError
             If there is none of this id.
         """
-        with self._session() as session:
-            found = statements.tracks(session, TrackRow.id == track_id)
-        if not found:
-            raise KeyError(track_id)
-        return found[0]
+        return self.tracks_of([track_id])[0]
 
     def find(self, path: Path) -> Track | None:
         """Look up the track of a file; None if the file is not in the catalog."""
@@ -107,23 +117,25 @@ class Reader:
 
     def embeddings(self, track_id: int) -> Vectors:
         """Read the unit vectors of a track's segments in order of time, float32 (S, D)."""
+        return self.embeddings_of([track_id])[0]
+
+    def embeddings_of(self, track_ids: Sequence[int]) -> list[Vectors]:
+        """Read the unit vectors of some tracks' segments, float32 (S, D) each."""
         with self._session() as session:
-            return statements.vectors(session, track_id, self.dim)
+            found = statements.vectors_of(session, track_ids, self.dim)
+        nothing = np.zeros((0, self.dim), np.float32)
+        return [found.get(track_id, nothing) for track_id in track_ids]
 
     def segments(self, track_id: int) -> NDArray[np.float64]:
         """Read start and end of a track's segments in seconds, float64 (S, 2)."""
         with self._session() as session:
             return statements.spans_s(session, track_id)
 
-    def chroma(self, track_id: int) -> NDArray[np.uint8]:
-        """Read the chroma of a track at 5 frames a second, uint8 (12, T)."""
+    def pitches_of(self, track_ids: Sequence[int]) -> list[Pitches]:
+        """Read chroma and harmony of some tracks, without their spectrograms."""
         with self._session() as session:
-            return statements.chroma(session, track_id)
-
-    def harmony(self, track_id: int) -> NDArray[np.uint8]:
-        """Read the harmony of a track, uint8 (36, T); no frames where nobody has heard it."""
-        with self._session() as session:
-            return statements.harmony(session, track_id)
+            found = statements.pitches_of(session, track_ids)
+        return [found.get(track_id, NO_PITCHES) for track_id in track_ids]
 
     def recordings_of(self, track_ids: Sequence[int]) -> list[Parts | None]:
         """Read what is kept of the sound of some tracks, for `Embedder.restore`.

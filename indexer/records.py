@@ -6,7 +6,7 @@ Letters: D embedding, S segments, T frames.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,19 @@ FRAME_RATE: Final = 5
 
 N_ROWS: Final = {"spectrogram": 84, "chroma": 12, "harmony": 36}
 """The parts of a recording, and how many values each has in a frame."""
+
+
+class Pitches(NamedTuple):
+    """What is aligned of a recording: uint8, 5 frames a second."""
+
+    chroma: NDArray[np.uint8]
+    """Shape (12, T)."""
+    harmony: NDArray[np.uint8]
+    """Shape (36, T); no frames where nobody has heard it."""
+
+
+NO_PITCHES: Final = Pitches(np.zeros((12, 0), np.uint8), np.zeros((36, 0), np.uint8))
+"""Of a track that is not kept."""
 
 
 class Recording(Protocol):

@@ -6,14 +6,15 @@ Letters: D embedding, S segments, T frames of chroma.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, text, update
+from sqlalchemy.orm import Mapped, Session
 
 from indexer.packing import checksum, packed, unpacked, unpacked_vectors, vectors_checksum
 from indexer.records import (
@@ -23,6 +24,7 @@ from indexer.records import (
     KeptRecording,
     Known,
     Parts,
+    Pitches,
     Recording,
     SkippedFile,
     Track,
@@ -41,6 +43,8 @@ from indexer.schema import (
     TrackRow,
 )
 from indexer.tags import Tags
+
+_AT_ONCE = 500  # ids in one statement; databases bound them
 
 
 def catalog_row(session: Session) -> CatalogRow | None:
@@ -70,6 +74,26 @@ def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
     )
     statement = select(TrackRow, n_segments).where(*conditions).order_by(TrackRow.id)
     return [_track(row, n) for row, n in session.execute(statement)]
+
+
+def tracks_of(session: Session, track_ids: Sequence[int]) -> dict[int, Track]:
+    """Look up some tracks by their ids; those that there are not are left out."""
+    found = (tracks(session, TrackRow.id.in_(some)) for some in batched(track_ids))
+    return {track.id: track for some in found for track in some}
+
+
+def _some(
+    session: Session, statement: Select[*tuple[Any, ...]], column: Mapped[int], ids: Sequence[int]
+) -> Iterator[Any]:
+    for some in batched(ids):
+        yield from session.execute(statement.where(column.in_(some)))
+
+
+def batched(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Cut a list of ids into lists that one statement can name."""
+    rest = iter(ids)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
 
 
 def _track(row: TrackRow, n_segments: int) -> Track:
@@ -231,13 +255,11 @@ def forget_recording(session: Session, track_id: int) -> None:
 
 def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
     """Read the recordings of some tracks; one that is damaged is left out."""
-    statement = (
-        select(RecordingRow, TrackRow.duration_s, TrackRow.damage, TrackRow.promised_s)
-        .join(TrackRow, TrackRow.id == RecordingRow.track_id)
-        .where(RecordingRow.track_id.in_(track_ids))
-    )
+    statement = select(
+        RecordingRow, TrackRow.duration_s, TrackRow.damage, TrackRow.promised_s
+    ).join(TrackRow, TrackRow.id == RecordingRow.track_id)
     found: dict[int, Parts] = {}
-    for row, *facts in session.execute(statement):
+    for row, *facts in _some(session, statement, RecordingRow.track_id, track_ids):
         packed = {name: getattr(row, name) for name in N_ROWS}
         if checksum(packed.values()) == row.checksum:
             parts: dict[str, Any] = {
@@ -262,18 +284,19 @@ def embedded(session: Session, track_id: int, dim: int) -> Embedded:
     duration_s = session.get_one(TrackRow, track_id).duration_s
     parts = parts_of(session, [track_id]).get(track_id)
     return Embedded(
-        vectors(session, track_id, dim),
+        vectors_of(session, [track_id], dim).get(track_id, np.zeros((0, dim), np.float32)),
         spans_s(session, track_id),
         KeptRecording(**parts) if parts else KeptRecording.without_frames(duration_s),
     )
 
 
-def vectors(session: Session, track_id: int, dim: int) -> Vectors:
-    """Read the embeddings of a track, float32 (S, D)."""
-    row = session.get(EmbeddingRow, track_id)
-    if row is None:
-        return np.zeros((0, dim), np.float32)
-    return unpacked_vectors(track_id, row.vectors, row.checksum, dim)
+def vectors_of(session: Session, track_ids: Sequence[int], dim: int) -> dict[int, Vectors]:
+    """Read the embeddings of some tracks, float32 (S, D) each; silent ones are left out."""
+    statement = select(EmbeddingRow.track_id, EmbeddingRow.vectors, EmbeddingRow.checksum)
+    return {
+        track_id: unpacked_vectors(track_id, blob, checksum, dim)
+        for track_id, blob, checksum in _some(session, statement, EmbeddingRow.track_id, track_ids)
+    }
 
 
 def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
@@ -283,16 +306,15 @@ def spans_s(session: Session, track_id: int) -> NDArray[np.float64]:
     return np.array([tuple(span) for span in found], dtype=np.float64).reshape(-1, 2)
 
 
-def chroma(session: Session, track_id: int) -> NDArray[np.uint8]:
-    """Read the chroma of a track, uint8 (12, T)."""
-    packed = session.scalar(select(RecordingRow.chroma).where(RecordingRow.track_id == track_id))
-    return unpacked("chroma", packed or b"", track_id)
-
-
-def harmony(session: Session, track_id: int) -> NDArray[np.uint8]:
-    """Read the harmony of a track, uint8 (36, T), without frames where there is none."""
-    packed = session.scalar(select(RecordingRow.harmony).where(RecordingRow.track_id == track_id))
-    return unpacked("harmony", packed or b"", track_id)
+def pitches_of(session: Session, track_ids: Sequence[int]) -> dict[int, Pitches]:
+    """Read chroma and harmony of some tracks; those that were never embedded are left out."""
+    statement = select(RecordingRow.track_id, RecordingRow.chroma, RecordingRow.harmony)
+    return {
+        track_id: Pitches(
+            unpacked("chroma", chroma, track_id), unpacked("harmony", harmony, track_id)
+        )
+        for track_id, chroma, harmony in _some(session, statement, RecordingRow.track_id, track_ids)
+    }
 
 
 def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[int, Vectors]]:

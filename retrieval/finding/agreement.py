@@ -158,7 +158,7 @@ def _pool(answer: Query) -> Pool:
         is_candidate=np.ones(1, bool),
         mean_length=float(len(answer.embeddings)),
         hubness=lambda: np.zeros(1),
-        tonal_of=lambda _: answer.tonal,
+        tonal_of=lambda _: [answer.tonal],
     )
 
 

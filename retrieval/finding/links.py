@@ -224,10 +224,10 @@ def _ask(
     nearest = catalog.nearest((ours,), _N_NEAREST, without=np.array([track.id])).tolist()
     pairs = [other for other in nearest if _pair(track.id, other) not in links.of_pairs]
     others = [other for other in pairs if other in tracks]
-    near = {other: _nearness(ours, catalog.embeddings(other)) for other in others}
+    vectors = zip(others, catalog.embeddings_of(others), strict=True)
+    near = {other: _nearness(ours, theirs) for other, theirs in vectors}
     worth = _promising(catalog, ranking, len(ours), near)
-    tonal = tonal_of(catalog, track.id)
-    theirs = [tonal_of(catalog, other) for other in worth]
+    tonal, *theirs = tonal_of(catalog, [track.id, *worth])
     aligned = align_many(tonal, theirs, ranking.harmony_weights)
     for other, pictures, alignment in zip(worth, theirs, aligned, strict=True):
         there, back = near[other]

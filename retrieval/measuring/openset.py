@@ -118,7 +118,7 @@ class Asked:
             is_candidate=np.ones(len(tracks), bool),
             mean_length=mean_length(embeddings),
             hubness=lambda: hubness(self._scorer.means[tracks]),
-            tonal_of=lambda column: self._scorer.tonal[tracks[column]],
+            tonal_of=lambda columns: (self._scorer.tonal[tracks[one]] for one in columns),
         )
 
         def by_remembered(_query: Query, _pool: Pool, ranked: Ranked, ranking: Ranking) -> Ranked:

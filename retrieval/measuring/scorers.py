@@ -80,7 +80,7 @@ class SegmentScorer:
             is_candidate=candidates != query,  # and no alignment is spent on it
             mean_length=self._mean_length,
             hubness=lambda: self._hubness[candidates],
-            tonal_of=lambda column: self.tonal[candidates[column]],
+            tonal_of=lambda columns: (self.tonal[candidates[one]] for one in columns),
         )
         ranked = rank(asked, pool, self.ranking)
         found = np.flatnonzero(~np.isnan(ranked.alignment_scores))
@@ -133,6 +133,7 @@ def catalog_scorer(
     SegmentScorer
     """
     found = list(_tracks(catalog, benchmark))
+    track_ids = [track.id for _, track in found]
 
     def at_other_tempos(query: int) -> Sequence[NDArray[np.float32]]:
         if embedder is None:
@@ -147,8 +148,8 @@ def catalog_scorer(
 
     return SegmentScorer(
         names=[name for name, _ in found],
-        embeddings=[catalog.embeddings(track.id) for _, track in found],
-        tonal=[tonal_of(catalog, track.id) for _, track in found] if ranking.n_aligned != 0 else [],
+        embeddings=catalog.embeddings_of(track_ids),
+        tonal=list(tonal_of(catalog, track_ids)) if ranking.n_aligned != 0 else [],
         ranking=ranking,
         at_other_tempos=at_other_tempos,
         duration_s=np.array([track.duration_s for _, track in found]),

@@ -24,7 +24,7 @@ def by_alignment(query: Query, pool: Pool, ranked: Ranked, ranking: Ranking) -> 
         return ranked
     order = np.argsort(-ranked.scores, kind="stable")[: ranking.n_aligned]
     best = order[np.isfinite(ranked.scores[order])]
-    theirs = (pool.tonal_of(int(index)) for index in best)
+    theirs = pool.tonal_of(best.tolist())
     alignments = align_many(query.tonal, theirs, ranking.harmony_weights)
     alignment_scores = np.full(len(ranked.scores), np.nan)
     transpositions = np.zeros(len(ranked.scores), dtype=np.int64)

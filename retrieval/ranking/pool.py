@@ -3,7 +3,7 @@
 Letters: K candidates, S segments, D embedding, T frames, P pictures of pitch classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +31,7 @@ class Pool:
     hubness : callable
         Returns how near each track is to everything, float64 (K,); asked only where hubs lose.
     tonal_of : callable
-        Returns what is aligned of a track by its index, uint8 (12 * P, T).
+        Yields what is aligned of some tracks, given their indices, uint8 (12 * P, T) each.
     n_tracks : int
         How many tracks are searched, of which these are the nearest; 0 where these are all.
     """
@@ -40,7 +40,7 @@ class Pool:
     is_candidate: NDArray[np.bool_]
     mean_length: float
     hubness: Callable[[], Scores]
-    tonal_of: Callable[[int], NDArray[np.uint8]]
+    tonal_of: Callable[[Sequence[int]], Iterable[NDArray[np.uint8]]]
     n_tracks: int = 0
 
 

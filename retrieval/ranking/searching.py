@@ -6,6 +6,7 @@ Letters: S segments, D embedding, K candidates, T frames of chroma.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from retrieval.ranking.stages import rank
 
 log = logging.getLogger(__name__)
 
+_READ_AT_ONCE = 100  # tracks whose chroma and harmony are in memory together
 POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored whole
 
 
@@ -62,44 +64,62 @@ def search(
         raise EmptyCatalogError
     n_aligned = n_tracks if ranking.n_aligned is None else ranking.n_aligned
     length = max(POOL_LENGTH, 2 * n_aligned, 2 * n_candidates)
-    tracks = list(_nearest(catalog, query, length))
-    ranked = rank(query, _pool(catalog, tracks, n_tracks), ranking)
-    _tell_of_harmony(catalog, query, tracks, ranked)
-    order = np.argsort(-ranked.scores, kind="stable")[:n_candidates]
-    return [
-        _with_spans(catalog, query, _candidate(place, tracks[index], index, ranked), ranking)
-        for place, index in enumerate(order.tolist(), start=1)
+    track_ids = _nearest(catalog, query, length)
+    ranked = rank(query, _pool(catalog, track_ids, n_tracks), ranking)
+    _tell_of_harmony(catalog, query, track_ids, ranked)
+    order = np.argsort(-ranked.scores, kind="stable")[:n_candidates].tolist()
+    tracks = catalog.tracks_of([track_ids[index] for index in order])
+    candidates = [
+        _candidate(place, track, index, ranked)
+        for place, (track, index) in enumerate(zip(tracks, order, strict=True), start=1)
     ]
+    return list(_with_spans(catalog, query, candidates, ranking))
 
 
 def _tell_of_harmony(
-    catalog: Catalog, query: Query, tracks: Sequence[Track], ranked: Ranked
+    catalog: Catalog, query: Query, track_ids: Sequence[int], ranked: Ranked
 ) -> None:
     """Say so where candidates were aligned by chroma alone, for want of their harmony."""
     aligned = np.flatnonzero(~np.isnan(ranked.alignment_scores)).tolist()
     if not aligned or len(query.tonal) == N_PITCH_CLASSES:
         return
-    if len(tonal_of(catalog, tracks[aligned[0]].id)) == N_PITCH_CLASSES:
+    (theirs,) = tonal_of(catalog, [track_ids[aligned[0]]])
+    if len(theirs) == N_PITCH_CLASSES:
         log.warning(
             "the catalog was made before harmony was heard, so chroma alone is aligned; "
             "`pemr index --again` hears it"
         )
 
 
-def _pool(catalog: Catalog, tracks: Sequence[Track], n_tracks: int) -> Pool:
+def _pool(catalog: Catalog, track_ids: Sequence[int], n_tracks: int) -> Pool:
     return Pool(
-        embeddings=[catalog.embeddings(track.id) for track in tracks],
-        is_candidate=np.ones(len(tracks), bool),
+        embeddings=catalog.embeddings_of(track_ids),
+        is_candidate=np.ones(len(track_ids), bool),
         mean_length=catalog.mean_length(),
-        hubness=lambda: catalog.hubness(np.array([track.id for track in tracks], np.int64)),
-        tonal_of=lambda index: tonal_of(catalog, tracks[index].id),
+        hubness=lambda: catalog.hubness(np.array(track_ids, np.int64)),
+        tonal_of=lambda indices: tonal_of(catalog, [track_ids[index] for index in indices]),
         n_tracks=n_tracks,
     )
 
 
-def tonal_of(catalog: Catalog, track_id: int) -> NDArray[np.uint8]:
-    """Read what is aligned of a track: chroma, and harmony where it is kept, (12 * P, T)."""
-    return tonal(catalog.chroma(track_id), catalog.harmony(track_id))
+def tonal_of(catalog: Catalog, track_ids: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """Read what is aligned of some tracks: chroma, and harmony where it is kept.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        What holds the tracks.
+    track_ids : sequence of int
+        Which; they are read a few at a time.
+
+    Yields
+    ------
+    uint8 array, shape (12 * P, T)
+        Of each, in the order asked.
+    """
+    for start in range(0, len(track_ids), _READ_AT_ONCE):
+        for pitches in catalog.pitches_of(track_ids[start : start + _READ_AT_ONCE]):
+            yield tonal(pitches.chroma, pitches.harmony)
 
 
 def stored_query(catalog: Catalog, track: Track) -> Query:
@@ -119,7 +139,7 @@ def stored_query(catalog: Catalog, track: Track) -> Query:
     """
     return Query(
         embeddings=catalog.embeddings(track.id),
-        tonal=tonal_of(catalog, track.id),
+        tonal=next(tonal_of(catalog, [track.id])),
         duration_s=track.duration_s,
         track_id=track.id,
         audio_hash=track.audio_hash,
@@ -146,14 +166,14 @@ def copies(catalog: Catalog, query: Query) -> list[Track]:
     return [t for t in catalog.find_audio(query.audio_hash) if t.id != query.track_id]
 
 
-def _nearest(catalog: Catalog, query: Query, length: int) -> Iterator[Track]:
-    """Yield the tracks worth an exact score, in the order of their ids."""
+def _nearest(catalog: Catalog, query: Query, length: int) -> list[int]:
+    """Name the tracks worth an exact score, in the order of their ids."""
     own = [track.id for track in copies(catalog, query)]
     own += [query.track_id] if query.track_id is not None else []
     without = np.concatenate([catalog.missing(), np.array(own, np.int64)])
     versions = (query.embeddings, *query.at_other_tempos)
-    for track_id in catalog.nearest(versions, length, without=without).tolist():
-        yield catalog.track(track_id)
+    found: list[int] = catalog.nearest(versions, length, without=without).tolist()
+    return found
 
 
 def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidate:
@@ -177,14 +197,25 @@ def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidat
 
 
 def _with_spans(
-    catalog: Catalog, query: Query, candidate: Candidate, ranking: Ranking
+    catalog: Catalog, query: Query, candidates: Sequence[Candidate], ranking: Ranking
+) -> Iterator[Candidate]:
+    is_aligned = [candidate.transposition is not None for candidate in candidates]
+    tonals = tonal_of(catalog, [one.track_id for one in compress(candidates, is_aligned)])
+    for candidate in candidates:
+        if candidate.transposition is None:
+            yield candidate
+        else:
+            yield _spanned(query, candidate, candidate.transposition, next(tonals), ranking)
+
+
+def _spanned(
+    query: Query,
+    candidate: Candidate,
+    transposition: int,
+    theirs: NDArray[np.uint8],
+    ranking: Ranking,
 ) -> Candidate:
-    if candidate.transposition is None:
-        return candidate
-    theirs = tonal_of(catalog, candidate.track_id)
-    spans = find_spans(
-        query.tonal, theirs, candidate.transposition, weights=ranking.harmony_weights
-    )
+    spans = find_spans(query.tonal, theirs, transposition, weights=ranking.harmony_weights)
     within = (
         replace(  # the last frame of chroma may reach past the end
             span,
@@ -193,5 +224,5 @@ def _with_spans(
         )
         for span in spans
     )
-    transposition = spans[0].transposition if spans else candidate.transposition
+    transposition = spans[0].transposition if spans else transposition
     return replace(candidate, transposition=transposition, spans=tuple(within))

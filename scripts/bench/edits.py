@@ -143,7 +143,9 @@ def main() -> None:
         is_candidate=np.ones(len(vectors), bool),
         mean_length=mean_length(vectors),
         hubness=lambda: hubs,
-        tonal_of=lambda index: tonal(recordings[index].chroma, recordings[index].harmony),
+        tonal_of=lambda indices: (
+            tonal(recordings[one].chroma, recordings[one].harmony) for one in indices
+        ),
     )
     ranks: dict[str, list[int]] = {name: [] for name in systems}
     for place, waveform in enumerate(waveforms):

@@ -56,7 +56,7 @@ def pool_of(embedder: Embedder, spectrograms: list[Floats]) -> Pool:
         is_candidate=np.ones(len(embeddings), bool),
         mean_length=mean_length(embeddings),
         hubness=lambda: hubs,
-        tonal_of=lambda _: SILENT,
+        tonal_of=lambda indices: [SILENT] * len(indices),
     )
 
 

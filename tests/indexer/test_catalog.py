@@ -88,7 +88,7 @@ def test_segments_come_back_as_the_embedder_gave_them(built, fake_embedder, musi
     (expected,) = fake_embedder.embed([recording])
     np.testing.assert_array_equal(built.embeddings(track.id), expected)
     np.testing.assert_array_equal(built.segments(track.id), [[0, 1], [1, 2], [2, 3], [3, 3.5]])
-    np.testing.assert_array_equal(built.chroma(track.id), recording.chroma)
+    np.testing.assert_array_equal(built.pitches_of([track.id])[0].chroma, recording.chroma)
     assert built.embeddings(track.id).dtype == np.float32
 
 
@@ -108,7 +108,7 @@ def test_a_silent_track_is_listed_and_matches_nothing(built):
     assert track.n_segments == 0
     assert built.embeddings(track.id).shape == (0, 8)
     assert built.segments(track.id).shape == (0, 2)
-    assert built.chroma(track.id).shape[0] == 12
+    assert built.pitches_of([track.id])[0].chroma.shape[0] == 12
     ids, _ = built.track_embeddings()
     assert track.id not in ids
 
@@ -389,7 +389,10 @@ def turn_back(folder: Path) -> None:
 
 def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):
     tracks = built.tracks()
-    kept = [(built.chroma(t.id), built.embeddings(t.id), built.segments(t.id)) for t in tracks]
+    kept = [
+        (built.pitches_of([t.id])[0].chroma, built.embeddings(t.id), built.segments(t.id))
+        for t in tracks
+    ]
     built.close()
     turn_back(built.path)
     fake_embedder.heard.clear()
@@ -397,7 +400,11 @@ def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):
         hashed = [replace(t, audio_hash=OLD_HASH + packet_hash(t.path)) for t in tracks]
         assert new.tracks() == hashed
         for track, before in zip(tracks, kept, strict=True):
-            now = new.chroma(track.id), new.embeddings(track.id), new.segments(track.id)
+            now = (
+                new.pitches_of([track.id])[0].chroma,
+                new.embeddings(track.id),
+                new.segments(track.id),
+            )
             for mine, theirs in zip(now, before, strict=True):
                 np.testing.assert_array_equal(mine, theirs)
         assert new.recordings_of([track.id for track in tracks]) == [None] * 5

@@ -83,7 +83,7 @@ def content(folder: Path) -> dict[str, list]:
             ],
             "vectors": [catalog.embeddings(id_).tobytes() for id_ in tracks],
             "spans": [catalog.segments(id_).tolist() for id_ in tracks],
-            "chroma": [catalog.chroma(id_).tobytes() for id_ in tracks],
+            "chroma": [one.chroma.tobytes() for one in catalog.pitches_of([*tracks])],
             "recordings": [
                 kept and kept["spectrogram"].tobytes() for kept in catalog.recordings_of([*tracks])
             ],

@@ -119,7 +119,7 @@ def test_a_missing_file_stays_listed_and_is_embedded_when_it_is_back(old_path, o
     assert events["1.wav"] == Missing(music / "1.wav")
     with Catalog.open(old_path, "other@12345678", 16) as new:
         track = new.find(music / "1.wav")
-        assert (track.n_segments, new.chroma(track.id).shape) == (0, (12, 0))
+        assert (track.n_segments, new.pitches_of([track.id])[0].chroma.shape) == (0, (12, 0))
         (music.parent / "away").rename(music / "1.wav")
         events = {event.path.name: event for event in build(new, other, [music])}
         assert events["1.wav"] == Added(music / "1.wav", track.id, 3.0, is_silent=False)

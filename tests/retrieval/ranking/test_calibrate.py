@@ -125,7 +125,7 @@ def test_the_last_stage_counts_the_whole_catalog_and_never_the_query(rng):
         is_candidate=np.array([False, True, True]),
         mean_length=2.0,
         hubness=lambda: np.zeros(3),
-        tonal_of=lambda _: np.zeros((12, 0), np.uint8),
+        tonal_of=lambda indices: [np.zeros((12, 0), np.uint8)] * len(indices),
     )
     ranking = replace(PLAIN, calibration=SOME)
     small = rank(query, pool, ranking)

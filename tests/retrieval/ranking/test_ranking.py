@@ -30,7 +30,7 @@ def pool(rng):
         is_candidate=np.array([False] + [True] * 5),
         mean_length=2.0,
         hubness=lambda: np.linspace(0, 0.5, 6),
-        tonal_of=lambda _: np.zeros((12, 0), np.uint8),
+        tonal_of=lambda indices: [np.zeros((12, 0), np.uint8)] * len(indices),
     )
 
 
@@ -65,7 +65,7 @@ def test_a_score_does_not_depend_on_what_else_is_in_the_pool(rng, query, n_left)
             is_candidate=np.ones(n_tracks, bool),
             mean_length=mean_length(tracks),
             hubness=lambda: np.zeros(n_tracks),
-            tonal_of=lambda _: np.zeros((12, 0), np.uint8),
+            tonal_of=lambda indices: [np.zeros((12, 0), np.uint8)] * len(indices),
         )
         return rank(query, pool, PLAIN.without("alignment")).scores
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Engine, event
 
 from indexer import AudioFile, Catalog, Embedded, KeptRecording
 from indexer.tags import Tags
@@ -144,9 +145,9 @@ def test_only_the_best_are_aligned_and_lead_the_ranking(rng):
     embedding_scores = rng.random(8)
     asked = []
 
-    def chroma_of(index):
-        asked.append(index)
-        return chromas[index]
+    def chroma_of(indices):
+        asked.extend(indices)
+        return [chromas[index] for index in indices]
 
     scored = aligned(chromas[0], embedding_scores, chroma_of, 3)
     best = np.argsort(-embedding_scores)[:3]
@@ -161,7 +162,7 @@ def test_only_the_best_are_aligned_and_lead_the_ranking(rng):
 
 def test_what_is_no_candidate_is_never_aligned(rng):
     chroma = chroma_like(rng)
-    scored = aligned(chroma, [-np.inf, 0.2], lambda _: chroma, 5)
+    scored = aligned(chroma, [-np.inf, 0.2], lambda indices: [chroma] * len(indices), 5)
     assert np.isnan(scored.alignment_scores[0])
     assert scored.scores[0] == -np.inf
 
@@ -237,7 +238,7 @@ def test_a_copy_of_the_query_is_no_cover_but_is_counted(catalog, rng, is_stored)
         catalog,
         "copy.wav",
         catalog.embeddings(ids[0]),
-        catalog.chroma(ids[0]),
+        catalog.pitches_of([ids[0]])[0].chroma,
         audio_hash=original.audio_hash,
     )
     query = stored_query(catalog, original)
@@ -302,3 +303,37 @@ def test_a_catalog_without_harmony_is_aligned_by_chroma_and_says_so_once(catalog
     (told,) = caplog.records
     assert "`pemr index --again` hears it" in told.getMessage()
     assert [c.score for c in found] == [c.score for c in search(catalog, query)]
+
+
+@pytest.fixture(scope="module")
+def thousand(tmp_path_factory):
+    """Fill a catalog with a thousand short tracks, and open it to be read."""
+    folder, rng = tmp_path_factory.mktemp("thousand"), np.random.default_rng(0)
+    with Catalog.open(folder, "fake", DIM, create=True) as opened:
+        vectors = unit(rng.normal(size=(1000, 2, DIM)))
+        for number in range(1000):
+            store(opened, f"{number}.wav", vectors[number], chroma_like(rng, 4))
+    with Catalog.open(folder, read_only=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def statements():
+    """Gather the SQL statements that are made."""
+    made: list[str] = []
+
+    def note(_connection, _cursor, statement, *_others):
+        made.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield made
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("n_aligned", [0, 50, None], ids=["none aligned", "fifty", "all"])
+def test_a_search_makes_few_statements_however_many_tracks(thousand, statements, n_aligned):
+    ranking = replace(PLAIN, hub_weight=0.3, neighbour_weight=0.5, n_aligned=n_aligned)
+    query = stored_query(thousand, thousand.tracks()[500])
+    statements.clear()
+    assert len(search(thousand, query, ranking)) == 10
+    assert len(statements) <= 20, "\n".join(statements)
