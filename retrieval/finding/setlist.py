@@ -33,6 +33,7 @@ OCCURRENCE_COST = 5.0
 SHORTEST_GAP_S = 10.0
 """A shorter stretch between two entries is part of their fade, and not named unknown."""
 
+_N_ANSWERS = 3  # of which the likeliest is named
 _N_SHORTLISTED = 1000  # tracks that are followed from segment to segment
 _BLOCK_LENGTH = 64  # segments that are compared with all of these at once
 
@@ -128,9 +129,10 @@ def recognise(
     found = []
     for start_s, end_s in _stretches(catalog, versions, ranking):
         query = _excerpt(recording, versions, start_s, end_s)
-        best = search(catalog, query, ranking, n_candidates=1)
-        if best and (best[0].probability or 0.0) >= min_probability:
-            found.append(_entry(start_s, end_s, best[0]))
+        answers = search(catalog, query, ranking, n_candidates=_N_ANSWERS)
+        likeliest = max(answers, key=_probability, default=None)
+        if likeliest is not None and _probability(likeliest) >= min_probability:
+            found.append(_entry(start_s, end_s, likeliest))
     entries = _with_gaps(_joined(found), recording.duration_s)
     return Setlist(duration_s=recording.duration_s, entries=tuple(entries))
 
@@ -263,10 +265,11 @@ def _goes_on(before: Entry, after: Entry) -> bool:
 
 
 def _likelier(one: Entry, other: Entry) -> Entry:
-    def probability(entry: Entry) -> float:
-        return 0.0 if entry.candidate is None else entry.candidate.probability or 0.0
+    return max(one, other, key=lambda entry: _probability(entry.candidate))
 
-    return max(one, other, key=probability)
+
+def _probability(candidate: Candidate | None) -> float:
+    return 0.0 if candidate is None else candidate.probability or 0.0
 
 
 def _with_gaps(entries: Sequence[Entry], duration_s: float) -> list[Entry]:
