@@ -12,18 +12,18 @@ References
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
 from pemr.signal import cqt
 from pemr.signal.audio import SAMPLE_RATE
 from pemr.signal.cqt import BINS_PER_OCTAVE, Cqt, Stretches
 from pemr.signal.frontend import FRAME_RATE
+from pemr.signal.kernels import compiled
 
 N_HARMONIES: Final = 36  # pitch classes, basses, roots
 
@@ -217,7 +217,7 @@ def _layer(weights: Weights, name: str) -> tuple[torch.Tensor, torch.Tensor, NDA
     return kernel, bias, gates, update
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@partial(compiled, fastmath=True)
 def _run(
     entering: NDArray[np.float32],
     gates: NDArray[np.float32],
@@ -240,7 +240,7 @@ def _run(
             states[t, j] = state[j]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@partial(compiled, fastmath=True)
 def _add_product(
     total: NDArray[np.float32], vector: NDArray[np.float32], matrix: NDArray[np.float32]
 ) -> None:

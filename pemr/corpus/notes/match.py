@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pemr.corpus.notes.scores import Note
+from pemr.signal.kernels import compiled
 
 RUN_LENGTH = 5  # intervals that must agree for two melodies to be compared
 COMMON_RUN = 200  # a run in more melodies than this says nothing
@@ -155,7 +155,7 @@ def _votes(one: Line, other: Line) -> list[tuple[int, float]]:
 _GAP = -0.6
 
 
-@njit(cache=True)
+@compiled
 def _gain(agrees: bool, stretch: float) -> float:
     """Reward a pair of notes: most when lengths agree as well, none for another pitch."""
     if not agrees:
@@ -163,7 +163,7 @@ def _gain(agrees: bool, stretch: float) -> float:
     return 1.0 if 0.6 < stretch < 1.67 else 0.6
 
 
-@njit(cache=True)
+@compiled
 def _align(
     pitches: Ints,
     lengths: Floats,

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from pemr.corpus.playing.arrange import Arrangement, Event, PlayedPart
 from pemr.signal.cqt import C1_HZ, SPECTRUM
 from pemr.signal.frontend import FLOOR_DB, FRAME_RATE, N_BINS, pack
+from pemr.signal.kernels import compiled
 
 N_PARTIALS: Final = 16
 
@@ -144,7 +144,7 @@ def draw_timbre(program: int, *, is_voice: bool, rng: Generator) -> DrawnTimbre:
     return DrawnTimbre(partials_db, body_db, shape, float(breath_db))
 
 
-@njit(cache=True)
+@compiled
 def _draw_notes(
     power: Floats, notes: Floats, partials_db: Floats, body_db: Floats, shape: Floats, bank: Floats
 ) -> None:
@@ -170,7 +170,7 @@ def _draw_notes(
                         power[bin_, frame] += weight * envelope[frame]
 
 
-@njit(cache=True)
+@compiled
 def _loudness(frame: int, start: float, stop: float, shape: Floats) -> float:
     """Power of a note in a frame: the share of it that sounds, and how far it has decayed."""
     attack, decay, release = shape[0], shape[1], shape[2]
@@ -184,7 +184,7 @@ def _loudness(frame: int, start: float, stop: float, shape: Floats) -> float:
     return float(share * 10 ** (level / 10))
 
 
-@njit(cache=True)
+@compiled
 def _leak(distance: float) -> float:
     """Power spectrum of the Hann window, `distance` in inverse lengths from its centre."""
     if distance > 1.95:
@@ -222,7 +222,7 @@ def _room(rng: Generator) -> tuple[Floats, float]:
     return decay_s * slope, float(10 ** (rng.uniform(-12, 6) / 10))
 
 
-@njit(cache=True)
+@compiled
 def _reverberate(power: Floats, decay_s: Floats, wet: float) -> None:
     for bin_ in range(power.shape[0]):
         kept = 10 ** (-6 / (decay_s[bin_] * 5.0))

@@ -9,7 +9,7 @@ Letters: X and Y stacked frames of the query and of the candidate, R ratios.
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ranking.matching.qmax import compiled
+from retrieval.ranking.matching.kernels import compiled
 
 HIT = 2  # what a recurrence on the line is worth
 MISS = 1  # what a pair on it that does not recur costs

@@ -13,15 +13,10 @@ References
    song identification", New Journal of Physics 11, 2009.
 """
 
-import logging
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-log = logging.getLogger(__name__)
+from retrieval.ranking.matching.kernels import compiled
 
 STACK_LENGTH = 9  # frames in one delay-coordinate vector: m of [1], with tau = 1
 NEIGHBOUR_SHARE = 0.095  # kappa of [1]: this share of a row, and of a column, may recur
@@ -29,29 +24,6 @@ ONSET_PENALTY = 5.0  # gamma_o of [1]: what it costs to leave a match
 EXTENSION_PENALTY = 0.5  # gamma_e of [1]: what it costs to stay out of one
 _FARTHEST = 36 * STACK_LENGTH * 255**2 + 1  # above every squared distance of three pictures
 _BISECTIONS = int(_FARTHEST).bit_length()
-
-
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-
-def compiled(function: Kernel) -> Kernel:
-    """Compile with numba, and keep the machine code for the next run where a folder allows it.
-
-    Parameters
-    ----------
-    function : callable
-        What numba can compile.
-
-    Returns
-    -------
-    callable
-        The same, compiled when it is first called; it lets other threads run.
-    """
-    try:
-        return cast(Kernel, njit(cache=True, nogil=True)(function))
-    except (RuntimeError, OSError) as error:  # no writable place, neither here nor at home
-        log.debug("compiled code is not kept: %s", error)
-        return cast(Kernel, njit(nogil=True)(function))
 
 
 @compiled

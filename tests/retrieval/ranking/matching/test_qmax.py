@@ -1,6 +1,5 @@
 """The compiled kernels against slow loops written from the equations of Qmax."""
 
-import logging
 import math
 
 import numpy as np
@@ -151,18 +150,3 @@ def test_qmax_is_the_three_steps_in_a_row(rng):
     ]
     expected = max(max(row) for row in slow_lengths(slow_recurrence(distances)))
     assert qmax.qmax(query, candidate, 4) == expected
-
-
-def test_a_place_that_cannot_be_written_costs_only_the_cache(monkeypatch, caplog):
-    real = qmax.njit
-
-    def refuse(**options):
-        if options.get("cache"):
-            raise RuntimeError("no locator available")
-        return real(**options)
-
-    monkeypatch.setattr(qmax, "njit", refuse)
-    with caplog.at_level(logging.DEBUG, logger="retrieval.ranking.matching.qmax"):
-        doubled = qmax.compiled(lambda number: 2 * number)
-    assert doubled(21) == 42
-    assert "not kept" in caplog.text
