@@ -72,6 +72,7 @@ _WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
 _PRUNE = "Delete tracks whose file is gone, not just mark them."
 _RESCAN = "Read all files, though size and date are as they were."
 _STRICT = "Exit with 1 if files failed or are damaged."
+_COPIES = "Answer with each of the tracks that hold the same audio."
 _DAMAGED = "Only tracks of which not all could be decoded."
 _DUPLICATES = "Only tracks that hold the same recording."
 _EMBEDDINGS = "Score this .npz or .h5 of any system instead of ours."
@@ -269,6 +270,7 @@ def search(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     as_m3u: Annotated[bool, Option("--m3u", help="Print a playlist.")] = False,
+    all_copies: Annotated[bool, Option("--all-copies", help=_COPIES)] = False,
 ) -> None:
     """Rank the catalog's tracks as performances of the query's work.
 
@@ -282,7 +284,9 @@ def search(
     with _asked(catalog, embedder, device) as (opened, encoder):
         ranking = chosen(encoder.ranking, without or (), only)
         asked = read_query(opened, encoder, query, ranking)
-        candidates = rank_candidates(opened, asked, ranking, n_candidates=top)
+        candidates = rank_candidates(
+            opened, asked, ranking, n_candidates=top, all_copies=all_copies
+        )
         for copy in copies(opened, asked):
             _say(f"left out, a copy of the query: {copy.path}")
     terminal.answer(candidates_text(candidates, _form(m3u=as_m3u, json=as_json, csv=as_csv)))

@@ -74,6 +74,9 @@ class Candidate:
     probability : float or None
         That it is a performance of the query's work (`retrieval.ranking.calibrate`); None where
         nothing was measured for the ranking.
+    n_copies : int
+        How many tracks among the candidates hold this very audio, this one included; the others
+        are folded into it.
     """
 
     rank: int
@@ -89,6 +92,7 @@ class Candidate:
     alignment_score: float | None
     spans: tuple[Span, ...] = ()
     probability: float | None = None
+    n_copies: int = 1
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
@@ -128,7 +132,9 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     -------
     list of dict
         What matters most, times as minutes and seconds; `span_lines` says what agrees where.
+        With a column of copies where there are any.
     """
+    has_copies = any(candidate.n_copies > 1 for candidate in candidates)
     return [
         {
             "rank": candidate.rank,
@@ -138,6 +144,7 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             "artist": candidate.artist,
             "duration": _clock(candidate.duration_s),
             "semitones": _semitones(candidate.transposition),
+            **({"copies": candidate.n_copies} if has_copies else {}),
             "path": str(candidate.path),
         }
         for candidate in candidates

@@ -6,7 +6,7 @@ Letters: S segments, D embedding, K candidates, T frames of chroma.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import compress
+from itertools import compress, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,23 @@ from retrieval.ranking.stages import rank
 log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 100  # tracks whose chroma and harmony are in memory together
+_COPIES_LENGTH = 200  # tracks that are looked at beyond the list wanted, to fold copies
 POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored whole
 
 
 def search(
-    catalog: Catalog, query: Query, ranking: Ranking = PLAIN, *, n_candidates: int = 10
+    catalog: Catalog,
+    query: Query,
+    ranking: Ranking = PLAIN,
+    *,
+    n_candidates: int = 10,
+    all_copies: bool = False,
 ) -> list[Candidate]:
     """Rank the tracks of a catalog as answers to a query.
 
     The query is never its own answer, nor is a copy of the same audio under another path (see
-    `copies`), a silent track, or a track whose file is missing.
+    `copies`), a silent track, or a track whose file is missing. Of tracks that hold the same
+    audio, such as a link and its target, the best is the answer, and counts the others.
 
     Parameters
     ----------
@@ -44,6 +51,8 @@ def search(
         What decides the order; `retrieval.ranking_from` reads the one that an embedder comes with.
     n_candidates : int
         The longest list wanted.
+    all_copies : bool
+        Whether tracks that hold the same audio are answers of their own.
 
     Returns
     -------
@@ -67,11 +76,16 @@ def search(
     track_ids = _nearest(catalog, query, length)
     ranked = rank(query, _pool(catalog, track_ids, n_tracks), ranking)
     _tell_of_harmony(catalog, query, track_ids, ranked)
-    order = np.argsort(-ranked.scores, kind="stable")[:n_candidates].tolist()
-    tracks = catalog.tracks_of([track_ids[index] for index in order])
+    order = np.argsort(-ranked.scores, kind="stable").tolist()
+    held = order[: n_candidates if all_copies else n_candidates + _COPIES_LENGTH]
+    tracks = catalog.tracks_of([track_ids[index] for index in held])
+    alike: dict[str, list[tuple[Track, int]]] = {}
+    for track, index in zip(tracks, held, strict=True):
+        key = str(track.id) if all_copies else track.audio_hash
+        alike.setdefault(key, []).append((track, index))
     candidates = [
-        _candidate(place, track, index, ranked)
-        for place, (track, index) in enumerate(zip(tracks, order, strict=True), start=1)
+        replace(_candidate(place, *same[0], ranked), n_copies=len(same))
+        for place, same in enumerate(islice(alike.values(), n_candidates), start=1)
     ]
     return list(_with_spans(catalog, query, candidates, ranking))
 

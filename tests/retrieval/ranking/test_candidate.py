@@ -78,6 +78,7 @@ def test_rows_hold_plain_values_and_every_span():
         "embedding_score": 0.4,
         "alignment_score": 5.0,
         "probability": 0.93,
+        "n_copies": 1,
         "query_start_s": 1.0,
         "query_end_s": 30.0,
         "start_s": 12.0,
@@ -112,6 +113,12 @@ def test_the_table_tells_times_and_keys_as_people_do():
 def test_a_transposition_carries_its_sign(transposition, shown):
     row = candidate_table([replace(FIRST, transposition=transposition)])[0]
     assert row["semitones"] == shown
+
+
+def test_copies_are_counted_where_there_are_any():
+    first, second = candidate_table([replace(FIRST, n_copies=3), SECOND])
+    assert (first["copies"], second["copies"]) == (3, 1)
+    assert candidate_rows([replace(FIRST, n_copies=3)])[0]["n_copies"] == 3
 
 
 def test_spans_are_said_in_words():

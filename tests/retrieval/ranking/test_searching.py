@@ -337,3 +337,19 @@ def test_a_search_makes_few_statements_however_many_tracks(thousand, statements,
     statements.clear()
     assert len(search(thousand, query, ranking)) == 10
     assert len(statements) <= 20, "\n".join(statements)
+
+
+def test_copies_are_one_answer_that_counts_them(catalog, rng):
+    query = foreign_query(rng)
+    fill(catalog, rng)
+    recording = replace(KeptRecording.without_frames(40.0), chroma=query.tonal)
+    same = Embedded(query.embeddings, np.array([[0, 20.0]] * 3), recording)
+    for name in ("a.mp3", "link.mp3", "copy.mp3"):
+        catalog.store(AudioFile(Path("/music") / name, 1, 1, "same"), Tags(name), same)
+    folded = search(catalog, query, n_candidates=3)
+    assert [c.rank for c in folded] == [1, 2, 3]
+    assert [c.n_copies for c in folded] == [3, 1, 1]
+    assert folded[0].path.name == "a.mp3"
+    every = search(catalog, query, n_candidates=3, all_copies=True)
+    assert [c.path.name for c in every] == ["a.mp3", "link.mp3", "copy.mp3"]
+    assert [c.n_copies for c in every] == [1, 1, 1]
