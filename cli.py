@@ -322,12 +322,13 @@ def setlist(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     as_cue: Annotated[bool, Option("--cue", help="Print a cue sheet.")] = False,
+    picture: Annotated[File, Option("--picture", help="Draw it as a line of time.")] = None,
 ) -> None:
     """Find which works of the catalog occur in a concert, a mix or a broadcast, and when.
 
     Example: pemr setlist concert.mp3 --cue > concert.cue
     """
-    from retrieval import ranking_from, recognise, setlist_text
+    from retrieval import draw_setlist, ranking_from, recognise, setlist_text
 
     with _asked(catalog, embedder, device) as (opened, encoder):
         heard = typer.get_binary_stream("stdin") if str(source) == "-" else source
@@ -335,6 +336,8 @@ def setlist(
         found = recognise(opened, encoder, heard, ranking, min_probability=min_probability)
     form = _form(cue=as_cue, json=as_json, csv=as_csv)
     terminal.answer(setlist_text(found, form, source.name))
+    if picture is not None:
+        draw_setlist(found, source.name, picture)
 
 
 @app.command("group")

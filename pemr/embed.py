@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = "cover"
 
-_STRETCH_LENGTH = 10  # blocks of a minute
+_STRETCH_LENGTH = 5  # blocks of a minute
 _COVER_SEGMENT_LENGTH = 100  # frames: 20 s
 
 Encoder: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -109,7 +109,7 @@ class Embedder:
         Yields
         ------
         Recording
-            Of ten minutes, the last one shorter; each is tuned by itself.
+            Of five minutes, the last one shorter; each is tuned by itself.
 
         Raises
         ------

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         report_text,
         write_rows,
     )
+    from retrieval.reporting.timeline import draw_setlist
 
 __all__ = [
     "PLAIN",
@@ -92,6 +93,7 @@ __all__ = [
     "comparison_text",
     "copies",
     "cue_sheet",
+    "draw_setlist",
     "evaluate",
     "excerpt_rows",
     "feature_scorer",
@@ -154,6 +156,7 @@ _HOMES = {
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
     "reporting.provenance": "Trace command_line system_row trace",
+    "reporting.timeline": "draw_setlist",
     "reporting.report": (
         "comparison_text excerpt_rows metric_rows read_report report_text write_rows"
     ),

@@ -8,6 +8,7 @@
     ├── SilentFileError
     ├── RankingError
     ├── UncalibratedError
+    ├── PictureError
     ├── BenchmarkError
     ├── EmbeddingsFileError
     ├── OutputError
@@ -98,6 +99,10 @@ class UncalibratedError(RetrievalError):
             f"embedder {self.embedder!r} has no calibration, so nothing can be called likely; "
             "use `cover`, which has one"
         )
+
+
+class PictureError(RetrievalError):
+    """A picture cannot be drawn or written; the message says why."""
 
 
 class BenchmarkError(_PlacedError):

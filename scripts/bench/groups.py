@@ -21,6 +21,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer import AudioFile, Catalog, Embedded, KeptRecording, Track, carry_out
 from indexer.tags import Tags
@@ -79,37 +80,36 @@ def figures(groups: Sequence[Group], works: dict[int, str]) -> dict[str, str]:
     }
 
 
+def turned(pictures: NDArray[np.uint8], shift: int) -> NDArray[np.uint8]:
+    """Transpose as much of pictures of pitch classes as makes a piece."""
+    circles = pictures[:, : PIECE_S * 5].reshape(-1, 12, min(PIECE_S * 5, pictures.shape[1]))
+    return np.roll(circles, shift, axis=1).reshape(len(pictures), -1)
+
+
 def enlarged(small: Catalog, folder: Path, n_tracks: int) -> Catalog:
     """Make a large catalog of pieces of a small one."""
     rng = np.random.default_rng(0)
     sources = [track.id for track in small.tracks() if track.duration_s > PIECE_S]
+    embeddings, pitches = small.embeddings_of(sources), small.pitches_of(sources)
     large = Catalog.open(folder, small.embedder_name, small.dim, create=True)
+    duration_s = float(N_PIECES * PIECE_S)
     for place in range(n_tracks):
-        chosen = rng.choice(sources, N_PIECES, replace=False).tolist()
+        chosen = rng.choice(len(sources), N_PIECES, replace=False).tolist()
         shift = int(rng.integers(12))
-        vectors = np.concatenate([small.embeddings(one)[: PIECE_S // 10] for one in chosen])
+        vectors = np.concatenate([embeddings[one][: PIECE_S // 10] for one in chosen])
         vectors += rng.normal(0, 0.5 / np.sqrt(small.dim), vectors.shape).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        parts = {
-            name: np.concatenate(
-                [
-                    np.roll(read(one).reshape(-1, 12, read(one).shape[1]), shift, axis=1).reshape(
-                        -1, read(one).shape[1]
-                    )[:, : PIECE_S * 5]
-                    for one in chosen
-                ],
-                axis=1,
-            )
-            for name, read in (("chroma", small.chroma), ("harmony", small.harmony))
-        }
-        duration_s = float(N_PIECES * PIECE_S)
         starts = np.linspace(0, duration_s - 20, len(vectors))
         recording = KeptRecording(
-            duration_s=duration_s, spectrogram=np.zeros((84, 0), np.uint8), **parts
+            duration_s=duration_s,
+            spectrogram=np.zeros((84, 0), np.uint8),
+            chroma=np.hstack([turned(pitches[one].chroma, shift) for one in chosen]),
+            harmony=np.hstack([turned(pitches[one].harmony, shift) for one in chosen]),
         )
-        spans_s = np.stack([starts, starts + 20], axis=1)
+        embedded = Embedded(
+            vectors=vectors, spans_s=np.stack([starts, starts + 20], axis=1), recording=recording
+        )
         file = AudioFile(Path(f"/music/{place}.wav"), 1, 1, f"{place:032x}")
-        embedded = Embedded(vectors=vectors, spans_s=spans_s, recording=recording)
         large.store(file, Tags(title=str(place), artist=None, album=None), embedded)
     return large
 
