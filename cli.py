@@ -174,7 +174,7 @@ def _asked(
 
     folder = catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
-    with Catalog.open(folder, encoder.name, read_only=True) as opened:
+    with Catalog.open(folder, encoder.name) as opened:
         yield opened, encoder
 
 
@@ -248,7 +248,7 @@ def index(
     folder = catalog_folder(catalog)
     encoder = _embedder_for(folder, embedder, device)
     next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
-    with Catalog.open(folder, encoder.name, encoder.dim, create=True) as opened:
+    with Catalog.write(folder, encoder) as opened:
         planned = plan(opened, folders, again=again, rescan=rescan)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
     _show(tally.row(), as_json=as_json)
@@ -378,7 +378,7 @@ def list_tracks(
     """
     from indexer import Catalog, catalog_folder, duplicate_groups, track_rows
 
-    with Catalog.open(catalog_folder(catalog), read_only=True) as opened:
+    with Catalog.open(catalog_folder(catalog)) as opened:
         if duplicates:
             tracks = [track for group in duplicate_groups(opened) for track in group]
         else:
@@ -405,7 +405,7 @@ def info(
 
         row = {**system_row(), "embedders": ", ".join(embedder_names())}
     else:
-        with Catalog.open(catalog_folder(catalog), read_only=True) as opened:
+        with Catalog.open(catalog_folder(catalog)) as opened:
             row = {"catalog": str(opened.path), **stats_row(opened.stats())}
     _show(row, as_json=as_json)
 
@@ -421,7 +421,7 @@ def remove(
     """
     from indexer import Catalog, CatalogError, catalog_folder
 
-    with Catalog.open(catalog_folder(catalog)) as opened:
+    with Catalog.write(catalog_folder(catalog)) as opened:
         for path in paths:
             if not (n_removed := opened.remove(path)):
                 raise CatalogError(opened.path, f"holds no track {path}")
@@ -446,7 +446,7 @@ def reembed(
     from pemr import load_embedder
 
     folder = catalog_folder(catalog)
-    with Catalog.open(folder, read_only=True) as opened:
+    with Catalog.open(folder) as opened:
         n_tracks = opened.stats().n_tracks
     tally = _follow(change_over(folder, load_embedder(embedder, device)), n_tracks)
     _show(tally.row(), as_json=as_json)
@@ -464,7 +464,7 @@ def label(
     from indexer import Catalog, catalog_folder
     from indexer import label as set_labels
 
-    with Catalog.open(catalog_folder(catalog)) as opened:
+    with Catalog.write(catalog_folder(catalog)) as opened:
         unknown = set_labels(opened, source)
         n_labelled = opened.stats().n_labelled
     for path in unknown:

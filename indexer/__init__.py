@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label
     from indexer.places import cache_root, catalog_folder
+    from indexer.reader import Reader
     from indexer.records import FRAME_RATE, CatalogStats, Embedded, KeptRecording, Recording, Track
     from indexer.reembedding import reembed
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
     from indexer.tables import stats_row, track_rows
+    from indexer.writer import Writer
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -53,6 +55,7 @@ __all__ = [
     "NewerSchemaError",
     "NoCatalogError",
     "Plan",
+    "Reader",
     "Recording",
     "Removed",
     "Skipped",
@@ -60,6 +63,7 @@ __all__ = [
     "Track",
     "Unchanged",
     "Updated",
+    "Writer",
     "build",
     "cache_root",
     "carry_out",
@@ -85,9 +89,11 @@ _HOMES = {
     "labels": "label",
     "places": "cache_root catalog_folder",
     "reembedding": "reembed",
+    "reader": "Reader",
     "records": "FRAME_RATE CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",
     "tables": "stats_row track_rows",
+    "writer": "Writer",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

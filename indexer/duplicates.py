@@ -1,10 +1,10 @@
 """Tracks that hold the same recording, packet for packet."""
 
-from indexer.catalog import Catalog
+from indexer.reader import Reader
 from indexer.records import Track
 
 
-def duplicate_groups(catalog: Catalog) -> list[list[Track]]:
+def duplicate_groups(catalog: Reader) -> list[list[Track]]:
     """Group the tracks whose audio is the same.
 
     Names, tags and containers may differ; another encoding of the same recording counts as
@@ -12,7 +12,7 @@ def duplicate_groups(catalog: Catalog) -> list[list[Track]]:
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         Where to look.
 
     Returns

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from indexer.catalog import Catalog
 from indexer.embedder import Embedder
 from indexer.errors import FolderError
 from indexer.events import (
@@ -31,9 +30,11 @@ from indexer.events import (
     reason_of,
 )
 from indexer.pipeline import Hear, embed_all, n_readers
+from indexer.reader import Reader
 from indexer.records import Embedded, Known
 from indexer.scan import OLD_HASH, AudioFile, Unreachable, absolute, find_audio
 from indexer.tags import NO_TAGS, Tags, read_tags
+from indexer.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +68,13 @@ class Plan:
 
 
 def plan(
-    catalog: Catalog, folders: Iterable[Path], *, again: bool = False, rescan: bool = False
+    catalog: Reader, folders: Iterable[Path], *, again: bool = False, rescan: bool = False
 ) -> Plan:
     """Scan folders and count what a build would have to do; nothing is read but names.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         What is known already.
     folders : iterable of Path
         Where to look.
@@ -103,21 +104,21 @@ def plan(
 
 
 def build(
-    catalog: Catalog, embedder: Embedder, folders: Iterable[Path], *, prune: bool = False
+    catalog: Writer, embedder: Embedder, folders: Iterable[Path], *, prune: bool = False
 ) -> Iterator[Event]:
     """Bring the catalog up to date with some folders: `carry_out` of their `plan`."""
     yield from carry_out(catalog, embedder, plan(catalog, folders), prune=prune)
 
 
 def carry_out(
-    catalog: Catalog, embedder: Embedder, plan: Plan, *, prune: bool = False
+    catalog: Writer, embedder: Embedder, plan: Plan, *, prune: bool = False
 ) -> Iterator[Event]:
     """Bring the catalog up to date with what was found.
 
     Parameters
     ----------
-    catalog : Catalog
-        Open for writing.
+    catalog : Writer
+        From `Catalog.write`.
     embedder : Embedder
         The one that the catalog was opened with.
     plan : Plan
@@ -180,7 +181,7 @@ class _Run:
     decisions alone, never on how far the pipeline has come.
     """
 
-    def __init__(self, catalog: Catalog, embedder: Embedder, plan: Plan) -> None:
+    def __init__(self, catalog: Writer, embedder: Embedder, plan: Plan) -> None:
         self._catalog = catalog
         self._embedder = embedder
         self._plan = plan

@@ -4,18 +4,18 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from indexer.catalog import Catalog
 from indexer.errors import LabelError
 from indexer.scan import absolute
+from indexer.writer import Writer
 
 
-def label(catalog: Catalog, source: Path) -> list[Path]:
+def label(catalog: Writer, source: Path) -> list[Path]:
     """Label tracks as a file says.
 
     Parameters
     ----------
-    catalog : Catalog
-        Open for writing.
+    catalog : Writer
+        Whose tracks.
     source : Path
         CSV in UTF-8; its first line names the columns, `path` and `work` among them. Relative
         paths start at the file's folder.

@@ -1,15 +1,19 @@
 """What a catalog can be asked: its tracks, their segments, vectors and chroma, and what is near.
 
-This module and `indexer.catalog` are the only ones that open a Session.
+`catalog.db` holds everything; the vector file beside it is made from it (`indexer.repair`). This
+module, `indexer.catalog` and `indexer.writer` are the only ones that open a Session.
 
 Letters: D embedding, S segments, N tracks with vectors, K tracks asked, T frames of chroma.
 """
 
 import logging
 import os
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from indexer import repair, statements
-from indexer.errors import NoCatalogError
+from indexer.errors import ForeignEmbedderError, NoCatalogError
 from indexer.records import (
     NO_PITCHES,
     CatalogStats,
@@ -31,14 +35,32 @@ from indexer.records import (
     Vectors,
 )
 from indexer.scan import absolute
-from indexer.schema import TrackRow
+from indexer.schema import CatalogRow, TrackRow
 from indexer.searched import Searched
 
 log = logging.getLogger(__name__)
 
 
+class _Look(threading.local):
+    """What the present thread sees inside of `Reader.snapshot`."""
+
+    session: Session | None = None
+    searched: Searched | None = None
+
+
+class _Held(NamedTuple):
+    """What was searched last, and of which state of the database that is."""
+
+    name: repair.Name
+    generation: int
+    searched: Searched
+
+
 class Reader:
-    """The half of a `Catalog` that changes nothing.
+    """An open catalog, as far as it can be asked; to be used in a `with` statement.
+
+    It can be asked from several threads at once. Each question is answered from the state that was
+    stored last, by whatever process; several are answered from one state inside of `snapshot`.
 
     Parameters
     ----------
@@ -46,36 +68,77 @@ class Reader:
         The catalog's folder.
     engine : Engine
         Its database.
-    keeps_snapshot : bool
-        Whether to see the state of the first look for good, whatever is written meanwhile.
     """
 
-    def __init__(self, path: Path, engine: Engine, *, keeps_snapshot: bool) -> None:
+    def __init__(self, path: Path, engine: Engine) -> None:
         self.path = path
         self._engine = engine
-        self._snapshot = Session(engine) if keeps_snapshot else None
-        with self._session() as session:
+        with Session(engine) as session:
             about = statements.catalog_row(session)
-        if about is None:
-            self._release()
-            raise NoCatalogError(path)
-        self.embedder_name = about.embedder
-        self.dim = about.dim
-        self._generation = about.generation
-        self._searched: Searched | None = None
+            if about is None:
+                raise NoCatalogError(path)
+            self.embedder_name = about.embedder
+            self.dim = about.dim
+        self._look = _Look()
+        self._lock = threading.Lock()  # so that what is held only ever gets newer
+        self._held: _Held | None = None
 
-    def _release(self) -> None:
-        if self._snapshot is not None:
-            self._snapshot.close()
+    def refuse_foreign(self, embedder_name: str | None) -> None:
+        """Raise a `ForeignEmbedderError` if this was made by another embedder."""
+        if embedder_name not in {None, self.embedder_name}:
+            raise ForeignEmbedderError(self.path, self.embedder_name, str(embedder_name))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder."""
         self._engine.dispose()
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Answer all that this thread asks inside from one state, whatever is written meanwhile.
+
+        Raises
+        ------
+        ForeignEmbedderError
+            If the catalog was changed over to another embedder since it was opened.
+        """
+        look = self._look
+        if look.session is not None:
+            yield
+            return
+        look.session, look.searched = self._looked()
+        try:
+            yield
+        finally:
+            look.session.close()
+            look.session = look.searched = None
+
+    @contextmanager
     def _session(self) -> Iterator[Session]:
-        if self._snapshot is not None:
-            yield self._snapshot
+        if self._look.session is not None:
+            yield self._look.session
             return
         with Session(self._engine) as session:
+            self._about(session)
             yield session
+
+    def _about(self, session: Session) -> CatalogRow:
+        about = statements.catalog_row(session)
+        if about is None:
+            raise NoCatalogError(self.path)
+        if about.embedder != self.embedder_name:
+            raise ForeignEmbedderError(self.path, about.embedder, self.embedder_name)
+        return about
 
     def tracks(self) -> list[Track]:
         """List all tracks in the order in which they came."""
@@ -188,36 +251,43 @@ class Reader:
 
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
-        tracks = self.tracks()
         with self._session() as session:
+            tracks = statements.tracks(session)
             recordings_bytes, n_unrecorded = statements.recorded(session)
+            generation = self._about(session).generation
+            n_skipped, n_labelled = map(
+                len, (statements.skipped(session), statements.labels(session))
+            )
+            roots = tuple(statements.roots(session))
         return CatalogStats(
             n_unrecorded=n_unrecorded,
             recordings_bytes=recordings_bytes,
             embedder=self.embedder_name,
             dim=self.dim,
-            generation=self._generation,
+            generation=generation,
             n_tracks=len(tracks),
             n_segments=sum(track.n_segments for track in tracks),
             n_silent=sum(track.is_silent for track in tracks),
             n_missing=sum(track.is_missing for track in tracks),
-            n_skipped=len(self.skipped()),
-            n_labelled=len(self.labels()),
+            n_skipped=n_skipped,
+            n_labelled=n_labelled,
             n_damaged=sum(bool(track.damage) for track in tracks),
             duration_s=sum(track.duration_s for track in tracks),
             size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
-            roots=tuple(self.roots()),
+            roots=roots,
         )
 
     # Searching
 
     def n_sounding(self) -> int:
         """Count the tracks that can be found: those with segments."""
-        return len(self._loaded())
+        with self._searching() as searched:
+            return len(searched)
 
     def mean_length(self) -> float:
         """Average the number of segments of the tracks that sound; 1 where none does."""
-        return self._loaded().mean_length
+        with self._searching() as searched:
+            return searched.mean_length
 
     def track_embeddings(self) -> tuple[Ids, Vectors]:
         """Return one unit vector per track: the direction of the mean of its segments.
@@ -229,7 +299,8 @@ class Reader:
         vectors : float32 array, shape (N, D)
             In the same order.
         """
-        return self._loaded().directions()
+        with self._searching() as searched:
+            return searched.directions()
 
     def nearest(
         self,
@@ -241,43 +312,77 @@ class Reader:
         is_exact: bool = False,
     ) -> Ids:
         """Name the tracks that score best as answers to a query; see `Searched.nearest`."""
-        return self._loaded().nearest(
-            versions, n_tracks, only=only, without=without, is_exact=is_exact
-        )
+        with self._searching() as searched:
+            return searched.nearest(
+                versions, n_tracks, only=only, without=without, is_exact=is_exact
+            )
 
     def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
         """Name the tracks of which a long recording holds most; see `Searched.gaining`."""
-        return self._loaded().gaining(versions, n_tracks, level)
+        with self._searching() as searched:
+            return searched.gaining(versions, n_tracks, level)
 
     def hubness(self, track_ids: Ids) -> NDArray[np.float64]:
         """Measure how near some tracks that sound are to the ten nearest to each, (K,)."""
-        return self._loaded().neighbours(track_ids).hubness()
+        with self._searching() as searched:
+            return searched.neighbours(track_ids).hubness()
 
     def missing(self) -> Ids:
         """List the tracks whose file is gone."""
         with self._session() as session:
             return statements.missing(session)
 
-    def _loaded(self) -> Searched:
-        if self._searched is None:
-            with self._session() as session:
-                self._searched = self._read(session) or repair.rebuilt(
-                    lambda: statements.all_vectors(session, self.dim),
-                    statements.n_sounding(session),
-                    self.dim,
-                )
-        return self._searched
+    @contextmanager
+    def _searching(self) -> Iterator[Searched]:
+        with self.snapshot():
+            if self._look.searched is None:
+                raise RuntimeError("nothing to search inside of a snapshot")
+            yield self._look.searched
 
-    def _read(self, session: Session) -> Searched | None:
+    def _looked(self) -> tuple[Session, Searched]:
+        """Look at the present state: a session that sees it, and what is searched then."""
+        lost = None
+        with self._lock:
+            while True:
+                with ExitStack() as undo:
+                    session = undo.enter_context(Session(self._engine))
+                    about = self._about(session)
+                    name = repair.Name(about.merged, about.token)
+                    searched = self._caught_up(session, about)
+                    if searched is None and (name == lost or about.merged < 0):
+                        searched = self._rebuilt(session)
+                    if searched is not None:
+                        self._held = _Held(name, about.generation, searched)
+                        undo.pop_all()
+                        return session, searched
+                    lost = name  # a writer may have put another in its place: look again
+
+    def _rebuilt(self, session: Session) -> Searched:
+        return repair.rebuilt(
+            lambda: statements.all_vectors(session, self.dim),
+            statements.n_sounding(session),
+            self.dim,
+        )
+
+    def _caught_up(self, session: Session, about: CatalogRow) -> Searched | None:
+        """Bring what was searched last up to date, or read the vector file; None without one."""
+        held, name = self._held, repair.Name(about.merged, about.token)
+        if held is not None and held.name == name:
+            return self._changed(session, held.searched, held.generation, about.generation)
+        return self._read(session, about)
+
+    def _read(self, session: Session, about: CatalogRow) -> Searched | None:
         """Read the vector file, and what came and went since it was made."""
-        about = statements.catalog_row(session)
-        if about is None or about.merged < 0:
+        if about.merged < 0:
             return None
         searched = repair.read(self.path, repair.Name(about.merged, about.token), self.dim)
         if searched is None:
-            log.debug("vector file %d is absent or damaged, and made again", about.merged)
+            log.debug("vector file %d is absent or damaged", about.merged)
             return None
-        searched.remove(statements.removed(session))
-        for track_id, vectors in statements.all_vectors(session, self.dim, about.merged):
-            searched.add(track_id, vectors)
-        return searched
+        return self._changed(session, searched, about.merged, about.generation)
+
+    def _changed(self, session: Session, searched: Searched, since: int, until: int) -> Searched:
+        if since == until:
+            return searched
+        gone = statements.removed(session, since)
+        return searched.changed(gone, statements.all_vectors(session, self.dim, since))

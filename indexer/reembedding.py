@@ -13,9 +13,11 @@ from indexer.embedder import Embedder
 from indexer.errors import ForeignEmbedderError
 from indexer.events import Added, Event, Missing, Skipped, Unchanged, reason_of
 from indexer.pipeline import Hear, embed_all
+from indexer.reader import Reader
 from indexer.records import Embedded, KeptRecording, Known, Recording
 from indexer.scan import AudioFile
 from indexer.tags import NO_TAGS
+from indexer.writer import Writer
 
 
 def reembed(path: Path, embedder: Embedder) -> Iterator[Event]:
@@ -43,9 +45,9 @@ def reembed(path: Path, embedder: Embedder) -> Iterator[Event]:
     Raises
     ------
     CatalogError
-        As `Catalog.open` does.
+        As `Catalog.write` does.
     """
-    with Catalog.open(path) as catalog:
+    with Catalog.write(path) as catalog:
         staging = catalog.path / "reembed"
         if catalog.embedder_name == embedder.name:
             _discard(staging)
@@ -59,19 +61,19 @@ def reembed(path: Path, embedder: Embedder) -> Iterator[Event]:
         _discard(staging)
 
 
-def _staged(staging: Path, embedder: Embedder) -> Catalog:
+def _staged(staging: Path, embedder: Embedder) -> Writer:
     try:
-        return Catalog.open(staging, embedder.name, embedder.dim, create=True)
+        return Catalog.write(staging, embedder)
     except ForeignEmbedderError:  # somebody began with yet another embedder
         _discard(staging)
-        return Catalog.open(staging, embedder.name, embedder.dim, create=True)
+        return Catalog.write(staging, embedder)
 
 
 def _discard(staging: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def _embed_again(catalog: Catalog, new: Catalog, embedder: Embedder) -> Iterator[Event]:
+def _embed_again(catalog: Reader, new: Writer, embedder: Embedder) -> Iterator[Event]:
     copies: dict[str | None, list[Known]] = {}
     for known in catalog.known():
         copies.setdefault(known.file.audio_hash, []).append(known)
@@ -108,7 +110,7 @@ def _source(same: list[Known]) -> Known | None:
     return next(chain(recorded, as_they_were), None)
 
 
-def _heard(catalog: Catalog, embedder: Embedder, known: Known) -> Recording:
+def _heard(catalog: Reader, embedder: Embedder, known: Known) -> Recording:
     (kept,) = catalog.recordings_of([known.track_id]) if known.is_recorded else (None,)
     return embedder.listen(known.file.path) if kept is None else embedder.restore(kept)
 

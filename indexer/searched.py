@@ -8,7 +8,7 @@ and the best of these at every tempo. How many are kept from step to step grows 
 Letters: D embedding, S segments of a track, N tracks of the file, K tracks asked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
@@ -125,6 +125,16 @@ class Searched:
         for track_id in np.asarray(track_ids).tolist():
             self.recent.pop(track_id, None)
         self._gathered = None
+
+    def changed(self, gone: Ids, came: Iterable[Track]) -> "Searched":
+        """Return what is searched after some tracks went and others came; this stays as it is."""
+        new = Searched(self.main, self.dim, n_learnt=self.n_learnt)
+        new.removed, new.recent = set(self.removed), dict(self.recent)
+        new._is_there = self._is_there.copy()
+        new.remove(gone)
+        for track_id, vectors in came:
+            new.add(track_id, vectors)
+        return new
 
     def directions(self) -> tuple[Ids, Vectors]:
         """Ids of all tracks, ascending, and the unit vector of each one's mean, (N, D)."""

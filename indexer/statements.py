@@ -1,6 +1,7 @@
 """The statements of the catalog: a Session and plain values in, plain values out.
 
-Nothing here opens a Session; `indexer.catalog` does, and decides what shares a transaction.
+Nothing here opens a Session; `indexer.catalog` and `indexer.writer` do, and decide what shares
+a transaction.
 
 Letters: D embedding, S segments, T frames of chroma.
 """
@@ -234,9 +235,10 @@ def detach(session: Session, track_ids: Sequence[int], generation: int) -> None:
     """Delete the vectors of some tracks, and note that they went; the tracks stay."""
     with_vectors = select(EmbeddingRow.track_id).where(EmbeddingRow.track_id.in_(track_ids))
     gone = session.scalars(with_vectors).all()
-    for table in (SegmentRow, EmbeddingRow, RemovalRow):
+    for table in (SegmentRow, EmbeddingRow):
         session.execute(delete(table).where(table.track_id.in_(track_ids)))
-    if gone:
+    if gone:  # others may have gone before: of them it is noted already
+        session.execute(delete(RemovalRow).where(RemovalRow.track_id.in_(gone)))
         rows = [{"track_id": track_id, "generation": generation} for track_id in gone]
         session.execute(insert(RemovalRow), rows)
 
@@ -339,9 +341,10 @@ def n_changed(session: Session, since: int) -> int:
     return int(session.scalar(came) or 0) + int(session.scalar(went) or 0)
 
 
-def removed(session: Session) -> Ids:
-    """List the tracks whose vectors went since the vector file was made."""
-    return np.array(session.scalars(select(RemovalRow.track_id)).all(), dtype=np.int64)
+def removed(session: Session, since: int) -> Ids:
+    """List the tracks whose vectors went after a generation, that of the vector file or later."""
+    statement = select(RemovalRow.track_id).where(RemovalRow.generation > since)
+    return np.array(session.scalars(statement).all(), dtype=np.int64)
 
 
 def set_merged(session: Session, generation: int, token: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from indexer import Catalog, KeptRecording
+from indexer import Catalog, KeptRecording, Writer
 
 settings.register_profile("suite", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
@@ -184,9 +184,7 @@ def fake_embedder() -> FakeEmbedder:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, fake_embedder: FakeEmbedder) -> Iterator[Catalog]:
+def catalog(tmp_path: Path, fake_embedder: FakeEmbedder) -> Iterator[Writer]:
     """An empty catalog of the fake embedder, open for writing."""
-    with Catalog.open(
-        tmp_path / "catalog", fake_embedder.name, fake_embedder.dim, create=True
-    ) as opened:
+    with Catalog.write(tmp_path / "catalog", fake_embedder) as opened:
         yield opened

@@ -78,16 +78,17 @@ def group(
     """
     if ranking.calibration is None:
         raise UncalibratedError(catalog.embedder_name)
-    if not catalog.n_sounding():
-        raise EmptyCatalogError
-    links = read_links(catalog, ranking)
-    try:
-        for _ in watch(ask_all(catalog, ranking, links)):
-            pass
-    finally:
-        write_links(catalog, ranking, links)
-    likely = probabilities(links, catalog, ranking.calibration)
-    tracks = {track.id: track for track in catalog.tracks()}
+    with catalog.snapshot():
+        if not catalog.n_sounding():
+            raise EmptyCatalogError
+        links = read_links(catalog, ranking)
+        try:
+            for _ in watch(ask_all(catalog, ranking, links)):
+                pass
+        finally:
+            write_links(catalog, ranking, links)
+        likely = probabilities(links, catalog, ranking.calibration)
+        tracks = {track.id: track for track in catalog.tracks()}
     groups = [_group(members, likely, tracks) for members in cluster(likely, min_probability)]
     return sorted(groups, key=lambda one: (-len(one.tracks), one.tracks[0].id))
 

@@ -181,9 +181,10 @@ def _stretches(
 
 def _scores(catalog: Catalog, versions: Sequence[_Version], ranking: Ranking) -> Floats:
     """Score the tracks that may occur, for each segment at whatever tempo suits best: (S, K)."""
-    track_ids = _shortlist(catalog, versions, ranking)
-    tracks = catalog.embeddings_of(track_ids)
-    lost = ranking.hub_weight * catalog.hubness(np.array(track_ids, np.int64))
+    with catalog.snapshot():
+        track_ids = _shortlist(catalog, versions, ranking)
+        tracks = catalog.embeddings_of(track_ids)
+        lost = ranking.hub_weight * catalog.hubness(np.array(track_ids, np.int64))
     middles = versions[0].spans_s.mean(axis=1)
     scores = np.full((len(middles), len(track_ids)), -np.inf)
     for vectors, spans_s in versions:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from indexer import AudioFile, Catalog, Plan, cache_root, plan
+from indexer import AudioFile, Plan, Writer, cache_root, plan
 from retrieval.benchmarks.base import Benchmark
 from retrieval.errors import BenchmarkError
 
@@ -40,13 +40,13 @@ def cache_folder(benchmark: Benchmark, embedder_name: str, *, fresh: bool = Fals
     return folder
 
 
-def embedding_plan(catalog: Catalog, benchmark: Benchmark) -> Plan:
+def embedding_plan(catalog: Writer, benchmark: Benchmark) -> Plan:
     """Plan to embed what the benchmark names and nothing else that lies beside it.
 
     Parameters
     ----------
-    catalog : Catalog
-        Of the cache, open for writing.
+    catalog : Writer
+        Of the cache.
     benchmark : Benchmark
         Of audio.
 

@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import FRAME_RATE, Catalog, Embedder, Recording
+from indexer import FRAME_RATE, Embedder, Reader, Recording
 from retrieval.benchmarks.base import Benchmark
 from retrieval.measuring.scorers import catalog_scorer
 from retrieval.ranking.nearest import track_scores
@@ -125,13 +125,13 @@ class ExcerptScorer:
 
 
 def excerpt_scorers(
-    catalog: Catalog, embedder: Embedder, benchmark: Benchmark, taus_s: Sequence[float] = TAUS_S
+    catalog: Reader, embedder: Embedder, benchmark: Benchmark, taus_s: Sequence[float] = TAUS_S
 ) -> Iterator[tuple[float, ExcerptScorer]]:
     """Make a scorer for each length of excerpts and each protocol.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         Made of the benchmark's audio.
     embedder : Embedder
         The catalog's; it embeds excerpts that are shorter than a segment.

@@ -46,7 +46,7 @@ def measure(
         scorer = feature_scorer(benchmark, embedder, ranking)
         yield from _ranked(benchmark, scorer, embedder.name, ranking)
         return
-    with Catalog.open(cache, embedder.name, embedder.dim, create=True) as catalog:
+    with Catalog.write(cache, embedder) as catalog:
         yield from carry_out(catalog, embedder, embedding_plan(catalog, benchmark))
         scorer = catalog_scorer(catalog, benchmark, ranking, embedder)
         yield from _ranked(benchmark, scorer, embedder.name, ranking)
@@ -103,7 +103,7 @@ def measure_excerpts(
     BenchmarkError
         If the benchmark has no audio, none of it is there, or no query is left.
     """
-    with Catalog.open(cache, embedder.name, embedder.dim, create=True) as catalog:
+    with Catalog.write(cache, embedder) as catalog:
         yield from carry_out(catalog, embedder, embedding_plan(catalog, benchmark))
         for tau_s, scorer in excerpt_scorers(catalog, embedder, benchmark, taus_s):
             for told in _ranked(benchmark, scorer, embedder.name, None):

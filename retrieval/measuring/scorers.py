@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog, Embedder, Track
+from indexer import Embedder, Reader, Track
 from retrieval.benchmarks.base import Benchmark
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness, mean_embeddings
@@ -109,7 +109,7 @@ class SegmentScorer:
 
 
 def catalog_scorer(
-    catalog: Catalog,
+    catalog: Reader,
     benchmark: Benchmark,
     ranking: Ranking = PLAIN,
     embedder: Embedder | None = None,
@@ -118,7 +118,7 @@ def catalog_scorer(
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         Made of the benchmark's audio, and perhaps more.
     benchmark : Benchmark
         Its performances that are silent, or not in the catalog, are left out.
@@ -156,7 +156,7 @@ def catalog_scorer(
     )
 
 
-def _tracks(catalog: Catalog, benchmark: Benchmark) -> Iterator[tuple[str, Track]]:
+def _tracks(catalog: Reader, benchmark: Benchmark) -> Iterator[tuple[str, Track]]:
     by_path = {track.path: track for track in catalog.tracks()}
     for performance in benchmark.present:
         track = by_path.get(performance.path) if performance.path else None

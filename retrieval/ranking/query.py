@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog, Embedder, Recording, Track, hash_audio
+from indexer import Embedder, Reader, Recording, Track, hash_audio
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.matching.harmony import tonal
 from retrieval.ranking.ranking import PLAIN, Ranking
@@ -44,12 +44,12 @@ def embed_at_tempos(
     return tuple(embedder.embed([recording], tempo=tempo)[0] for tempo in tempos)
 
 
-def recording_of(catalog: Catalog, embedder: Embedder, track: Track) -> Recording:
+def recording_of(catalog: Reader, embedder: Embedder, track: Track) -> Recording:
     """Restore what a catalog keeps of a track's sound; decode its file where it keeps nothing.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         The catalog that holds the track.
     embedder : Embedder
         The catalog's.
@@ -75,7 +75,7 @@ def recording_of(catalog: Catalog, embedder: Embedder, track: Track) -> Recordin
     return embedder.listen(track.path)
 
 
-def read_query(catalog: Catalog, embedder: Embedder, path: Path, ranking: Ranking = PLAIN) -> Query:
+def read_query(catalog: Reader, embedder: Embedder, path: Path, ranking: Ranking = PLAIN) -> Query:
     """Ask with a file, which may be in the catalog or not.
 
     Either way it is not its own answer. A file of the catalog is not decoded again, unless it has
@@ -83,7 +83,7 @@ def read_query(catalog: Catalog, embedder: Embedder, path: Path, ranking: Rankin
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         What will be searched.
     embedder : Embedder
         The one that the catalog was made with.

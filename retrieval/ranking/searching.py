@@ -11,7 +11,7 @@ from itertools import compress, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Catalog, Track
+from indexer import Reader, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.matching.harmony import N_PITCH_CLASSES, tonal
@@ -28,7 +28,7 @@ POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored
 
 
 def search(
-    catalog: Catalog,
+    catalog: Reader,
     query: Query,
     ranking: Ranking = PLAIN,
     *,
@@ -43,7 +43,7 @@ def search(
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         What to search.
     query : Query
         What to ask with; of the catalog's embedder.
@@ -68,6 +68,13 @@ def search(
     """
     if not len(query.embeddings):
         raise SilentQueryError
+    with catalog.snapshot():
+        return _search(catalog, query, ranking, n_candidates, all_copies=all_copies)
+
+
+def _search(
+    catalog: Reader, query: Query, ranking: Ranking, n_candidates: int, *, all_copies: bool
+) -> list[Candidate]:
     n_tracks = catalog.n_sounding()
     if not n_tracks:
         raise EmptyCatalogError
@@ -91,7 +98,7 @@ def search(
 
 
 def _tell_of_harmony(
-    catalog: Catalog, query: Query, track_ids: Sequence[int], ranked: Ranked
+    catalog: Reader, query: Query, track_ids: Sequence[int], ranked: Ranked
 ) -> None:
     """Say so where candidates were aligned by chroma alone, for want of their harmony."""
     aligned = np.flatnonzero(~np.isnan(ranked.alignment_scores)).tolist()
@@ -105,7 +112,7 @@ def _tell_of_harmony(
         )
 
 
-def _pool(catalog: Catalog, track_ids: Sequence[int], n_tracks: int) -> Pool:
+def _pool(catalog: Reader, track_ids: Sequence[int], n_tracks: int) -> Pool:
     return Pool(
         embeddings=catalog.embeddings_of(track_ids),
         is_candidate=np.ones(len(track_ids), bool),
@@ -116,12 +123,12 @@ def _pool(catalog: Catalog, track_ids: Sequence[int], n_tracks: int) -> Pool:
     )
 
 
-def tonal_of(catalog: Catalog, track_ids: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+def tonal_of(catalog: Reader, track_ids: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     """Read what is aligned of some tracks: chroma, and harmony where it is kept.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         What holds the tracks.
     track_ids : sequence of int
         Which; they are read a few at a time.
@@ -136,12 +143,12 @@ def tonal_of(catalog: Catalog, track_ids: Sequence[int]) -> Iterator[NDArray[np.
             yield tonal(pitches.chroma, pitches.harmony)
 
 
-def stored_query(catalog: Catalog, track: Track) -> Query:
+def stored_query(catalog: Reader, track: Track) -> Query:
     """Ask with a track of the catalog, without decoding it again.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         The catalog that holds the track.
     track : Track
         The track.
@@ -160,12 +167,12 @@ def stored_query(catalog: Catalog, track: Track) -> Query:
     )
 
 
-def copies(catalog: Catalog, query: Query) -> list[Track]:
+def copies(catalog: Reader, query: Query) -> list[Track]:
     """List the tracks that hold the query's very audio, which `search` leaves out as no covers.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         Where to look.
     query : Query
         What was asked with.
@@ -180,7 +187,7 @@ def copies(catalog: Catalog, query: Query) -> list[Track]:
     return [t for t in catalog.find_audio(query.audio_hash) if t.id != query.track_id]
 
 
-def _nearest(catalog: Catalog, query: Query, length: int) -> list[int]:
+def _nearest(catalog: Reader, query: Query, length: int) -> list[int]:
     """Name the tracks worth an exact score, in the order of their ids."""
     own = [track.id for track in copies(catalog, query)]
     own += [query.track_id] if query.track_id is not None else []
@@ -211,7 +218,7 @@ def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidat
 
 
 def _with_spans(
-    catalog: Catalog, query: Query, candidates: Sequence[Candidate], ranking: Ranking
+    catalog: Reader, query: Query, candidates: Sequence[Candidate], ranking: Ranking
 ) -> Iterator[Candidate]:
     is_aligned = [candidate.transposition is not None for candidate in candidates]
     tonals = tonal_of(catalog, [one.track_id for one in compress(candidates, is_aligned)])

@@ -77,7 +77,7 @@ def heard(root: Path, embedder: Embedder) -> Iterator[tuple[str, str, Recording]
         return
     benchmark = load_benchmark("folder", root)
     folder = cache_folder(benchmark, embedder.name)
-    with Catalog.open(folder, embedder.name, embedder.dim, create=True) as catalog:
+    with Catalog.write(folder, embedder) as catalog:
         list(tqdm(carry_out(catalog, embedder, embedding_plan(catalog, benchmark))))
         tracks = {track.path: track for track in catalog.tracks() if track.n_segments}
         for one in benchmark.present:

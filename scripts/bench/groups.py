@@ -19,11 +19,12 @@ import time
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import AudioFile, Catalog, Embedded, KeptRecording, Track, carry_out
+from indexer import AudioFile, Catalog, Embedded, KeptRecording, Track, Writer, carry_out
 from indexer.tags import Tags
 from pemr import load_embedder
 from retrieval import (
@@ -86,12 +87,12 @@ def turned(pictures: NDArray[np.uint8], shift: int) -> NDArray[np.uint8]:
     return np.roll(circles, shift, axis=1).reshape(len(pictures), -1)
 
 
-def enlarged(small: Catalog, folder: Path, n_tracks: int) -> Catalog:
+def enlarged(small: Catalog, folder: Path, n_tracks: int) -> Writer:
     """Make a large catalog of pieces of a small one."""
     rng = np.random.default_rng(0)
     sources = [track.id for track in small.tracks() if track.duration_s > PIECE_S]
     embeddings, pitches = small.embeddings_of(sources), small.pitches_of(sources)
-    large = Catalog.open(folder, small.embedder_name, small.dim, create=True)
+    large = Catalog.write(folder, SimpleNamespace(name=small.embedder_name, dim=small.dim))
     duration_s = float(N_PIECES * PIECE_S)
     for place in range(n_tracks):
         chosen = rng.choice(len(sources), N_PIECES, replace=False).tolist()
@@ -143,7 +144,7 @@ def main() -> None:
     ranking = ranking_from(embedder.ranking)
     benchmark = load_benchmark("folder", options.folder)
     folder = cache_folder(benchmark, embedder.name)
-    with Catalog.open(folder, embedder.name, embedder.dim, create=True) as catalog:
+    with Catalog.write(folder, embedder) as catalog:
         for _ in carry_out(catalog, embedder, embedding_plan(catalog, benchmark)):
             pass
         if options.tracks:

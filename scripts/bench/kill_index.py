@@ -90,8 +90,8 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, str | int | fl
         n_kills += 1
     killed_s = time.perf_counter() - started
     with (
-        Catalog.open(work / "calm", read_only=True) as one,
-        Catalog.open(work / "killed", read_only=True) as other,
+        Catalog.open(work / "calm") as one,
+        Catalog.open(work / "killed") as other,
     ):
         stats = one.stats()
         return {

@@ -49,7 +49,7 @@ def gather(
     """
     works: dict[Path, list[Performance]] = {}
     for folder in catalogs:
-        with Catalog.open(folder, embedder.name, read_only=True) as catalog:
+        with Catalog.open(folder, embedder.name) as catalog:
             tracks = [track for track in catalog.tracks() if track.n_segments]
             sizes = {t.path.parent: 0 for t in tracks}
             for track in tracks:

@@ -154,7 +154,7 @@ def endless_header() -> bytes:
 @contextmanager
 def indexed(folder: Path, paths: list[Path], embedder: Embedder) -> Iterator[Catalog]:
     """Make a catalog of these files and nothing else."""
-    with Catalog.open(folder, embedder.name, embedder.dim, create=True) as opened:
+    with Catalog.write(folder, embedder) as opened:
         for _ in carry_out(opened, embedder, plan(opened, paths)):
             pass
         wanted = set(paths)

@@ -42,6 +42,9 @@ def packet_hash(path: Path) -> str:
     return str(AudioFile(path, 0, 0).hashed().packet_hash).removeprefix(OLD_HASH)
 
 
+either = pytest.mark.parametrize("opening", [Catalog.open, Catalog.write], ids=["open", "write"])
+
+
 def execute(folder: Path, statement: str) -> None:
     with sqlite3.connect(folder / "catalog.db") as connection:
         connection.execute(statement)
@@ -194,7 +197,7 @@ def test_a_removed_track_is_not_found_now_nor_after_opening_again(built, music):
     built.remove(track.path)
     assert track.id not in built.nearest([vectors], 20)
     built.close()
-    with Catalog.open(built.path, read_only=True) as again:
+    with Catalog.open(built.path) as again:
         assert track.id not in again.nearest([vectors], 20)
 
 
@@ -208,7 +211,7 @@ def test_an_id_is_never_used_twice(built, fake_embedder, music):
 def test_a_catalog_opened_again_holds_the_same(built):
     before = built.tracks(), built.track_embeddings()
     built.close()
-    with Catalog.open(built.path, "fake", 8) as again:
+    with Catalog.write(built.path) as again:
         assert again.tracks() == before[0]
         for mine, other in zip(again.track_embeddings(), before[1], strict=True):
             np.testing.assert_array_equal(mine, other)
@@ -218,82 +221,72 @@ def test_the_embedder_can_be_asked_for(built):
     assert Catalog.embedder_of(built.path) == "fake"
 
 
-def test_another_embedder_is_refused_with_the_way_out(built):
+def test_another_embedder_is_refused_with_the_way_out(built, fake_embedder):
     built.close()
-    for read_only in (True, False):
+    other = type(fake_embedder)("cover@12345678", 8)
+    for opening in (
+        lambda: Catalog.open(built.path, other.name),
+        lambda: Catalog.write(built.path, other),
+    ):
         with pytest.raises(ForeignEmbedderError, match="pemr reembed --embedder cover") as caught:
-            Catalog.open(built.path, "cover@12345678", 8, read_only=read_only)
+            opening()
         assert (caught.value.stored, caught.value.asked) == ("fake", "cover@12345678")
-    with Catalog.open(built.path, "fake", 8):
+    with Catalog.write(built.path):
         pass
 
 
-@pytest.mark.parametrize("read_only", [True, False])
-def test_a_folder_without_a_catalog_says_so(tmp_path, read_only):
+@either
+def test_a_folder_without_a_catalog_says_so(tmp_path, opening):
     with pytest.raises(NoCatalogError, match="pemr index FOLDER"):
-        Catalog.open(tmp_path, "fake", 8, read_only=read_only)
+        opening(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_making_a_catalog_needs_an_embedder(tmp_path):
-    with pytest.raises(ValueError, match="embedder_name"):
-        Catalog.open(tmp_path / "new", create=True)
-
-
-@pytest.mark.parametrize("read_only", [True, False])
-def test_a_newer_schema_is_refused(built, read_only):
+@either
+def test_a_newer_schema_is_refused(built, opening):
     built.close()
     execute(built.path, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NewerSchemaError, match="upgrade pemr"):
-        Catalog.open(built.path, "fake", 8, read_only=read_only)
+        opening(built.path)
 
 
 def test_an_older_schema_is_left_alone_by_a_reader(built, monkeypatch):
     built.close()
     monkeypatch.setattr("indexer.database.REVISIONS", (*REVISIONS, "9998"))
     with pytest.raises(CatalogError, match="older pemr"):
-        Catalog.open(built.path, "fake", 8, read_only=True)
+        Catalog.open(built.path, "fake")
 
 
-@pytest.mark.parametrize("read_only", [True, False])
-def test_a_damaged_database_is_one_sentence(built, read_only):
+@either
+def test_a_damaged_database_is_one_sentence(built, opening):
     built.close()
     (built.path / "catalog.db").write_bytes(b"no database" * 1000)
     with pytest.raises(CatalogError, match="damaged"):
-        Catalog.open(built.path, "fake", 8, read_only=read_only)
+        opening(built.path)
 
 
-def test_an_empty_database_is_no_catalog_yet(tmp_path):
+def test_an_empty_database_is_no_catalog_yet(tmp_path, fake_embedder):
     (tmp_path / "catalog.db").write_bytes(b"")
     with pytest.raises(NoCatalogError):
-        Catalog.open(tmp_path, "fake", 8, read_only=True)
-    with Catalog.open(tmp_path, "fake", 8, create=True) as made:
+        Catalog.open(tmp_path, "fake")
+    with Catalog.write(tmp_path, fake_embedder) as made:
         assert made.tracks() == []
-
-
-def test_a_reader_refuses_to_write(built, music):
-    built.close()
-    with (
-        Catalog.open(built.path, read_only=True) as reader,
-        pytest.raises(CatalogWriteError, match="only to be read"),
-    ):
-        reader.remove(music / "1.wav")
 
 
 def test_a_second_writer_is_told_to_wait(built):
     with pytest.raises(CatalogWriteError, match="another pemr"):
-        Catalog.open(built.path, "fake", 8)
+        Catalog.write(built.path)
 
 
-def test_a_reader_keeps_its_state_while_a_writer_writes(built, music):
-    with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
+def test_a_reader_sees_what_is_written_but_not_inside_of_a_snapshot(built, music):
+    with Catalog.open(built.path, "fake") as reader:
         n_tracks = len(reader.tracks())
-        built.remove(music / "1.wav")
-        assert len(reader.tracks()) == n_tracks
-        ids, _ = reader.track_embeddings()
-        assert len(ids) == n_tracks - 1  # without the silent one
-    with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
+        with reader.snapshot():
+            built.remove(music / "1.wav")
+            assert len(reader.tracks()) == n_tracks
+            assert reader.n_sounding() == n_tracks - 1  # without the silent one
         assert len(reader.tracks()) == n_tracks - 1
+        assert reader.n_sounding() == n_tracks - 2
 
 
 def read_only_disk(monkeypatch):
@@ -313,7 +306,7 @@ def read_only_disk(monkeypatch):
 def test_a_catalog_on_a_read_only_disk_can_be_searched(built, monkeypatch):
     built.close()
     read_only_disk(monkeypatch)
-    with Catalog.open(built.path, "fake", 8, read_only=True) as reader:
+    with Catalog.open(built.path, "fake") as reader:
         ids, _ = reader.track_embeddings()
         assert reader.nearest([reader.embeddings(int(ids[0]))], 1).tolist() == [ids[0]]
 
@@ -322,16 +315,16 @@ def test_a_catalog_on_a_read_only_disk_cannot_be_written(built, monkeypatch):
     built.close()
     read_only_disk(monkeypatch)
     with pytest.raises(CatalogWriteError, match="cannot be written here"):
-        Catalog.open(built.path, "fake", 8)
+        Catalog.write(built.path)
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, fake_embedder, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(CatalogWriteError, match="another folder with --catalog"):
-        Catalog.open(tmp_path / "new", "fake", 8, create=True)
+        Catalog.write(tmp_path / "new", fake_embedder)
 
 
 def test_tracks_can_be_removed_though_the_vector_files_are_lost(built, music):
@@ -339,7 +332,7 @@ def test_tracks_can_be_removed_though_the_vector_files_are_lost(built, music):
     built.close()
     for path in built.path.glob("*.bin"):
         path.unlink()
-    with Catalog.open(built.path) as again:
+    with Catalog.write(built.path) as again:
         assert list(built.path.glob("*.bin")) == []
         assert again.remove(music / "1.wav") == 1
     assert len(list(built.path.glob("*.bin"))) == 1
@@ -364,7 +357,7 @@ def test_names_that_are_not_utf8_are_kept(built, fake_embedder, music, tone):
 
 def turn_back(folder: Path) -> None:
     """Give a catalog the schema of before recordings were kept, and its hashes of packets alone."""
-    with Catalog.open(folder, read_only=True) as catalog:
+    with Catalog.open(folder) as catalog:
         hashes = {track.id: packet_hash(track.path) for track in catalog.tracks()}
     for track_id, found in hashes.items():
         execute(folder, f"UPDATE track SET audio_hash = '{found}' WHERE id = {track_id}")
@@ -396,7 +389,7 @@ def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):
     built.close()
     turn_back(built.path)
     fake_embedder.heard.clear()
-    with Catalog.open(built.path, "fake", 8) as new:
+    with Catalog.write(built.path) as new:
         hashed = [replace(t, audio_hash=OLD_HASH + packet_hash(t.path)) for t in tracks]
         assert new.tracks() == hashed
         for track, before in zip(tracks, kept, strict=True):
@@ -418,7 +411,7 @@ def test_indexing_again_fills_in_what_is_not_recorded(built, fake_embedder, musi
     built.set_labels({2: "Ode"})
     built.close()
     turn_back(built.path)
-    with Catalog.open(built.path, "fake", 8) as new:
+    with Catalog.write(built.path) as new:
         assert {type(event) for event in build(new, fake_embedder, [music])} == {Unchanged}
         planned = plan(new, [music], again=True)
         assert (planned.n_unchanged, planned.again) == (0, True)

@@ -48,7 +48,7 @@ fakes.FakeEmbedder.listen = ticking(fakes.FakeEmbedder.listen)
 fakes.FakeEmbedder.embed = ticking(fakes.FakeEmbedder.embed)
 if what == "build":
     embedder = fakes.FakeEmbedder()
-    with Catalog.open(folder / "catalog", "fake", 8, create=True) as catalog:
+    with Catalog.write(folder / "catalog", embedder) as catalog:
         list(build(catalog, embedder, [folder / "music"]))
 else:
     list(reembed(folder / "catalog", fakes.FakeEmbedder("other", 16)))
@@ -72,7 +72,7 @@ def run_child(what: str, folder: Path, fuse: int) -> bool:
 
 def content(folder: Path) -> dict[str, list]:
     """All that a catalog says, by file name and without what may differ between two folders."""
-    with Catalog.open(folder / "catalog", read_only=True) as catalog:
+    with Catalog.open(folder / "catalog") as catalog:
         tracks = {track.id: track.path.name for track in catalog.tracks()}
         ids, _ = catalog.track_embeddings()
         near = {id_: catalog.nearest([catalog.embeddings(id_)], 3) for id_ in ids.tolist()}
@@ -114,7 +114,7 @@ def change(folder: Path, tone) -> None:
 
 
 def index(folder: Path, fake_embedder) -> None:
-    with Catalog.open(folder / "catalog", "fake", 8, create=True) as catalog:
+    with Catalog.write(folder / "catalog", fake_embedder) as catalog:
         list(build(catalog, fake_embedder, [folder / "music"]))
 
 
@@ -190,7 +190,7 @@ def test_vector_files_of_another_history_are_not_believed(tmp_path, tone, fake_e
     index(tmp_path, fake_embedder)
     before = content(tmp_path)
     (vectors,) = (tmp_path / "catalog").glob("vectors-*.bin")
-    with Catalog.open(tmp_path / "other", "fake", 8, create=True) as other:
+    with Catalog.write(tmp_path / "other", fake_embedder) as other:
         tone(tmp_path / "more" / "a.wav", seed=90)
         list(build(other, fake_embedder, [tmp_path / "more"]))
     next((tmp_path / "other").glob("vectors-*")).replace(vectors)

@@ -339,7 +339,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(index, music, catalog, fake_e
     n_stored = len(catalog.tracks())
     assert 4 <= n_stored < 14
     catalog.close()
-    with Catalog.open(catalog.path, "fake", 8) as again:
+    with Catalog.write(catalog.path) as again:
         assert len(again.tracks()) == n_stored
         events = list(build(again, fake_embedder, [music]))
         assert sum(type(event) is Added for event in events) == 14 - n_stored
@@ -357,7 +357,7 @@ def test_a_disk_too_full_for_the_vector_files_keeps_the_rows(
     with pytest.raises(CatalogWriteError, match="disk is full"):
         catalog.close()
     monkeypatch.undo()
-    with Catalog.open(catalog.path, "fake", 8, read_only=True) as again:
+    with Catalog.open(catalog.path, "fake") as again:
         assert len(again.track_embeddings()[0]) == 4
 
 

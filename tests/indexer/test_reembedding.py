@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from indexer import Added, Catalog, Missing, Skipped, Unchanged, build, reembed
-from indexer.errors import CatalogWriteError, NoCatalogError
+from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
 from tests.conftest import forget_spectrograms
 
 
@@ -34,12 +34,12 @@ def other(fake_embedder):
 
 
 def test_every_track_is_embedded_anew_under_its_old_id(path, other, music):
-    with Catalog.open(path, read_only=True) as old:
+    with Catalog.open(path) as old:
         ids = {track.path: track.id for track in old.tracks()}
         old.close()
     events = list(reembed(path, other))
     assert {event.path: event.track_id for event in events} == ids
-    with Catalog.open(path, "other@12345678", 16, read_only=True) as new:
+    with Catalog.open(path, "other@12345678") as new:
         assert {track.path: track.id for track in new.tracks()} == ids
         (expected,) = other.embed([other.listen(music / "1.wav")])
         np.testing.assert_array_equal(new.embeddings(ids[music / "1.wav"]), expected)
@@ -59,16 +59,16 @@ def test_a_copy_is_decoded_once_where_no_recording_is_kept(old_path, other):
 
 def test_recordings_that_were_decoded_are_kept(old_path, other):
     list(reembed(old_path, other))
-    with Catalog.open(old_path, read_only=True) as new:
+    with Catalog.open(old_path) as new:
         assert None not in new.recordings_of([track.id for track in new.tracks()])
         assert new.stats().n_unrecorded == 0
 
 
 def test_recordings_that_were_restored_stay(path, other):
-    with Catalog.open(path, read_only=True) as old:
+    with Catalog.open(path) as old:
         before = old.recordings_of([1, 2, 3, 4])
     list(reembed(path, other))
-    with Catalog.open(path, read_only=True) as new:
+    with Catalog.open(path) as new:
         for mine, theirs in zip(new.recordings_of([1, 2, 3, 4]), before, strict=True):
             for name, part in theirs.items():
                 np.testing.assert_array_equal(mine[name], part)
@@ -77,7 +77,7 @@ def test_recordings_that_were_restored_stay(path, other):
 def test_the_old_index_serves_until_the_new_one_is_complete(path, other):
     events = reembed(path, other)
     next(events)
-    with Catalog.open(path, "fake", 8, read_only=True) as old:
+    with Catalog.open(path, "fake") as old:
         ids, vectors = old.track_embeddings()
         assert vectors.shape == (4, 8)
         for id_ in ids.tolist():
@@ -87,12 +87,16 @@ def test_the_old_index_serves_until_the_new_one_is_complete(path, other):
     assert Catalog.embedder_of(path) == "other@12345678"
 
 
-def test_a_reader_that_was_there_before_is_not_disturbed(path, other):
-    with Catalog.open(path, "fake", 8, read_only=True) as old:
+def test_a_reader_that_was_there_before_ends_what_it_does_and_is_then_told(path, other):
+    with Catalog.open(path, "fake") as old:
         before = old.embeddings(1)
-        list(reembed(path, other))
-        np.testing.assert_array_equal(old.embeddings(1), before)
-        assert old.track_embeddings()[1].shape == (4, 8)
+        with old.snapshot():
+            list(reembed(path, other))
+            np.testing.assert_array_equal(old.embeddings(1), before)
+            assert old.track_embeddings()[1].shape == (4, 8)
+        for question in (old.tracks, old.track_embeddings, lambda: old.embeddings(1)):
+            with pytest.raises(ForeignEmbedderError, match="other@12345678"):
+                question()
 
 
 def test_it_goes_on_where_it_was_interrupted(path, other, music):
@@ -117,7 +121,7 @@ def test_a_missing_file_stays_listed_and_is_embedded_when_it_is_back(old_path, o
     (music / "1.wav").rename(music.parent / "away")
     events = {event.path.name: event for event in reembed(old_path, other)}
     assert events["1.wav"] == Missing(music / "1.wav")
-    with Catalog.open(old_path, "other@12345678", 16) as new:
+    with Catalog.write(old_path) as new:
         track = new.find(music / "1.wav")
         assert (track.n_segments, new.pitches_of([track.id])[0].chroma.shape) == (0, (12, 0))
         (music.parent / "away").rename(music / "1.wav")
@@ -138,7 +142,7 @@ def test_a_file_that_changed_is_left_to_the_next_build(old_path, other, music, t
     assert events["1.wav"] == Skipped(
         music / "1.wav", "changed since it was indexed; `pemr index` takes it up again"
     )
-    with Catalog.open(old_path, other.name, 16) as new:
+    with Catalog.write(old_path, other) as new:
         again = {event.path.name: event for event in build(new, other, [music])}
         assert type(again["1.wav"]) is Added
 
@@ -164,10 +168,10 @@ def test_the_same_embedder_has_nothing_to_do(path, fake_embedder):
 
 
 def test_labels_stay(path, other, music):
-    with Catalog.open(path) as old:
+    with Catalog.write(path) as old:
         old.set_labels({1: "Ode"})
     list(reembed(path, other))
-    with Catalog.open(path, read_only=True) as new:
+    with Catalog.open(path) as new:
         assert new.labels() == {1: "Ode"}
 
 
@@ -175,7 +179,7 @@ def test_nobody_else_writes_meanwhile(path, other):
     events = reembed(path, other)
     next(events)
     with pytest.raises(CatalogWriteError, match="another pemr"):
-        Catalog.open(path, "fake", 8)
+        Catalog.write(path)
     events.close()
 
 

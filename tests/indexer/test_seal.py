@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 def built(tmp_path, tone, fake_embedder):
     for seed in range(5):
         tone(tmp_path / "music" / f"{seed}.wav", seed=seed)
-    with Catalog.open(tmp_path / "catalog", "fake", 8, create=True) as catalog:
+    with Catalog.write(tmp_path / "catalog", fake_embedder) as catalog:
         list(build(catalog, fake_embedder, [tmp_path / "music"]))
     return tmp_path / "catalog"
 
 
 def said(folder):
     """All that a catalog answers."""
-    with Catalog.open(folder, read_only=True) as catalog:
+    with Catalog.open(folder) as catalog:
         ids, vectors = catalog.track_embeddings()
         tracks = catalog.tracks()
         near = catalog.nearest([vectors[:1]], 3).tolist()
@@ -60,10 +60,10 @@ def test_zeros_over_a_page_are_told_with_the_way_out(built):
         file.seek(4096 * 3)
         file.write(bytes(4096))
     with pytest.raises(DamagedCatalogError, match="put a copy of the folder back") as caught:
-        Catalog.open(built, read_only=True)
+        Catalog.open(built)
     assert caught.value.what.startswith("catalog.db is not")
     with pytest.raises(DamagedCatalogError):
-        Catalog.open(built)
+        Catalog.write(built)
 
 
 def test_without_the_seal_what_is_left_can_be_read(built):
@@ -89,7 +89,7 @@ def test_an_error_of_sqlite_is_a_sentence_whoever_asks(built):
 def test_a_database_put_back_from_a_copy_is_no_damage(built, tmp_path, tone, fake_embedder):
     shutil.copy(built / "catalog.db", tmp_path / "copy.db")
     tone(tmp_path / "music" / "more.wav", seed=9)
-    with Catalog.open(built, "fake", 8) as catalog:
+    with Catalog.write(built) as catalog:
         list(build(catalog, fake_embedder, [tmp_path / "music"]))
     shutil.copy(tmp_path / "copy.db", built / "catalog.db")
     assert len(said(built)[2]) == 5
@@ -97,7 +97,7 @@ def test_a_database_put_back_from_a_copy_is_no_damage(built, tmp_path, tone, fak
 
 def test_the_seal_is_broken_while_somebody_writes_and_made_again(built):
     assert (built / "catalog.sum").exists()
-    with Catalog.open(built, "fake", 8) as writer:
+    with Catalog.write(built) as writer:
         assert not (built / "catalog.sum").exists()
         writer.remove(writer.tracks()[0].path)
         assert len(said(built)[2]) == 4
@@ -106,9 +106,9 @@ def test_the_seal_is_broken_while_somebody_writes_and_made_again(built):
 
 
 def test_what_a_reader_keeps_in_the_log_is_not_sealed(built):
-    with Catalog.open(built, read_only=True) as reader:
+    with Catalog.open(built) as reader:
         reader.tracks()
-        with Catalog.open(built, "fake", 8) as writer:
+        with Catalog.write(built) as writer:
             writer.remove(writer.tracks()[0].path)
         assert not (built / "catalog.sum").exists()
     assert len(said(built)[2]) == 4
@@ -122,7 +122,7 @@ import indexer.catalog
 if os.getuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:
-    with Catalog.open(Path(sys.argv[1]), read_only=True) as catalog:
+    with Catalog.open(Path(sys.argv[1])) as catalog:
         print(len(catalog.tracks()))
 except CatalogError as error:
     print(error)
@@ -152,7 +152,7 @@ def test_a_catalog_that_one_may_not_write_can_be_read(built):
 
 @pytest.mark.parametrize("with_shared_memory", [True, False])
 def test_a_log_that_cannot_be_read_is_never_passed_over(built, with_shared_memory, tmp_path):
-    with Catalog.open(built, "fake", 8) as writer:
+    with Catalog.write(built) as writer:
         writer.remove(writer.tracks()[0].path)
         copy = tmp_path / "copied"
         shutil.copytree(built, copy)

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer import AudioFile, Catalog, Embedded, KeptRecording
+from indexer import AudioFile, Catalog, Embedded, KeptRecording, Writer
 from indexer.tags import Tags
 
 
-def _filled(folder: Path, tracks: Sequence[NDArray[np.float32]]) -> tuple[Catalog, list[int]]:
+def _filled(folder: Path, tracks: Sequence[NDArray[np.float32]]) -> tuple[Writer, list[int]]:
     """Make a catalog of tracks that are nothing but their segments' vectors (S, D)."""
-    catalog = Catalog.open(folder, "cover@0", tracks[0].shape[1], create=True)
+    catalog = Catalog.write(folder, SimpleNamespace(name="cover@0", dim=tracks[0].shape[1]))
     ids = []
     for place, vectors in enumerate(tracks):
         starts = np.arange(len(vectors), dtype=np.float64) * 10
@@ -28,7 +29,7 @@ def _filled(folder: Path, tracks: Sequence[NDArray[np.float32]]) -> tuple[Catalo
 
 
 @pytest.fixture
-def filled() -> Callable[[Path, Sequence[NDArray[np.float32]]], tuple[Catalog, list[int]]]:
+def filled() -> Callable[[Path, Sequence[NDArray[np.float32]]], tuple[Writer, list[int]]]:
     return _filled
 
 

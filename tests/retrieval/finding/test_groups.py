@@ -172,5 +172,5 @@ def test_the_file_lies_beside_the_catalog(filled, tmp_path, rng):
     with catalog:
         group(catalog, BY_EMBEDDING)
     assert sorted(p.name for p in (tmp_path / "catalog").glob("links*")) == ["links.npz"]
-    with Catalog.open(tmp_path / "catalog", read_only=True) as opened:
+    with Catalog.open(tmp_path / "catalog") as opened:
         assert len(group(opened, BY_EMBEDDING)) == 1

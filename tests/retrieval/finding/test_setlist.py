@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def catalog(folder, embedder):
-    with Catalog.open(folder / "catalog", embedder.name, embedder.dim, create=True) as opened:
+    with Catalog.write(folder / "catalog", embedder) as opened:
         list(build(opened, embedder, [folder / "music"]))
         yield opened
 
@@ -122,7 +122,7 @@ def test_a_recording_of_strangers_is_unknown_throughout(catalog, embedder, folde
 
 
 def test_a_catalog_of_one_is_enough(embedder, folder):
-    with Catalog.open(folder / "one", embedder.name, embedder.dim, create=True) as opened:
+    with Catalog.write(folder / "one", embedder) as opened:
         list(build(opened, embedder, [folder / "music" / "7.wav"]))
         path = mixed(folder / "mix.wav", (folder / "music" / "7.wav", 0, 30), 10)
         assert told(recognise(opened, embedder, path, RANKING)) == [(0, 30, "7"), (30, 40, None)]
@@ -145,7 +145,7 @@ def test_what_cannot_be_asked_is_refused(catalog, embedder, folder):
 
 def test_an_empty_catalog_is_told(embedder, folder):
     with (
-        Catalog.open(folder / "none", embedder.name, embedder.dim, create=True) as opened,
+        Catalog.write(folder / "none", embedder) as opened,
         pytest.raises(EmptyCatalogError),
     ):
         recognise(opened, embedder, folder / "music" / "7.wav", RANKING)

@@ -19,9 +19,9 @@ def indexed(tmp_path, fake_embedder, tone):
     for seed in range(3):
         tone(tmp_path / "music" / f"{seed}.wav", seed=seed)
     where = tmp_path / "catalog"
-    with Catalog.open(where, fake_embedder.name, fake_embedder.dim, create=True) as catalog:
+    with Catalog.write(where, fake_embedder) as catalog:
         list(build(catalog, fake_embedder, [tmp_path / "music"]))
-    with Catalog.open(where, read_only=True) as catalog:
+    with Catalog.open(where) as catalog:
         yield catalog
 
 
@@ -56,9 +56,9 @@ def of_cover(tmp_path, tone):
         tone(tmp_path / "works" / f"work {seed // 2}" / f"{seed}.wav", seed=seed)
     embedder = FakeEmbedder("cover@fake")
     where = tmp_path / "catalog"
-    with Catalog.open(where, embedder.name, embedder.dim, create=True) as catalog:
+    with Catalog.write(where, embedder) as catalog:
         list(build(catalog, embedder, [tmp_path / "works"]))
-    with Catalog.open(where, read_only=True) as catalog:
+    with Catalog.open(where) as catalog:
         yield catalog, embedder
 
 
@@ -101,7 +101,7 @@ def test_a_file_of_an_old_catalog_is_decoded_with_a_word_on_the_way_out(of_cover
     path = tmp_path / "works" / "work 0" / "1.wav"
     embedder.heard.clear()
     caplog.set_level(logging.WARNING)
-    with Catalog.open(catalog.path, read_only=True) as old:
+    with Catalog.open(catalog.path) as old:
         query = read_query(old, embedder, path, STRETCHED)
     assert embedder.heard == [path]
     assert len(query.at_other_tempos) == len(TEMPOS)

@@ -1,9 +1,11 @@
 """Search on catalogs small enough to know the answer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def chroma_like(rng, n_chords=40):
 
 @pytest.fixture
 def catalog(tmp_path):
-    with Catalog.open(tmp_path / "catalog", "fake", DIM, create=True) as opened:
+    with Catalog.write(tmp_path / "catalog", SimpleNamespace(name="fake", dim=DIM)) as opened:
         yield opened
 
 
@@ -309,11 +311,11 @@ def test_a_catalog_without_harmony_is_aligned_by_chroma_and_says_so_once(catalog
 def thousand(tmp_path_factory):
     """Fill a catalog with a thousand short tracks, and open it to be read."""
     folder, rng = tmp_path_factory.mktemp("thousand"), np.random.default_rng(0)
-    with Catalog.open(folder, "fake", DIM, create=True) as opened:
+    with Catalog.write(folder, SimpleNamespace(name="fake", dim=DIM)) as opened:
         vectors = unit(rng.normal(size=(1000, 2, DIM)))
         for number in range(1000):
             store(opened, f"{number}.wav", vectors[number], chroma_like(rng, 4))
-    with Catalog.open(folder, read_only=True) as opened:
+    with Catalog.open(folder) as opened:
         yield opened
 
 
@@ -353,3 +355,12 @@ def test_copies_are_one_answer_that_counts_them(catalog, rng):
     every = search(catalog, query, n_candidates=3, all_copies=True)
     assert [c.path.name for c in every] == ["a.mp3", "link.mp3", "copy.mp3"]
     assert [c.n_copies for c in every] == [1, 1, 1]
+
+
+def test_threads_that_search_at_once_find_what_one_finds(thousand):
+    ranking = replace(PLAIN, hub_weight=0.3, neighbour_weight=0.5, n_aligned=5)
+    queries = [stored_query(thousand, track) for track in thousand.tracks()[:24]]
+    expected = [search(thousand, query, ranking) for query in queries]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda query: search(thousand, query, ranking), queries))
+    assert found == expected
