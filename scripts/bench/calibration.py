@@ -2,14 +2,14 @@
 """Fit the calibration of the shipped ranking, and measure how honest its probabilities are.
 
     scripts/bench/calibration.py fit SET [SET ...] [--write]
-    scripts/bench/calibration.py measure SET [SET ...] [--sizes 100 600] [--among FOLDER]
-        [--leave-one-out] [--out STEM]
+    scripts/bench/calibration.py measure SET [SET ...] [--sizes 100 600] [--among CORPUS]
+        [--queries N] [--leave-one-out] [--out STEM]
 
 SET is a folder that `pemr evaluate` takes: audio with a folder for each work, or packed recordings.
 Each query is asked in catalogs of several sizes, once with and once without a performance of its
 work in them, so half of the queries have no answer. For the fit, queries are also asked as excerpts
 of 10 to 60 seconds, and each set counts the same; `--write` puts the result beside the weights.
-`--among` adds the packed recordings of a folder, whatever their works, as strangers.
+`--among` adds the performances of a corpus, such as sketches of other works, as strangers.
 `--leave-one-out` measures the sets that were fitted on, each work by a fit to all others.
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
+from qmax_difficulty import chroma_of
 from tqdm import tqdm
 
 from indexer import Catalog, Recording, carry_out
@@ -69,6 +70,13 @@ def packed(path: Path, embedder: Embedder) -> Recording:
     return embedder.restore({"harmony": no_harmony(), **read_parts(path)})
 
 
+def sketched(path: Path, embedder: Embedder) -> Recording:
+    """Read a compact spectrogram, whose harmony nobody heard."""
+    return embedder.restore(
+        {"spectrogram": np.load(path), "chroma": chroma_of(path), "harmony": no_harmony()}
+    )
+
+
 def heard(root: Path, embedder: Embedder) -> Iterator[tuple[str, str, Recording]]:
     """Yield name, work and recording of every performance of a set."""
     if (root / "cliques.csv").is_file():
@@ -89,8 +97,10 @@ def read(root: Path, embedder: Embedder, ranking: Ranking, among: Path | None = 
     """Read a set, and strangers beside it."""
     found = [one for one in heard(root, embedder) if one[0] not in MISTAKEN]
     if among is not None:
-        paths = sorted(among.glob("*.npz"))
-        found += [(p.stem, f"{STRANGER} {p.stem}", packed(p, embedder)) for p in paths]
+        found += [
+            (f"{STRANGER} {i}", f"{STRANGER} {i}", sketched(path, embedder))
+            for i, path in enumerate(sorted((among / "spectrograms").rglob("*.npy")))
+        ]
     recordings = [recording for *_, recording in found]
     embeddings = embedder.embed(recordings)
     kept = [i for i, vectors in enumerate(embeddings) if len(vectors)]
@@ -123,14 +133,21 @@ def query_of(recording: Recording, embedder: Embedder, tempos: Sequence[float]) 
 
 
 def answers(
-    asked_set: Set, embedder: Embedder, sizes: Sequence[int], *, by_excerpts: bool = False
+    asked_set: Set,
+    embedder: Embedder,
+    sizes: Sequence[int],
+    *,
+    n_queries: int | None = None,
+    by_excerpts: bool = False,
 ) -> dict[int, list[Answer]]:
     """Ask every performance that has a relative, in catalogs of every size."""
     rng = np.random.default_rng(SEED)
     found: dict[int, list[Answer]] = {size: [] for size in sizes}
-    for number, recording in enumerate(tqdm(asked_set.recordings, desc=asked_set.name)):
-        if asked_set.works.count(asked_set.works[number]) == 1:
-            continue
+    works = asked_set.works
+    several = [number for number, work in enumerate(works) if works.count(work) > 1]
+    drawn = sorted(rng.permutation(several)[:n_queries].tolist())
+    for number in tqdm(drawn, desc=asked_set.name):
+        recording = asked_set.recordings[number]
         for one in [recording, excerpt(recording, rng)] if by_excerpts else [recording]:
             query = query_of(one, embedder, asked_set.scorer.ranking.tempos)
             if not len(query.embeddings):
@@ -209,7 +226,8 @@ def main() -> None:
     parser.add_argument("sets", type=Path, nargs="+")
     parser.add_argument("--write", action="store_true", help="put the fit beside the weights")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--among", type=Path, help="packed recordings, as strangers")
+    parser.add_argument("--among", type=Path, help="a corpus whose performances are strangers")
+    parser.add_argument("--queries", type=int, help="how many of each set to draw")
     parser.add_argument("--leave-one-out", action="store_true")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
@@ -220,7 +238,7 @@ def main() -> None:
     found = {
         root.name: answers(
             read(root, embedder, ranking, options.among), embedder, options.sizes,
-            by_excerpts=is_fit,
+            n_queries=options.queries, by_excerpts=is_fit,
         )
         for root in options.sets
     }  # fmt: skip
@@ -237,6 +255,9 @@ def main() -> None:
     for (name, by_size), part in zip(found.items(), flat, strict=True):
         step = len(part) // len(by_size)
         rows += [row(name, part[i * step : (i + 1) * step]) for i in range(len(by_size))]
+    if len(flat) > 1:
+        largest = [part[-(len(part) // len(options.sizes)) :] for part in flat]
+        rows.append(row("all, whole sets", [one for part in largest for one in part]))
     show(rows)
     if options.out:
         told = [Path(word).name if Path(word).is_dir() else word for word in sys.argv[1:]]
