@@ -264,6 +264,10 @@ def search(
     catalog: CatalogFolder = None,
     embedder: EmbedderName = None,
     top: Annotated[int, Option("--top", "-n", min=1, help="How many candidates.")] = 10,
+    min_probability: Annotated[
+        float, Option(min=0.0, max=1.0, help="What a candidate needs to be listed.")
+    ] = 0.5,
+    everything: Annotated[bool, Option("--all", help="List the unlikely ones too.")] = False,
     without: Without = None,
     only: Only = "",
     device: Device = None,
@@ -272,13 +276,13 @@ def search(
     as_m3u: Annotated[bool, Option("--m3u", help="Print a playlist.")] = False,
     all_copies: Annotated[bool, Option("--all-copies", help=_COPIES)] = False,
 ) -> None:
-    """Rank the catalog's tracks as performances of the query's work.
+    """Find the performances of the query's work in the catalog, or say that there is none.
 
     A query that is in the catalog is not its own answer.
 
     Example: pemr search song.mp3 --top 5
     """
-    from retrieval import candidates_text, chosen, copies, read_query
+    from retrieval import chosen, copies, judge, read_query, verdict_text
     from retrieval import search as rank_candidates
 
     with _asked(catalog, embedder, device) as (opened, encoder):
@@ -289,7 +293,8 @@ def search(
         )
         for copy in copies(opened, asked):
             _say(f"left out, a copy of the query: {copy.path}")
-    terminal.answer(candidates_text(candidates, _form(m3u=as_m3u, json=as_json, csv=as_csv)))
+    verdict = judge(candidates, min_probability, everything=everything)
+    terminal.answer(verdict_text(verdict, _form(m3u=as_m3u, json=as_json, csv=as_csv)))
 
 
 @app.command()

@@ -39,11 +39,13 @@ if TYPE_CHECKING:
         span_lines,
         span_words,
     )
+    from retrieval.ranking.matching.identity import is_same_recording, likeness
     from retrieval.ranking.matching.spans import Span
     from retrieval.ranking.query import read_query
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
-    from retrieval.reporting.answers import agreement_text, candidates_text, setlist_text
+    from retrieval.ranking.verdict import Verdict, judge
+    from retrieval.reporting.answers import agreement_text, setlist_text, verdict_text
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
     from retrieval.reporting.provenance import Trace, command_line, system_row, trace
@@ -74,6 +76,7 @@ __all__ = [
     "Setlist",
     "Span",
     "Trace",
+    "Verdict",
     "agreement_row",
     "agreement_table",
     "agreement_text",
@@ -83,7 +86,6 @@ __all__ = [
     "candidate_columns",
     "candidate_rows",
     "candidate_table",
-    "candidates_text",
     "card_of",
     "catalog_scorer",
     "chosen",
@@ -100,7 +102,10 @@ __all__ = [
     "group",
     "group_rows",
     "group_table",
+    "is_same_recording",
+    "judge",
     "laid_out",
+    "likeness",
     "load_benchmark",
     "m3u",
     "measure",
@@ -125,6 +130,7 @@ __all__ = [
     "trace",
     "validation_map",
     "validation_score",
+    "verdict_text",
     "write_report",
     "write_rows",
 ]
@@ -152,7 +158,9 @@ _HOMES = {
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
     "ranking.matching.spans": "Span",
-    "reporting.answers": "agreement_text candidates_text setlist_text",
+    "reporting.answers": "agreement_text setlist_text verdict_text",
+    "ranking.verdict": "Verdict judge",
+    "ranking.matching.identity": "is_same_recording likeness",
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
     "reporting.provenance": "Trace command_line system_row trace",

@@ -87,7 +87,9 @@ def test_search_finds_the_transposed_performance_first(music, catalog):
     query = music / "work 1" / "0 'take'.wav"
     outcome = run("search", query, "--catalog", catalog, "--json")
     assert outcome.exit_code == 0, outcome.output
-    candidates = json.loads(outcome.stdout)
+    read = json.loads(outcome.stdout)
+    assert read["verdict"] == "unknown"
+    candidates = read["candidates"]
     assert candidates[0]["path"] == str(music / "work 1" / "1 'take'.wav")
     assert candidates[0]["transposition"] == 3
     assert str(query) not in [c["path"] for c in candidates]
@@ -99,7 +101,9 @@ def test_search_takes_a_file_outside_the_catalog(music, catalog, tmp_path):
     tune = np.tile(rng.choice([60, 62, 64, 65, 67, 69, 71, 72], 24), 4)
     write_wav(tmp_path / "query.wav", melody(tune, -2, 0.55))
     outcome = run("search", tmp_path / "query.wav", "--catalog", catalog, "--json", "--top", 2)
-    assert {c["path"].split("/")[-2] for c in json.loads(outcome.stdout)} == {"work 0"}
+    assert {c["path"].split("/")[-2] for c in json.loads(outcome.stdout)["candidates"]} == {
+        "work 0"
+    }
 
 
 @pytest.mark.parametrize(("form", "begins"), [("--csv", "rank,"), ("--m3u", "#EXTM3U")])

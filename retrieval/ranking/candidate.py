@@ -77,6 +77,9 @@ class Candidate:
     n_copies : int
         How many tracks among the candidates hold this very audio, this one included; the others
         are folded into it.
+    is_same_recording : bool or None
+        Whether it is the query's recording in another form, no other performance
+        (`retrieval.ranking.matching.identity`); None when not aligned.
     """
 
     rank: int
@@ -93,6 +96,7 @@ class Candidate:
     spans: tuple[Span, ...] = ()
     probability: float | None = None
     n_copies: int = 1
+    is_same_recording: bool | None = None
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
@@ -140,6 +144,7 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             "rank": candidate.rank,
             "score": candidate.score,
             "probability": candidate.probability,
+            "recording": "same" if candidate.is_same_recording else "other",
             "title": candidate.title,
             "artist": candidate.artist,
             "duration": _clock(candidate.duration_s),

@@ -15,6 +15,7 @@ from indexer import Reader, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.matching.harmony import N_PITCH_CLASSES, tonal
+from retrieval.ranking.matching.identity import is_same_recording
 from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.pool import Pool, Ranked
 from retrieval.ranking.ranking import PLAIN, Ranking
@@ -246,4 +247,9 @@ def _spanned(
         for span in spans
     )
     transposition = spans[0].transposition if spans else transposition
-    return replace(candidate, transposition=transposition, spans=tuple(within))
+    return replace(
+        candidate,
+        transposition=transposition,
+        spans=tuple(within),
+        is_same_recording=bool(spans) and is_same_recording(query.tonal, theirs, spans[0]),
+    )
