@@ -5,13 +5,19 @@ usual one, is GPL). How long a file plays is not asked here: containers guess, d
 """
 
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av.error
 
-from indexer.scan import open_media
+from indexer.encodings import bytes_of, encoding_of
+from indexer.scan import AUDIO_SUFFIXES, open_media
 
+_SHOWN = ("title", "artist", "album", "album_artist")
+_WITH_ID3 = frozenset({"mp3", "aac", "aiff", "wav", "tta", "dsf"})
+_MOST_FILES = 200  # of a folder, to judge the encoding by
 _ARTIST_KEYS = ("artist", "album_artist", "albumartist", "performer", "author")
 
 
@@ -42,7 +48,8 @@ def read_tags(path: Path) -> Tags:
     Returns
     -------
     Tags
-        Clean text: tags in an old encoding, or encoded twice, are mended.
+        Clean text: tags in an old encoding (judged with those of the other files in the folder),
+        or encoded twice, are mended; what is doubtful is left as Western European.
 
     """
     found = _metadata(path)
@@ -52,15 +59,55 @@ def read_tags(path: Path) -> Tags:
 
 
 def _metadata(path: Path) -> dict[str, str]:
+    pairs, is_latin_1 = _pairs(path)
+    raw = {key: bytes_of(value, is_latin_1=is_latin_1) for key, value in pairs.items()}
+    doubtful = any(raw[key] is not None for key in raw if key in _SHOWN)
+    encoding = _encoding_of_folder(path.parent, _changed_ns(path.parent)) if doubtful else None
+    return {key: _text(value, raw[key], encoding) for key, value in pairs.items()}
+
+
+def _pairs(path: Path) -> tuple[dict[str, str], bool]:
+    """Tags as FFmpeg reads them, and whether it takes those of this format for Latin-1."""
     try:
         with open_media(path) as container:
             stream = container.streams.best("audio")
             pairs = list(container.metadata.items())
             if stream is not None:  # Ogg keeps its tags with the stream
                 pairs += stream.metadata.items()
+            return {key.lower(): value for key, value in pairs}, container.format.name in _WITH_ID3
     except (av.error.FFmpegError, OSError, ValueError):
-        return {}
-    return {key.lower(): mend(value) for key, value in pairs}
+        return {}, False
+
+
+def _text(value: str, raw: bytes | None, encoding: str | None) -> str:
+    if raw is not None and encoding is not None:
+        try:
+            return mend(raw.decode(encoding))
+        except UnicodeDecodeError:  # one of the album is in another
+            pass
+    return mend(value)
+
+
+@lru_cache(maxsize=256)
+def _encoding_of_folder(folder: Path, changed_ns: int) -> str | None:  # noqa: ARG001 (part of the key)
+    """Judge the tags of all files of a folder together: an album was tagged on one machine."""
+    pieces: list[bytes] = []
+    paths: list[Path] = []
+    with suppress(OSError):
+        paths = sorted(folder.iterdir())[:_MOST_FILES]
+    for path in paths:
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            pairs, is_latin_1 = _pairs(path)
+            raw = (bytes_of(pairs.get(key, ""), is_latin_1=is_latin_1) for key in _SHOWN)
+            pieces += [one for one in raw if one is not None]
+    return encoding_of(pieces)
+
+
+def _changed_ns(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def mend(text: str) -> str:

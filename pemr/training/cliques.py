@@ -110,7 +110,7 @@ def read_manifest(manifest: Path) -> list[Member]:
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
         return [_performance(json.loads(line), manifest.parent) for line in lines if line]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise TrainingError(f"is no manifest of a corpus ({error!r})", manifest) from error
 
 
