@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def works_of(tracks: Sequence[Track], same: Sequence[str]) -> dict[int, str]:
     }
 
 
-def figures(groups: Sequence[Group], works: dict[int, str]) -> dict[str, str]:
+def figures(groups: Sequence[Group], works: dict[int, str]) -> dict[str, Any]:
     """Count pairs; each belongs to the works of its two tracks, half to each."""
     names = {work: place for place, work in enumerate(sorted(set(works.values())))}
     counts = np.zeros((len(names), 3))  # right, grouped, true
@@ -68,16 +69,16 @@ def figures(groups: Sequence[Group], works: dict[int, str]) -> dict[str, str]:
     draws = counts[rng.integers(len(counts), size=(N_REPLICATES, len(counts)))].sum(axis=1)
     total = counts.sum(axis=0)
 
-    def told(under: int) -> str:
+    def figure(under: int) -> dict[str, float]:
         low, high = np.percentile(draws[:, 0] / draws[:, under], [2.5, 97.5])
-        return f"{total[0] / total[under]:.3f} ({low:.3f} to {high:.3f})"
+        return {"value": total[0] / total[under], "low": low, "high": high}
 
     return {
-        "tracks": str(len(works)),
-        "groups": str(len(groups)),
-        "pairs": f"{total[2]:.0f}",
-        "precision": told(1),
-        "recall": told(2),
+        "tracks": len(works),
+        "groups": len(groups),
+        "pairs": round(total[2]),
+        "precision": figure(1),
+        "recall": figure(2),
     }
 
 
@@ -115,7 +116,7 @@ def enlarged(small: Catalog, folder: Path, n_tracks: int) -> Writer:
     return large
 
 
-def timed(small: Catalog, ranking: object, n_tracks: int) -> dict[str, str]:
+def timed(small: Catalog, ranking: object, n_tracks: int) -> dict[str, Any]:
     """Group a large catalog, and group it again."""
     with tempfile.TemporaryDirectory() as folder, enlarged(small, Path(folder), n_tracks) as large:
         started, used = time.perf_counter(), time.process_time()
@@ -124,10 +125,11 @@ def timed(small: Catalog, ranking: object, n_tracks: int) -> dict[str, str]:
         started = time.perf_counter()
         group(large, ranking)
         return {
-            "made tracks": str(n_tracks),
-            "minutes": f"{wall_s / 60:.1f}",
-            "processor minutes": f"{processor_s / 60:.1f}",
-            "seconds again": f"{time.perf_counter() - started:.1f}",
+            "works": "made of pieces",
+            "tracks": n_tracks,
+            "minutes": round(wall_s / 60, 1),
+            "processor minutes": round(processor_s / 60, 1),
+            "seconds again": round(time.perf_counter() - started, 1),
         }
 
 

@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mixes import RATE, Played, Waveform, mix, write_wav
@@ -31,6 +32,8 @@ from indexer import Catalog, carry_out, plan
 from pemr import load_embedder
 from pemr.embed import Embedder
 from retrieval import Setlist, ranking_from, recognise, trace, write_rows
+
+Row = dict[str, Any]
 
 N_PLAYED = 12
 N_REPLICATES = 2000
@@ -97,23 +100,24 @@ def scored(setlist: Setlist, played: list[Played], work_of: dict[int, str]) -> N
     )
 
 
-def summary(counts: NDArray[np.float64]) -> dict[str, str]:
+def summary(counts: NDArray[np.float64], n_strangers: int) -> Row:
     """Sum up mixes, with intervals bootstrapped over them."""
     rng = np.random.default_rng(0)
     draws = counts[rng.integers(len(counts), size=(N_REPLICATES, len(counts)))].sum(axis=1)
     total = counts.sum(axis=0)
 
-    def told(over: int, under: int) -> str:
+    def figure(over: int, under: int) -> dict[str, float]:
         low, high = np.percentile(draws[:, over] / draws[:, under], [2.5, 97.5])
-        return f"{total[over] / total[under]:.3f} ({low:.3f} to {high:.3f})"
+        return {"value": total[over] / total[under], "low": low, "high": high}
 
     return {
-        "mixes": str(len(counts)),
-        "hours": f"{total[3]:.2f}",
-        "recordings": f"{total[0]:.0f}",
-        "recall": told(1, 0),
-        "false works an hour": told(2, 3),
-        "intersection over union of those found": told(4, 1),
+        "mix": f"{N_PLAYED} works, {n_strangers} strangers",
+        "mixes": len(counts),
+        "hours": round(total[3], 2),
+        "recordings": round(total[0]),
+        "recall": figure(1, 0),
+        "false works an hour": figure(2, 3),
+        "intersection over union of those found": figure(4, 1),
     }
 
 
@@ -191,13 +195,13 @@ def main() -> None:
                 setlist = recognise(catalog, embedder, path, ranking)
                 counts.append(scored(setlist, played, work_of))
                 print(place, counts[-1].round(2).tolist(), file=sys.stderr)
-        row = summary(np.array(counts)) | {"strangers in a mix": str(options.strangers)}
+        row = summary(np.array(counts), options.strangers)
         if options.hours:
             memory_mib, processor_s = peak_mib(options.hours, where, mixed)
             row |= {
-                "hours sent": f"{options.hours:g}",
-                "peak MiB": f"{memory_mib:.0f}",
-                "processor s": f"{processor_s:.0f}",
+                "hours sent": options.hours,
+                "peak MiB": round(memory_mib),
+                "processor s": round(processor_s),
             }
     print("\n".join(f"{name}: {value}" for name, value in row.items()))
     if options.out:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mixes import RATE, Waveform, levelled
@@ -101,7 +102,7 @@ def whistled(scores: dict[str, Score], duration_s: float) -> Make:
 
 def asked(
     catalog: Catalog, embedder: Embedder, ranking: Ranking, works: list[str], make: Make
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Ask for each work, and count."""
     work_of = {track.id: track.path.parent.name for track in catalog.tracks()}
     ranks, likely = [], []
@@ -117,11 +118,11 @@ def asked(
         likely.append((found[0].probability or 0.0) >= LIKELY)
     first, named = np.array(ranks) == 0, np.array(likely)
     return {
-        "queries": str(len(ranks)),
-        "right first": f"{first.mean():.3f}",
-        "right in the first ten": f"{(np.array(ranks) < N_CANDIDATES).mean():.3f}",
-        "called likely and right": f"{(first & named).mean():.3f}",
-        "called likely and wrong": f"{(~first & named).mean():.3f}",
+        "queries": len(ranks),
+        "right first": first.mean(),
+        "right in the first ten": (np.array(ranks) < N_CANDIDATES).mean(),
+        "called likely and right": (first & named).mean(),
+        "called likely and wrong": (~first & named).mean(),
     }
 
 
@@ -159,7 +160,7 @@ def main() -> None:
         for kind, make in kinds.items():
             row = {"query": kind, **asked(catalog, embedder, ranking, works, make)}
             table.append(row)
-            print("  ".join(row.values()), flush=True)
+            print("  ".join(map(str, row.values())), flush=True)
     if options.out:
         given = {"corpus": "CORPUS", "manifest": "MANIFEST", "scores": "SCORES", "cache": "CACHE"}
         names = {str(getattr(options, name)): shown for name, shown in given.items()}
