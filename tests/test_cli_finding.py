@@ -78,5 +78,5 @@ def test_a_catalog_is_grouped(two, catalog):
     rows = json.loads(result.stdout)
     assert {row["path"] for row in rows} == {str(path) for path in two}
     assert [row["group"] for row in rows] == [1, 1]
-    assert run(*asked).stdout.startswith("group  probability  title")
+    assert run(*asked).stdout.startswith("group  probability  recording  title")
     assert run(*asked, "--csv").stdout.startswith("group,is_representative,probability")

@@ -16,6 +16,7 @@ from retrieval.finding.wording import semitones
 from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Query, span_words
 from retrieval.ranking.matching.align import signed
+from retrieval.ranking.matching.identity import is_same_recording
 from retrieval.ranking.matching.spans import Span, find_spans
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import heard_query
@@ -44,6 +45,8 @@ class Agreement:
         Semitones from the first up to the second, -5..6.
     spans : tuple of Span
         Where the second follows the first, the longest first; `query` is the first file.
+    is_same_recording : bool
+        Whether both are one recording, in another form, and no two performances.
     is_one_file : bool
         Whether both hold the same audio, packet for packet.
     """
@@ -56,6 +59,7 @@ class Agreement:
     alignment_score: float
     transposition: int
     spans: tuple[Span, ...]
+    is_same_recording: bool
     is_one_file: bool
 
 
@@ -100,6 +104,7 @@ def compare_files(embedder: Embedder, first: Path, second: Path, ranking: Rankin
         alignment_score=float(ranked.alignment_scores[0]),
         transposition=transposition,
         spans=tuple(spans),
+        is_same_recording=bool(spans) and is_same_recording(ours.tonal, theirs.tonal, spans[0]),
         is_one_file=ours.audio_hash == theirs.audio_hash,
     )
 
@@ -140,7 +145,7 @@ def agreement_table(agreement: Agreement) -> dict[str, Any]:
         "score": agreement.score,
         "semitones": semitones(agreement.transposition),
         "follows": [span_words(span, "first", "second") for span in agreement.spans] or None,
-        "same file": "yes" if agreement.is_one_file else "no",
+        "recording": _recording(agreement),
     }
 
 
@@ -160,6 +165,12 @@ def _pool(answer: Query) -> Pool:
         hubness=lambda: np.zeros(1),
         tonal_of=lambda _: [answer.tonal],
     )
+
+
+def _recording(agreement: Agreement) -> str:
+    if agreement.is_one_file:
+        return "the same, packet for packet"
+    return "the same" if agreement.is_same_recording else "another"
 
 
 def _verdict(agreement: Agreement) -> str | None:

@@ -6,8 +6,9 @@ among them too, are likely enough on average.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 from indexer import Catalog, Track
@@ -33,10 +34,14 @@ class Group:
         Two or more; the first one represents the group: it is the likeliest of all to belong.
     probabilities : tuple of float
         Of each track, in the same order: the mean over the others that they are of one work.
+    recordings : tuple of int
+        Of each track, which recording it is, counted from 1: tracks that are forms of one
+        recording, such as copies in other encodings, have the same number.
     """
 
     tracks: tuple[Track, ...]
     probabilities: tuple[float, ...]
+    recordings: tuple[int, ...]
 
 
 def group(
@@ -89,7 +94,8 @@ def group(
             write_links(catalog, ranking, links)
         likely = probabilities(links, catalog, ranking.calibration)
         tracks = {track.id: track for track in catalog.tracks()}
-    groups = [_group(members, likely, tracks) for members in cluster(likely, min_probability)]
+    same = {pair for pair, link in links.of_pairs.items() if link.is_same_recording}
+    groups = [_group(members, likely, same, tracks) for members in cluster(likely, min_probability)]
     return sorted(groups, key=lambda one: (-len(one.tracks), one.tracks[0].id))
 
 
@@ -151,6 +157,7 @@ def group_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "group": number,
             "is_representative": place == 0,
             "probability": probability,
+            "recording": recording,
             "title": track.title,
             "artist": track.artist,
             "album": track.album,
@@ -160,8 +167,8 @@ def group_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "path": str(track.path),
         }
         for number, one in enumerate(groups, start=1)
-        for place, (track, probability) in enumerate(
-            zip(one.tracks, one.probabilities, strict=True)
+        for place, (track, probability, recording) in enumerate(
+            zip(one.tracks, one.probabilities, one.recordings, strict=True)
         )
     ]
 
@@ -183,6 +190,7 @@ def group_table(groups: Sequence[Group]) -> list[dict[str, Any]]:
         {
             "group": f"{row['group']}{' *' if row['is_representative'] else ''}",
             "probability": row["probability"],
+            "recording": row["recording"],
             "title": row["title"],
             "artist": row["artist"],
             "duration": clock(row["duration_s"]),
@@ -193,7 +201,9 @@ def group_table(groups: Sequence[Group]) -> list[dict[str, Any]]:
     ]
 
 
-def _group(members: set[int], likely: Pairs, tracks: Mapping[int, Track]) -> Group:
+def _group(
+    members: set[int], likely: Pairs, same: Set[tuple[int, int]], tracks: Mapping[int, Track]
+) -> Group:
     def belongs(one: int) -> float:
         others = sorted(members - {one})
         found = [likely.get((min(one, other), max(one, other)), 0.0) for other in others]
@@ -204,4 +214,16 @@ def _group(members: set[int], likely: Pairs, tracks: Mapping[int, Track]) -> Gro
     return Group(
         tracks=tuple(tracks[one] for one in order),
         probabilities=tuple(means[one] for one in order),
+        recordings=tuple(_recordings(order, same)),
     )
+
+
+def _recordings(order: Sequence[int], same: Set[tuple[int, int]]) -> list[int]:
+    """Count the recordings of a group in the order in which they come."""
+    number = {one: place for place, one in enumerate(order)}
+    for one, other in combinations(order, 2):
+        if (min(one, other), max(one, other)) in same:
+            kept, gone = sorted((number[one], number[other]))
+            number = {track: kept if at == gone else at for track, at in number.items()}
+    places = sorted(set(number.values()))
+    return [places.index(number[one]) + 1 for one in order]

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from indexer import Catalog, Track
 from retrieval.ranking.calibrate import Calibration
 from retrieval.ranking.matching.align import align_many, common_factor
+from retrieval.ranking.matching.identity import is_same_recording
 from retrieval.ranking.matching.qmax import STACK_LENGTH
+from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.ranking import Ranking
 from retrieval.ranking.searching import tonal_of
 
@@ -31,9 +33,10 @@ FILE: Final = "links.npz"
 LEAST_LIKELY: Final = 0.05
 """Pairs that would be less likely even if they followed each other well are not looked into."""
 
-_FORMAT = 1
+_FORMAT = 2
 _N_NEAREST = 50  # tracks that a track is compared with
 _BEST_ALIGNMENT = 25.0  # what covers seldom exceed
+_NEAR_AS_COPIES = 0.6  # mean cosine that two forms of one recording exceed, even cut
 
 
 class Link(NamedTuple):
@@ -47,12 +50,15 @@ class Link(NamedTuple):
     follows, is_followed : float
         Alignment scores, at least 0: how well the second one follows the first, and the first the
         second.
+    is_same_recording : bool
+        Whether both are one recording, in another form.
     """
 
     there: float
     back: float
     follows: float
     is_followed: float
+    is_same_recording: bool
 
 
 @dataclass
@@ -121,7 +127,7 @@ def probabilities(
         return {}
     n_segments = {track.id: track.n_segments for track in catalog.tracks()}
     pairs = list(links.of_pairs)
-    there, back, follows, is_followed = np.array(list(links.of_pairs.values())).T
+    there, back, follows, is_followed, _ = np.array(list(links.of_pairs.values())).T
     lengths = np.array([[n_segments[one], n_segments[other]] for one, other in pairs]).T
     mean_length, n_tracks = catalog.mean_length(), catalog.n_sounding()
 
@@ -166,7 +172,12 @@ def read_links(catalog: Catalog, ranking: Ranking) -> Links:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         log.debug("%s is made again: %s", path, error)
         return Links()
-    found = {(one, other): Link(*of) for (one, other), of in zip(pairs, values, strict=True)}
+    found = {
+        (one, other): Link(there, back, follows, is_followed, bool(is_same))
+        for (one, other), (there, back, follows, is_followed, is_same) in zip(
+            pairs, values, strict=True
+        )
+    }
     return Links(of_pairs=found, asked=asked)
 
 
@@ -190,7 +201,7 @@ def write_links(catalog: Catalog, ranking: Ranking, links: Links) -> None:
                 file,
                 made_for=np.array(_made_for(catalog, ranking)),
                 pairs=np.array(list(links.of_pairs), np.int64).reshape(-1, 2),
-                values=np.array(list(links.of_pairs.values()), np.float64).reshape(-1, 4),
+                values=np.array(list(links.of_pairs.values()), np.float64).reshape(-1, 5),
                 asked=np.array(list(links.asked), np.int64),
                 hashes=np.array(list(links.asked.values()), np.str_),
             )
@@ -232,10 +243,20 @@ def _ask(
     for other, pictures, alignment in zip(worth, theirs, aligned, strict=True):
         there, back = near[other]
         turned = alignment.score * _turn(tonal.shape[1], pictures.shape[1])
-        link = Link(there, back, alignment.score, turned)
+        is_same = max(there, back) > _NEAR_AS_COPIES and _is_same(
+            tonal, pictures, alignment.transposition, ranking
+        )
+        link = Link(there, back, alignment.score, turned, is_same)
         if other < track.id:
-            link = Link(back, there, turned, alignment.score)
+            link = Link(back, there, turned, alignment.score, is_same)
         links.of_pairs[_pair(track.id, other)] = link
+
+
+def _is_same(
+    ours: NDArray[np.uint8], theirs: NDArray[np.uint8], transposition: int, ranking: Ranking
+) -> bool:
+    spans = find_spans(ours, theirs, transposition, weights=ranking.harmony_weights, n_spans=1)
+    return bool(spans) and is_same_recording(ours, theirs, spans[0])
 
 
 def _pair(one: int, other: int) -> tuple[int, int]:

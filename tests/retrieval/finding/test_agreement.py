@@ -72,6 +72,15 @@ def test_a_cover_scores_above_a_stranger(compared, rng):
     )
 
 
+def test_another_form_of_a_recording_is_told_from_a_performance(compared, rng):
+    tune = a_tune(rng)
+    quieter = (tune * 0.8).astype(np.uint8)[:, 50:]
+    assert compared(tune=tune, quieter=quieter).is_same_recording
+    noise = rng.integers(0, 120, tune.shape)
+    played = np.clip(np.repeat(tune[:, ::10], 9, axis=1) // 2 + noise[:, :540], 0, 255)
+    assert not compared(tune=tune, played=played.astype(np.uint8)).is_same_recording
+
+
 def test_two_files_that_are_one_are_told(tmp_path, tone, fake_embedder):
     one = tone(tmp_path / "one.wav", seed=3)
     copy = tone(tmp_path / "copy.wav", seed=3)
@@ -112,4 +121,4 @@ def test_rows_hold_plain_values(compared, rng):
     table = agreement_table(agreement)
     assert table["semitones"] == "+2"
     assert table["follows"][0].startswith("first 0:0")
-    assert table["same file"] == "no"
+    assert table["recording"] == "the same"

@@ -7,14 +7,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from indexer import Catalog
+from indexer import Catalog, build
 from retrieval import Ranking, group, group_rows, group_table
 from retrieval.errors import EmptyCatalogError, UncalibratedError
 from retrieval.finding import links as links_module
-from retrieval.finding.groups import cluster
+from retrieval.finding.groups import _recordings, cluster
 from retrieval.finding.links import Link, Links, probabilities, read_links
 from retrieval.ranking.calibrate import Calibration
 from retrieval.ranking.nearest import track_scores
+from tests.conftest import FakeEmbedder
 
 BY_EMBEDDING = Ranking(
     calibration=Calibration(
@@ -132,6 +133,23 @@ def test_rows_begin_with_what_represents_the_group(filled, tmp_path, rng):
     assert [row["group"] for row in group_table(found)] == ["1 *", "1", "1"]
 
 
+def test_forms_of_one_recording_have_one_number():
+    assert _recordings([5, 3, 9, 4], {(3, 4), (4, 9)}) == [1, 2, 2, 2]
+    assert _recordings([5, 3, 9, 4], set()) == [1, 2, 3, 4]
+    assert _recordings([5, 3, 9, 4], {(3, 5)}) == [1, 1, 2, 3]
+
+
+def test_copies_are_told_from_covers(tmp_path, tone):
+    embedder = FakeEmbedder(dim=64)
+    for name, seed, cut in (("a", 0, 30), ("b", 0, 29), ("c", 1, 30)):
+        tone(tmp_path / "music" / f"{name}.wav", seed=seed, duration_s=cut)
+    with Catalog.write(tmp_path / "copies", embedder) as opened:
+        list(build(opened, embedder, [tmp_path / "music"]))
+        (found,) = group(opened, BY_EMBEDDING)
+    assert {track.path.stem for track in found.tracks} == {"a", "b"}
+    assert found.recordings == (1, 1)
+
+
 def naive(likely, min_probability, linkage):
     """The same from its definition: every mean is taken anew."""
     groups = [{one} for one in sorted({one for pair in likely for one in pair})]
@@ -163,7 +181,7 @@ def test_a_chain_over_a_stranger_is_broken():
 
 
 def test_a_link_says_what_speaks_for_it():
-    link = Link(there=0.5, back=0.4, follows=8.0, is_followed=7.0)
+    link = Link(there=0.5, back=0.4, follows=8.0, is_followed=7.0, is_same_recording=False)
     assert Links(of_pairs={(1, 2): link}, asked={1: "hash"}).of_pairs[1, 2].there == 0.5
 
 
