@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from indexer.labels import label
     from indexer.places import cache_root, catalog_folder
     from indexer.reader import Reader
-    from indexer.records import FRAME_RATE, CatalogStats, Embedded, KeptRecording, Recording, Track
+    from indexer.records import (
+        FRAME_RATE,
+        N_ROWS,
+        CatalogStats,
+        Embedded,
+        KeptRecording,
+        Recording,
+        Track,
+    )
     from indexer.reembedding import reembed
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
     from indexer.tables import stats_row, track_rows
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUDIO_SUFFIXES",
     "FRAME_RATE",
+    "N_ROWS",
     "Added",
     "AudioFile",
     "Catalog",
@@ -90,7 +99,7 @@ _HOMES = {
     "places": "cache_root catalog_folder",
     "reembedding": "reembed",
     "reader": "Reader",
-    "records": "FRAME_RATE CatalogStats Embedded KeptRecording Recording Track",
+    "records": "FRAME_RATE N_ROWS CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",
     "tables": "stats_row track_rows",
     "writer": "Writer",

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -20,6 +20,9 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from indexer.errors import FolderError
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 _SOUND = (
     "aac ac3 aif aifc aiff amr ape au caf dff dsf dts eac3 flac m4a m4b m4r mka mp1 mp2 mp3 mpc oga"
@@ -134,9 +137,10 @@ def absolute(path: Path) -> Path:
 def hash_audio(path: Path) -> str:
     """Hash the compressed audio of a file, so that new tags or a new name change nothing.
 
-    The packets of the audio stream that players would choose are hashed as they are stored, with
-    how they are coded (codec, rate, channels, format, extradata) and how much of them is played;
-    nothing is decoded. A file in which no packet can be found is hashed byte by byte.
+    The packets of all audio streams are hashed as they are stored, with how they are coded (codec,
+    rate, channels, format, extradata) and how much of them is played; nothing is decoded. So it is
+    the decoder alone that chooses a stream, and what it hears of two files with one hash is the
+    same. A file in which no packet can be found is hashed byte by byte.
 
     Parameters
     ----------
@@ -193,25 +197,51 @@ def open_media(path: Path) -> InputContainer:
 
 
 def _hash_packets(path: Path) -> tuple[str, str] | None:
-    packets, cuts = hashlib.blake2b(digest_size=16), b""
-    n_bytes, last_s = 0, 0.0
     with open_media(path) as container:
-        stream = container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
+        streams = [_Stream(stream) for stream in container.streams.audio]
+        if not streams:
             return None
-        how = _coding(stream)
-        for packet in container.demux(stream):
-            packets.update(packet)
-            n_bytes += packet.size
-            if packet.has_sidedata("skip_samples"):
-                cuts += bytes(packet.get_sidedata("skip_samples"))
-            if packet.size:
-                last_s = float((packet.duration or 0) * packet.time_base)
-    if not n_bytes:
-        return None
-    end = b"" if b"pcm" in how else b"%d" % round(last_s * 1000)  # frames may be cut at the end
-    whole = hashlib.blake2b(b"|".join([packets.digest(), how, cuts, end]), digest_size=16)
+        by_index = {stream.index: stream for stream in streams}
+        for packet in container.demux(*container.streams.audio):
+            by_index[packet.stream_index].add(packet)
+        sounding = [stream for stream in streams if stream.n_bytes]
+    if len(sounding) < 2:
+        return sounding[0].hashes() if sounding else None
+    facts = [(stream.is_default, *stream.hashes()) for stream in sounding]
+    whole, packets = (
+        hashlib.blake2b(repr([(fact[0], fact[place]) for fact in facts]).encode(), digest_size=16)
+        for place in (1, 2)
+    )
     return whole.hexdigest(), packets.hexdigest()
+
+
+class _Stream:
+    """Hashes one sound stream, packet by packet."""
+
+    def __init__(self, stream: AudioStream) -> None:
+        self.index = stream.index
+        self.is_default = bool(stream.disposition & stream.disposition.default)
+        self.n_bytes = 0
+        self._how = _coding(stream)
+        self._packets, self._cuts = hashlib.blake2b(digest_size=16), b""
+        self._last_s = 0.0
+
+    def add(self, packet: "Packet[Any]") -> None:
+        """Take in the next packet."""
+        self._packets.update(packet)
+        self.n_bytes += packet.size
+        if packet.has_sidedata("skip_samples"):
+            self._cuts += bytes(packet.get_sidedata("skip_samples"))
+        if packet.size:
+            self._last_s = float((packet.duration or 0) * packet.time_base)
+
+    def hashes(self) -> tuple[str, str]:
+        """Hash the packets with how they are coded, and without."""
+        # frames may be cut at the end
+        end = b"" if b"pcm" in self._how else b"%d" % round(self._last_s * 1000)
+        facts = [self._packets.digest(), self._how, self._cuts, end]
+        whole = hashlib.blake2b(b"|".join(facts), digest_size=16)
+        return whole.hexdigest(), self._packets.hexdigest()
 
 
 def _coding(stream: AudioStream) -> bytes:

@@ -206,3 +206,16 @@ def test_no_door_offers_a_function_under_the_name_of_one_of_its_modules():
         if (ROOT / room / f"{name}.py").is_file() or (ROOT / room / name).is_dir()
     ]
     assert hidden == []
+
+
+def test_what_two_rooms_must_know_is_the_same_in_both():
+    from indexer import FRAME_RATE, N_ROWS
+    from pemr.signal import frontend, recording
+
+    assert frontend.FRAME_RATE == FRAME_RATE
+    n_rows = {
+        "spectrogram": frontend.N_BINS,
+        "chroma": recording.N_PITCH_CLASSES,
+        "harmony": recording.N_HARMONIES,
+    }
+    assert n_rows == N_ROWS

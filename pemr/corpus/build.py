@@ -26,12 +26,13 @@ from pemr.corpus.playing.arrange import Arrangement, arrange
 from pemr.corpus.playing.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.processes import processes
 from pemr.corpus.sounding.effects import apply_chain, draw_chain
-from pemr.corpus.sounding.render import SAMPLE_RATE, BuiltIn, Engine, render, write_flac
+from pemr.corpus.sounding.render import BuiltIn, Engine, render, write_flac
 from pemr.corpus.sounding.sketch import sketch
 from pemr.corpus.sounding.soundfont import SoundFont, choose_fonts, is_held_out
 from pemr.corpus.sounding.synth import Waveform
 from pemr.corpus.sounding.voice import voice_names
 from pemr.errors import CorpusError
+from pemr.signal.audio import SAMPLE_RATE
 from pemr.signal.cqt import Cqt
 from pemr.signal.frontend import decibels, pack, semitone_frames
 

@@ -33,6 +33,16 @@ FORMATS: Final = (
 """What a file may be opened as: formats that hold their own sound. No play lists (concat, hls,
 dash, sdp), no sequences of pictures, no devices."""
 
+_SOUND = (
+    "aac ac3 aif aifc aiff amr ape au caf dff dsf dts eac3 flac m4a m4b m4r mka mp1 mp2 mp3 mpc oga"
+    " ogg opus rf64 shn snd voc w64"
+)
+_FILM = "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv"
+AUDIO_SUFFIXES = frozenset(
+    f".{name}" for name in f"{_SOUND} spx tak tta wav wave wma wv {_FILM}".split()
+)
+"""What is taken for audio, by the end of its name; films count, for their sound."""
+
 _SPARE_S = 60.0  # silence that a file may have in its gaps, beside as much as it has sound
 _OGG = b"OggS"
 
@@ -136,7 +146,7 @@ def opened_stream(file: BinaryIO, name: Path) -> InputContainer:
 
 
 def in_playing_order(container: InputContainer) -> list[AudioStream]:
-    """Sort the sound streams as they are tried: default ones first; `indexer.scan` has the same.
+    """Sort the sound streams as they are tried: default ones first.
 
     Parameters
     ----------

@@ -30,15 +30,8 @@ from pemr.errors import AudioError, TrainingError
 from pemr.signal import augment, crops, frontend
 from pemr.signal.crops import FrontEnd
 from pemr.signal.disguise import disguise
+from pemr.signal.media import AUDIO_SUFFIXES
 from pemr.training.machine import Machine
-
-AUDIO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *("aac", "aif", "aiff", "au", "flac", "m4a", "mka", "mp2", "mp3", "mp4"),
-        *("oga", "ogg", "opus", "wav", "webm", "wma", "wv"),
-    )
-)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from indexer import N_ROWS
 from retrieval.benchmarks.base import (
     Benchmark,
     Card,
@@ -33,8 +34,6 @@ CARD = Card(
     layout="cliques.csv with the columns `file` and `work`, and the .npz files that it names",
     has_audio=False,
 )
-
-_ROWS: Final = {"spectrogram": 84, "chroma": 12, "harmony": 36}
 
 
 def load(root: Path, subset: str | None = None, convention: str | None = None) -> Benchmark:
@@ -102,15 +101,15 @@ def read_parts(path: Path, convention: str | None = None) -> dict[str, Any]:  # 
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            parts = {name: stored[name] for name in _ROWS if name in stored.files}
+            parts = {name: stored[name] for name in N_ROWS if name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BenchmarkError(f"no packed recording ({error})", path) from error
     if "chroma" not in parts:
         raise BenchmarkError("no chroma in it", path)
     n_frames = parts["chroma"].shape[-1]
     for name, part in parts.items():
-        if part.dtype != np.uint8 or part.shape != (_ROWS[name], n_frames):
-            expected = f"uint8 ({_ROWS[name]}, {n_frames})"
+        if part.dtype != np.uint8 or part.shape != (N_ROWS[name], n_frames):
+            expected = f"uint8 ({N_ROWS[name]}, {n_frames})"
             raise BenchmarkError(
                 f"{name} should be {expected}, not {part.dtype} {part.shape}", path
             )

@@ -23,6 +23,8 @@ from pemr import load_embedder
 from pemr.errors import AudioError
 from pemr.model.harmony import shipped_listener
 from pemr.signal import audio
+from pemr.signal.audio import SAMPLE_RATE
+from pemr.signal.media import AUDIO_SUFFIXES
 from pemr.signal.recording import Recording, record
 from retrieval import trace, write_rows
 from retrieval.ranking.candidate import Query
@@ -36,24 +38,22 @@ from retrieval.ranking.stages import rank
 
 Waveform = NDArray[np.float32]
 
-RATE = 16_000
 EXCERPT_S = 40
 LEAST_S = 60
-SUFFIXES = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a"}
 NOISE_DB = -10.0
 
 
 def edited(waveform: Waveform, rng: Generator) -> Waveform:
     """Cut, transpose, change the tempo, filter, add noise."""
-    length = EXCERPT_S * RATE
+    length = EXCERPT_S * SAMPLE_RATE
     start = int(rng.integers(len(waveform) - length + 1))
     semitones = int(rng.choice([-5, -4, -3, 3, 4, 5]))
     tempo = float(rng.uniform(1.25, 1.3)) ** float(rng.choice([-1, 1]))
     ratio = 2 ** (semitones / 12)
     changed = filtered(
         waveform[start : start + length],
-        ("asetrate", f"{round(RATE * ratio)}"),
-        ("aresample", f"{RATE}"),
+        ("asetrate", f"{round(SAMPLE_RATE * ratio)}"),
+        ("aresample", f"{SAMPLE_RATE}"),
         ("atempo", f"{tempo / ratio:.5f}"),
         ("highpass", f"f={round(rng.uniform(150, 300))}"),
         ("lowpass", f"f={round(rng.uniform(2000, 3500))}"),
@@ -65,7 +65,9 @@ def edited(waveform: Waveform, rng: Generator) -> Waveform:
 def filtered(waveform: Waveform, *filters: tuple[str, str]) -> Waveform:
     """Send a waveform through a chain of FFmpeg's filters."""
     graph = av.filter.Graph()
-    source = graph.add_abuffer(sample_rate=RATE, format="flt", layout="mono", time_base="1/16000")
+    source = graph.add_abuffer(
+        sample_rate=SAMPLE_RATE, format="flt", layout="mono", time_base="1/16000"
+    )
     last = source
     for name, arguments in [*filters, ("aformat", "sample_fmts=flt:channel_layouts=mono")]:
         node = graph.add(name, arguments)
@@ -75,7 +77,7 @@ def filtered(waveform: Waveform, *filters: tuple[str, str]) -> Waveform:
     last.link_to(sink)
     graph.configure()
     frame = av.AudioFrame.from_ndarray(waveform[None], format="flt", layout="mono")
-    frame.sample_rate = RATE
+    frame.sample_rate = SAMPLE_RATE
     source.push(frame)
     source.push(None)
     pieces = []
@@ -88,7 +90,7 @@ def filtered(waveform: Waveform, *filters: tuple[str, str]) -> Waveform:
 
 def read(folders: list[Path], n_recordings: int | None) -> list[Waveform]:
     """Decode the recordings that are long enough."""
-    paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
     waveforms = []
     for path in paths[:n_recordings]:
         try:
@@ -96,7 +98,7 @@ def read(folders: list[Path], n_recordings: int | None) -> list[Waveform]:
         except AudioError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
-        if len(waveform) >= LEAST_S * RATE:
+        if len(waveform) >= LEAST_S * SAMPLE_RATE:
             waveforms.append(waveform)
     return waveforms
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ def store(catalog, name, vectors):
     embedded = Embedded(
         vectors=vectors,
         spans_s=np.zeros((len(vectors), 2)),
-        recording=replace(KeptRecording.without_frames(20.0)),
+        recording=KeptRecording.without_frames(20.0),
     )
     return catalog.store(
         AudioFile(Path("/music") / name, 1, 1, f"hash of {name}"), Tags(name), embedded

@@ -1,14 +1,25 @@
 import os
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from indexer.errors import FolderError
-from indexer.scan import FORMATS, AudioFile, Unreachable, find_audio, hash_audio, open_media
+from indexer.scan import (
+    AUDIO_SUFFIXES,
+    FORMATS,
+    AudioFile,
+    Unreachable,
+    find_audio,
+    hash_audio,
+    open_media,
+)
 from pemr.signal import media
+from pemr.signal.audio import load
 
 
 def names(folder: Path) -> list[str]:
@@ -233,6 +244,40 @@ def test_the_same_packets_under_another_header_have_another_hash(tmp_path, tone,
 
 def test_what_may_be_opened_is_the_same_here_and_where_it_is_decoded():
     assert FORMATS == media.FORMATS
+    assert AUDIO_SUFFIXES == media.AUDIO_SUFFIXES
+
+
+def with_streams(path, *seeds, default=None):
+    """Write a file with a stream of noise for each seed; one is said to be the default."""
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in seeds]
+        for number, stream in enumerate(streams):
+            is_default = number == default
+            stream.disposition = Disposition.default if is_default else Disposition(0)
+        for stream, seed in zip(streams, seeds, strict=True):
+            noise = np.random.default_rng(seed).integers(-9000, 9000, (1, 8000)).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+            frame.sample_rate = 16_000
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    return path
+
+
+def test_what_is_decoded_of_several_streams_is_what_was_hashed(tmp_path):
+    files = [
+        with_streams(tmp_path / f"{number}.mka", *seeds, default=default)
+        for number, (*seeds, default) in enumerate(
+            [(1, 2, 0), (1, 2, 1), (1, 3, 0), (3, 1, 1), (2, 1, 0), (1, 2, 0), (1, None), (1, 0)]
+        )
+    ]
+    hashes = [hash_audio(path) for path in files]
+    heard = [load(path).tobytes() for path in files]
+    assert len(set(heard)) == 2
+    assert heard[0] != heard[1]
+    for one, other in combinations(range(len(files)), 2):
+        assert hashes[one] != hashes[other] or heard[one] == heard[other]
+    assert hashes[0] == hashes[5]
+    assert hashes[6] == hashes[7]  # of a single stream it does not matter what it is said to be
+    assert len(set(hashes)) == 6
 
 
 def test_a_play_list_opens_no_other_file(tmp_path, tone):

@@ -10,7 +10,7 @@ Letters: L samples.
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -18,8 +18,7 @@ import torch
 from numpy.random import Generator
 
 from pemr.corpus.sounding.synth import Waveform, noise
-
-SAMPLE_RATE: Final = 16_000
+from pemr.signal.audio import SAMPLE_RATE
 
 Parameters = dict[str, float | str]
 Draw = Callable[[Generator], Parameters]

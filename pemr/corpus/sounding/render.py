@@ -14,8 +14,8 @@ from pemr.corpus.playing.arrange import Arrangement, PlayedPart
 from pemr.corpus.sounding import synth
 from pemr.corpus.sounding.synth import Waveform
 from pemr.corpus.sounding.voice import sing
+from pemr.signal.audio import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 LEVEL_DBFS = -20.0
 FRONT = ("melody", "second")  # the roles that carry the tune
 

@@ -20,10 +20,10 @@ import numpy as np
 from pemr.corpus.playing.arrange import PlayedPart
 from pemr.corpus.sounding.synth import Waveform
 from pemr.errors import CorpusError
+from pemr.signal.audio import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
-SAMPLE_RATE: Final = 16_000
 FOLDERS = (
     Path("/usr/share/sounds/sf2"),
     Path("/usr/share/sounds/sf3"),

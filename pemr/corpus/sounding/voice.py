@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from pemr.corpus.playing.arrange import Event
 from pemr.corpus.sounding.synth import Waveform, noise
+from pemr.signal.audio import SAMPLE_RATE
 
-SAMPLE_RATE: Final = 16_000
 N_FFT: Final = 1024
 HOP_LENGTH: Final = 256
 
