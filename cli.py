@@ -96,6 +96,9 @@ AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")
 AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
 _LIKELY = "How likely an answer must be to be named."
 MinProbability = Annotated[float, Option("--min-probability", min=0.0, max=1.0, help=_LIKELY)]
+ScoresPicture = Annotated[
+    File, Option("--picture", help="Draw the scores of covers and of others.")
+]
 ReportFolder = Annotated[File, Option("--out", help="Write JSON, Markdown and a web page here.")]
 RowsFile = Annotated[File, Option("--out", help="Write the rows as JSON to this file.")]
 Fresh = Annotated[bool, Option("--fresh", help="Embed anew, as after a change of the embedder.")]
@@ -268,6 +271,7 @@ def search(
         float, Option(min=0.0, max=1.0, help="What a candidate needs to be listed.")
     ] = 0.5,
     everything: Annotated[bool, Option("--all", help="List the unlikely ones too.")] = False,
+    picture: Annotated[File, Option("--picture", help="Draw where the best one agrees.")] = None,
     without: Without = None,
     only: Only = "",
     device: Device = None,
@@ -282,7 +286,7 @@ def search(
 
     Example: pemr search song.mp3 --top 5
     """
-    from retrieval import chosen, copies, judge, read_query, verdict_text
+    from retrieval import chosen, copies, draw_best, judge, read_query, verdict_text
     from retrieval import search as rank_candidates
 
     with _asked(catalog, embedder, device) as (opened, encoder):
@@ -293,7 +297,10 @@ def search(
         )
         for copy in copies(opened, asked):
             _say(f"left out, a copy of the query: {copy.path}")
-    verdict = judge(candidates, min_probability, everything=everything)
+        verdict = judge(candidates, min_probability, everything=everything)
+        if picture is not None:
+            draw_best(opened, asked, verdict, ranking, name=query.name, out=picture)
+            _say(f"wrote {picture}")
     terminal.answer(verdict_text(verdict, _form(m3u=as_m3u, json=as_json, csv=as_csv)))
 
 
@@ -478,15 +485,24 @@ def label(
 
 
 def _show_report(
-    told: "Iterable[Any]", data: "Benchmark", command: str, out: Path | None, *, as_json: bool
+    told: "Iterable[Any]",
+    data: "Benchmark",
+    command: str,
+    out: Path | None,
+    picture: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Watch a measurement, print its figures and what they rest on, and write the files."""
-    from retrieval import report_text, trace, write_report
+    from retrieval import draw_scores, report_text, trace, write_report
 
     *_, report = _watch(told, len(data.present), "performances")
     if out is not None:
         for path in write_report(report, trace(command), out, data.root):
             _say(f"wrote {path}")
+    if picture is not None:
+        draw_scores(report, picture)
+        _say(f"wrote {picture}")
     terminal.answer(report_text(report, _form(json=as_json)))
 
 
@@ -499,6 +515,7 @@ def evaluate(
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
+    picture: ScoresPicture = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well the performances of a work find each other: `benchmark run folder`.
@@ -513,7 +530,8 @@ def evaluate(
     data, encoder = load_benchmark("folder", folder), load_embedder(embedder, device)
     ranking = chosen(encoder.ranking, without or (), only)
     cache = cache_folder(data, encoder.name, fresh=fresh)
-    _show_report(measure(data, encoder, ranking, cache=cache), data, command, out, as_json=as_json)
+    told = measure(data, encoder, ranking, cache=cache)
+    _show_report(told, data, command, out, picture, as_json=as_json)
 
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure on data sets as they are distributed.")
@@ -533,6 +551,7 @@ def benchmark_run(
     device: Device = None,
     fresh: Fresh = False,
     out: ReportFolder = None,
+    picture: ScoresPicture = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank a data set exactly and completely, and report every figure with its interval.
@@ -556,7 +575,7 @@ def benchmark_run(
         cache = cache_folder(data, encoder.name, fresh=fresh)
         told = measure(data, encoder, ranking, cache=cache)
     command = command_line(f"pemr benchmark run {name} --root", root, options)
-    _show_report(told, data, command, out, as_json=as_json)
+    _show_report(told, data, command, out, picture, as_json=as_json)
 
 
 @benchmark.command("excerpts")

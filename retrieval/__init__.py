@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from retrieval.reporting.answers import agreement_text, setlist_text, verdict_text
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
+    from retrieval.reporting.picture import draw_best, draw_match, draw_scores
     from retrieval.reporting.provenance import Trace, command_line, system_row, trace
     from retrieval.reporting.report import (
         comparison_text,
@@ -95,6 +96,9 @@ __all__ = [
     "comparison_text",
     "copies",
     "cue_sheet",
+    "draw_best",
+    "draw_match",
+    "draw_scores",
     "draw_setlist",
     "evaluate",
     "excerpt_rows",
@@ -163,6 +167,7 @@ _HOMES = {
     "ranking.matching.identity": "is_same_recording likeness",
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
+    "reporting.picture": "draw_best draw_match draw_scores",
     "reporting.provenance": "Trace command_line system_row trace",
     "reporting.timeline": "draw_setlist",
     "reporting.report": (

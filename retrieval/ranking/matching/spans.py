@@ -101,10 +101,33 @@ def find_spans(
         verse that repeats has a span for each time. Empty where a recording is too short, or
         nothing recurs.
     """
+    return [
+        span
+        for span, _ in find_paths(query, candidate, transposition, weights=weights, n_spans=n_spans)
+    ]
+
+
+def find_paths(
+    query: NDArray[np.uint8],
+    candidate: NDArray[np.uint8],
+    transposition: int,
+    *,
+    weights: Sequence[float] = PLAIN.harmony_weights,
+    n_spans: int = N_SPANS,
+) -> list[tuple[Span, NDArray[np.float64]]]:
+    """Find where a candidate follows a query, and along which path; parameters of `find_spans`.
+
+    Returns
+    -------
+    list of (Span, float64 array, shape (n, 2))
+        Each span with the moments that its path visits, of the query and of the candidate, in
+        seconds.
+    """
     factor = common_factor(query.shape[1], candidate.shape[1])
     ours, theirs = comparable(pool(query, factor, weights), pool(candidate, factor, weights))
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
         return []
+    frame_s, middle = factor / FRAME_RATE, STACK_LENGTH / 2
     shifts = {transposition % 12, *best_shifts(ours, theirs)[:N_TRANSPOSITIONS].tolist()}
     plots = {shift: recurrence(stacked_distances(ours, theirs, shift)) for shift in sorted(shifts)}
     found = _best_first(plots, n_spans)
@@ -118,7 +141,10 @@ def find_spans(
         }
         found += _best_first(plots, n_spans, max(match.score for match in found))
     found.sort(key=lambda match: -match.score)
-    return [_span(match, factor / FRAME_RATE) for match in found[:n_spans]]
+    return [
+        (_span(one, frame_s), np.asarray((one.path + middle) * frame_s, np.float64))
+        for one in found[:n_spans]
+    ]
 
 
 def _best_first(
