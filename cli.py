@@ -736,9 +736,11 @@ def finetune(
     from pemr.training.journal import run_row
     from pemr.training.machine import find_machine
     from pemr.training.runs import CliqueFiles, finetune_on
+    from pemr.training.start import continuing
     from retrieval import validation_score
 
-    config, machine = for_finetuning(preset, batch_size, seed), find_machine(device, workers)
+    config = continuing(for_finetuning(preset, batch_size, seed), init)
+    machine = find_machine(device, workers)
     cache = cache or out.with_name(f"{out.name}.cache")
     sources = [*(corpus or ()), *(cliques or ())]
     if not sources:
@@ -748,6 +750,28 @@ def finetune(
     row = run_row(_watch(told, None, "steps", str))
     if machine.is_first:
         _show({**row, "checkpoint": str(out / "best")}, as_json=as_json)
+
+
+@app.command()
+def join(
+    first: Annotated[Path, Argument(help="Checkpoint that pemr finetune wrote.")],
+    second: Annotated[Path, Argument(help="Another, trained otherwise.")],
+    corpus: Annotated[Path, Option("--corpus", help="manifest.jsonl of a corpus, to whiten on.")],
+    out: NewCheckpoint,
+    device: Device = None,
+    workers: Workers = None,
+) -> None:
+    """Make one encoder of two: both hear every segment, their embeddings side by side.
+
+    Example: pemr join narrow/best wide/best --corpus train/manifest.jsonl --out joined
+    """
+    from pemr.training.cliques import read_manifest, usable
+    from pemr.training.joining import join_checkpoints
+    from pemr.training.machine import find_machine
+
+    machine = find_machine(device, workers)
+    join_checkpoints(first, second, usable(read_manifest(corpus)), out, machine)
+    _say(f"wrote {out}")
 
 
 @app.command()

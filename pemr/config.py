@@ -148,11 +148,32 @@ class CoverConfig:
     dilations: tuple[int, ...] = (1, 2, 2)  # of the late blocks, in frames
     dim: int = 192  # of the feature h
     n_dims: int = 128  # of the embedding
+    n_harmony: int = 0  # channels for pitch, bass and root of the chords; 0 reads no harmony
 
     def __post_init__(self) -> None:
         for name in ("n_stem", "n_narrow", "n_wide", "dim", "n_dims"):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
+        _check(self, "n_harmony", self.n_harmony >= 0, "at least 0")
         _check(self, "dilations", all(step >= 1 for step in self.dilations), "at least 1 each")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """Two cover encoders that hear the same, their embeddings side by side."""
+
+    kind: Literal["pair"] = "pair"
+    first: CoverConfig = CoverConfig()
+    second: CoverConfig = CoverConfig()
+
+    @property
+    def n_dims(self) -> int:
+        """Length of the embedding: both side by side."""
+        return self.first.n_dims + self.second.n_dims
+
+    @property
+    def n_harmony(self) -> int:
+        """Channels for harmony in both."""
+        return self.first.n_harmony + self.second.n_harmony
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +188,14 @@ class DisguiseConfig:
     max_gamma: float = 0.25  # relative change of the dynamic range
     mask: float = 0.4  # probability of a hidden stretch of time, and of one of bins
     mix: float = 0.15  # probability of another work underneath
+    deaf: float = 0.2  # probability that no harmony was heard
+    blind: float = 0.1  # probability that nothing but noise is seen, where harmony was heard
     jitter_s: float = 2.0  # standard deviation of where a crop starts
 
     def __post_init__(self) -> None:
         _check(self, "max_roll", self.max_roll >= 0, "at least 0")
         _check(self, "max_stretch", self.max_stretch >= 1.0, "at least 1")
-        for name in ("mask", "mix"):
+        for name in ("mask", "mix", "deaf", "blind"):
             _check(self, name, 0.0 <= getattr(self, name) <= 1.0, "in 0..1")
 
 
@@ -238,7 +261,12 @@ class ModelConfig:
 
     preset: str
     front_end: MelConfig | SemitoneConfig = MelConfig()
-    encoder: FcnConfig | CoverConfig = FcnConfig()
+    encoder: FcnConfig | CoverConfig | PairConfig = FcnConfig()
+
+    @property
+    def reads_harmony(self) -> bool:
+        """Whether the encoder reads harmony beside the spectrogram."""
+        return not isinstance(self.encoder, FcnConfig) and self.encoder.n_harmony > 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,11 +46,12 @@ class Embedder:
     reads : {"chroma", "spectrogram"}
         What segments are cut from: chroma, F = 12, or the semitone spectrogram
         in dB, F = 84.
+    reads_harmony : bool
+        Whether harmony is read beside it, as 36 more rows in 0..1.
     segment_length, hop_length : int
         Length of a segment, and distance between two, in frames of 0.2 s.
     load_encoder : callable
-        Makes the function from segments (S, F, T) to unit vectors (S, D); called
-        once, when first needed.
+        Makes the function from segments (S, F, T) to unit vectors (S, D), once.
     batch_size : int
         How many segments the encoder sees at once.
     ranking : mapping
@@ -65,6 +66,7 @@ class Embedder:
     hop_length: int
     load_encoder: Callable[[], Encoder] = field(repr=False)
     batch_size: int = 64
+    reads_harmony: bool = False
     ranking: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -226,23 +228,19 @@ class Embedder:
         self, recordings: "Sequence[Recording]", starts: Sequence[NDArray[np.int64]]
     ) -> Iterator[NDArray[np.float32]]:
         """Cut a batch of segments at a time, several recordings' where they are short."""
-        from pemr.signal.frontend import unpack  # noqa: PLC0415
-        from pemr.signal.segments import cut  # noqa: PLC0415
+        from pemr.signal import frontend, segments  # noqa: PLC0415
 
+        def cut(part: str) -> NDArray[np.uint8]:
+            packed = [recording.parts[part] for recording in recordings]
+            return segments.cut_each(packed, owner, first, self.segment_length)
+
+        beside = ["chroma"] * (self.reads == "chroma") + ["harmony"] * self.reads_harmony
         owners = np.repeat(np.arange(len(starts)), [len(some) for some in starts])
         firsts = np.concatenate([np.zeros(0, np.int64), *starts])
         for start in range(0, len(firsts), self.batch_size):
             owner, first = (all_[start : start + self.batch_size] for all_ in (owners, firsts))
-            packed = np.concatenate(
-                [
-                    cut(recordings[one].parts[self.reads], first[owner == one], self.segment_length)
-                    for one in np.unique(owner)
-                ]
-            )  # (S, F, T)
-            if self.reads == "spectrogram":
-                yield unpack(packed)
-            else:
-                yield packed.astype(np.float32) / np.float32(255)
+            shown = [frontend.unpack(cut("spectrogram"))] if self.reads == "spectrogram" else []
+            yield np.concatenate([*shown, *(cut(p).astype(np.float32) / 255 for p in beside)], 1)
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -335,7 +333,8 @@ def cover_embedder(model: "CoverModel", device: str = "cpu", name: str = "cover"
     Embedder
         Of segments of 20 s, 10 s apart.
     """
-    return _cover(name, model.n_dims, lambda: _encoder_of(model, device))
+    embedder = _cover(name, model.n_dims, lambda: _encoder_of(model, device))
+    return replace(embedder, reads_harmony=bool(getattr(model.encoder, "n_harmony", 0)))
 
 
 def _load_cover(device: str | None) -> Embedder:
@@ -350,7 +349,11 @@ def _load_cover(device: str | None) -> Embedder:
         return _encoder_of(load_shipped("cover").to(place), place)
 
     name = f"cover@{shipped.hash[:8]}"
-    return replace(_cover(name, shipped.n_dims, load_encoder), ranking=shipped.ranking)
+    return replace(
+        _cover(name, shipped.n_dims, load_encoder),
+        ranking=shipped.ranking,
+        reads_harmony=shipped.reads_harmony,
+    )
 
 
 def _load_checkpoint(folder: Path, device: str | None) -> Embedder:

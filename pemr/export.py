@@ -14,6 +14,7 @@ from safetensors.torch import save
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
 from pemr.model.cover import load_model
+from pemr.signal.recording import N_HARMONIES
 
 OPSET = 18
 
@@ -70,7 +71,8 @@ def export_onnx(checkpoint: Path, path: Path) -> None:
     checkpoint : Path
         Folder that `pemr finetune` wrote.
     path : Path
-        The file. S stays open; F and T are those of the checkpoint's front end.
+        The file. S stays open; F and T are those of the checkpoint's front end,
+        and 36 rows of harmony in 0..1 follow where the encoder reads it.
 
     Raises
     ------
@@ -79,7 +81,9 @@ def export_onnx(checkpoint: Path, path: Path) -> None:
         not there, or the file cannot be written.
     """
     model = load_model(checkpoint)
-    example = torch.zeros(2, *load_trained(checkpoint).config.front_end.shape)
+    n_bins, n_frames = load_trained(checkpoint).config.front_end.shape
+    n_rows = n_bins + (N_HARMONIES if getattr(model.encoder, "n_harmony", 0) else 0)
+    example = torch.zeros(2, n_rows, n_frames)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own insides

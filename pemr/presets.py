@@ -73,6 +73,19 @@ def cover() -> Config:
     )
 
 
+def cover_harmony() -> Config:
+    """Give the encoder that reads harmony beside the spectrogram: wide, and briefly trained."""
+    base = cover()
+    return replace(
+        base,
+        preset="cover-harmony",
+        encoder=CoverConfig(n_stem=16, n_narrow=80, n_wide=128, dim=320, n_harmony=16),
+        finetune=FinetuneConfig(
+            n_steps=2_000, n_cliques=256, n_crops=4, easy=500, warm_up=200, temperature=0.05
+        ),
+    )
+
+
 def cover_continued() -> Config:
     """Return what trains on from weights that can tell works apart: no easy start."""
     base = cover()
@@ -112,6 +125,7 @@ PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
         "paper-2021": paper_2021,
         "tiny": tiny,
         "cover": cover,
+        "cover-harmony": cover_harmony,
         "cover-continued": cover_continued,
         "cover-finish": cover_finish,
         "cover-full": cover_full,

@@ -3,7 +3,7 @@
 Performances are made in the order of the manifest and written one by one, so a
 killed build goes on where it stopped, and the same seed gives the same bytes.
 The folder holds ``corpus.json`` (what was asked for), ``manifest.jsonl`` (one
-line per performance) and the compact spectrograms, with or without FLAC.
+line per performance), the compact spectrograms and harmony, with or without FLAC.
 """
 
 import json
@@ -26,22 +26,26 @@ from pemr.corpus.playing.arrange import Arrangement, arrange
 from pemr.corpus.playing.recipe import DIFFICULTIES, MIXED, draw
 from pemr.corpus.processes import processes
 from pemr.corpus.sounding.effects import apply_chain, draw_chain
+from pemr.corpus.sounding.hearing import guess_harmony
 from pemr.corpus.sounding.render import BuiltIn, Engine, render, write_flac
 from pemr.corpus.sounding.sketch import sketch
 from pemr.corpus.sounding.soundfont import SoundFont, choose_fonts, is_held_out
 from pemr.corpus.sounding.synth import Waveform
 from pemr.corpus.sounding.voice import voice_names
 from pemr.errors import CorpusError
+from pemr.model.harmony import shipped_listener
 from pemr.signal.audio import SAMPLE_RATE
 from pemr.signal.cqt import Cqt
-from pemr.signal.frontend import decibels, pack, semitone_frames
+from pemr.signal.recording import record
 
 log = logging.getLogger(__name__)
 
-MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 2  # 1 had no harmony
 BUILT_IN_SHARE: Final = 0.1  # of performances without a SoundFont
 
 _SILENCE = np.zeros(0, np.float32)
+_KEPT = {"spectrogram": "spectrograms", "harmony": "harmony"}
+_LISTENER = 1  # its draws are apart, so that a sketch looks the same with and without it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,12 +279,14 @@ class _Take(NamedTuple):
     recipe: dict[str, Any]
     performance: Arrangement
     waveform: Waveform  # empty where it is sketched
-    spectrogram: NDArray[np.uint8]
+    spectrogram: NDArray[np.uint8]  # (84, T)
+    harmony: NDArray[np.uint8]  # (36, T)
 
 
 def _take(job: Job) -> _Take:
     order = job.order
-    rng = np.random.default_rng([order.seed, _hash(job.work.name), job.index])
+    seeds = [order.seed, _hash(job.work.name), job.index]
+    rng = np.random.default_rng(seeds)
     name = order.difficulty
     difficulty = DIFFICULTIES[str(rng.choice(list(DIFFICULTIES))) if name == MIXED else name]
     score = _setting(job, rng)
@@ -292,11 +298,14 @@ def _take(job: Job) -> _Take:
     facts = {"difficulty": difficulty.name, **asdict(recipe)}
     if order.is_sketched:
         drawn = sketch(performance, rng)
-        return _Take(score, {**facts, "engine": "sketch"}, performance, _SILENCE, drawn)
+        listener = np.random.default_rng([*seeds, _LISTENER])
+        harmony = guess_harmony(performance, drawn.shape[1], listener)
+        facts["engine"] = "sketch"
+        return _Take(score, facts, performance, _SILENCE, drawn, harmony)
     waveform = apply_chain(render(performance, _engine(font)), chain, rng)
-    power = next(iter(semitone_frames([waveform], _cqt())))
+    heard = record([waveform], _cqt(), shipped_listener())
     facts |= {"engine": Path(font).stem or BuiltIn.name, "chain": chain}
-    return _Take(score, facts, performance, waveform, pack(decibels(power)))
+    return _Take(score, facts, performance, waveform, heard.spectrogram, heard.harmony)
 
 
 def _perform(job: Job) -> str:
@@ -336,10 +345,11 @@ def _font(order: Order, rng: np.random.Generator) -> str:
 
 
 def _written(job: Job, take: _Take) -> dict[str, str]:
-    files = {"spectrogram": f"spectrograms/{job.name}.npy"}
-    path = job.folder / files["spectrogram"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, take.spectrogram)
+    files = {kind: f"{folder}/{job.name}.npy" for kind, folder in _KEPT.items()}
+    for kind, name in files.items():
+        path = job.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, getattr(take, kind))
     if job.order.has_audio:
         files["audio"] = f"audio/{job.name}.flac"
         path = job.folder / files["audio"]

@@ -2,7 +2,8 @@
 
 A transposition moves a semitone spectrogram up or down. The encoder folds it to
 twelve pitch classes, keeping octaves apart as channels; every layer after that
-treats the pitch classes as a circle and is equivariant to a turn of it; pooling
+treats the pitch classes as a circle and is equivariant to a turn of it. Harmony, where a
+recording has it, is three more pictures on that circle. Pooling
 over the whole circle then makes the feature invariant. So transposition need not
 be learnt, but for what crosses an octave's edge. Convolutions around the circle
 are computed as products of Fourier coefficients, with a sixth of the operations.
@@ -19,14 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pemr import weights
-from pemr.config import CoverConfig, ModelConfig
+from pemr.config import CoverConfig, FcnConfig, ModelConfig, PairConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
 
 N_PITCH_CLASSES: Final = 12
 RANGE_DB: Final = 70.0  # below the loudest cell of a segment, nothing is heard
 
+N_BINS: Final = 84  # semitones; what rows come after them are harmony
+
 _N_OCTAVES = 7
+_N_PICTURES = 3  # of harmony: pitch classes, basses, roots
 _NEIGHBOURHOOD = 13  # semitones over which a level is compared with its surroundings
 _POWER_FLOOR = 1e-6  # keeps the gradient of the root finite
 
@@ -179,7 +183,14 @@ class CoverEncoder(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(2, config.n_stem, 5, stride=(1, 2), padding=2, bias=False)
         self.stem_norm = nn.BatchNorm2d(config.n_stem)
-        self.early = CircleBlock(config.n_stem * _N_OCTAVES, config.n_narrow, n_taps=3)
+        self.n_harmony = config.n_harmony
+        if config.n_harmony:
+            self.harmony_stem = nn.Conv2d(
+                _N_PICTURES, config.n_harmony, (1, 5), stride=(1, 2), padding=(0, 2), bias=False
+            )
+            self.harmony_norm = nn.BatchNorm2d(config.n_harmony)
+        n_folded = config.n_stem * _N_OCTAVES + config.n_harmony
+        self.early = CircleBlock(n_folded, config.n_narrow, n_taps=3)
         self.late = nn.Sequential(
             CircleBlock(config.n_narrow, config.n_wide),
             *(CircleBlock(config.n_wide, config.n_wide, dilation=d) for d in config.dilations),
@@ -193,21 +204,66 @@ class CoverEncoder(nn.Module):
         Parameters
         ----------
         spectrogram : float tensor, shape (B, F, T)
-            84 semitones in dB, 5 frames a second.
+            84 semitones in dB, 5 frames a second; 36 rows of harmony in 0..1 may
+            follow, which an encoder without channels for it does not read.
 
         Returns
         -------
         float tensor, shape (B, dim)
             Root mean square over pitch classes and time.
         """
-        x = contrast(spectrogram).contiguous(memory_format=torch.channels_last)
+        harmony = spectrogram[:, N_BINS:]
+        x = contrast(spectrogram[:, :N_BINS]).contiguous(memory_format=torch.channels_last)
         x = functional.relu(self.stem_norm(self.stem(x)))  # (B, C, 84, T / 2)
         n_batch, n_channels, _, n_frames = x.shape
         folded = x.reshape(n_batch, n_channels * _N_OCTAVES, N_PITCH_CLASSES, n_frames)
+        if self.n_harmony:
+            folded = torch.cat([folded, self._heard(harmony, folded)], 1)
         y = self.early(folded.contiguous(memory_format=torch.channels_last))
         y = functional.avg_pool2d(y, (1, 2))  # (B, C, 12, T / 4)
         y = functional.relu(self.last(self.late(y))).float()
         return (y.square().mean((2, 3)) + _POWER_FLOOR).sqrt()
+
+    def _heard(self, harmony: Tensor, beside: Tensor) -> Tensor:
+        """Map harmony (B, 36, T) to (B, n_harmony, 12, T / 2); (B, 0, T) is as if none sounded.
+
+        What is not there leaves the batch statistics as they are.
+        """
+        norm = self.harmony_norm
+        if harmony.shape[1]:
+            pictures = harmony.reshape(len(harmony), _N_PICTURES, N_PITCH_CLASSES, -1)
+            return functional.relu(norm(self.harmony_stem(pictures)))
+        assert norm.running_mean is not None  # for mypy: it tracks its statistics
+        assert norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        quiet = functional.relu(norm.bias - norm.running_mean * scale).to(beside.dtype)
+        return quiet[None, :, None, None].expand(len(beside), -1, *beside.shape[2:])
+
+
+class PairEncoder(nn.Module):
+    """Two cover encoders that hear the same segments; their features side by side.
+
+    Parameters
+    ----------
+    config : PairConfig
+        Of both.
+    """
+
+    def __init__(self, config: PairConfig) -> None:
+        super().__init__()
+        self.first = CoverEncoder(config.first)
+        self.second = CoverEncoder(config.second)
+        self.n_harmony = config.n_harmony
+        self.dim = self.first.dim + self.second.dim
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Map segments (B, F, T), as `CoverEncoder` reads them, to (B, dim)."""
+        return torch.cat([self.first(spectrogram), self.second(spectrogram)], dim=1)
+
+
+def build_cover_encoder(config: CoverConfig | PairConfig) -> CoverEncoder | PairEncoder:
+    """Build a cover encoder, or two of them side by side, with fresh weights."""
+    return PairEncoder(config) if isinstance(config, PairConfig) else CoverEncoder(config)
 
 
 class CoverHead(nn.Module):
@@ -269,9 +325,9 @@ def build_model(config: ModelConfig) -> CoverModel:
     ValueError
         If the config's encoder is of another kind.
     """
-    if not isinstance(config.encoder, CoverConfig):
+    if isinstance(config.encoder, FcnConfig):
         raise ValueError(f"preset {config.preset!r} has no cover encoder")  # noqa: TRY004 (a value)
-    return CoverModel(CoverEncoder(config.encoder), config.encoder.n_dims)
+    return CoverModel(build_cover_encoder(config.encoder), config.encoder.n_dims)
 
 
 def load_shipped(name: str) -> CoverModel:

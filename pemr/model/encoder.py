@@ -10,10 +10,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pemr.config import CoverConfig, FcnConfig, ModelConfig
+from pemr.config import FcnConfig, ModelConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
-from pemr.model.cover import CoverEncoder
+from pemr.model.cover import build_cover_encoder
 
 
 def build_encoder(config: ModelConfig) -> nn.Module:
@@ -34,9 +34,9 @@ def build_encoder(config: ModelConfig) -> nn.Module:
     ValueError
         If the pooling leaves nothing of the front end's shape.
     """
-    if isinstance(config.encoder, CoverConfig):
-        return CoverEncoder(config.encoder)
-    return FcnEncoder(config.front_end.shape, config.encoder)
+    if isinstance(config.encoder, FcnConfig):
+        return FcnEncoder(config.front_end.shape, config.encoder)
+    return build_cover_encoder(config.encoder)
 
 
 def pretrained_encoder(checkpoint: Path) -> tuple[nn.Module, ModelConfig]:

@@ -1,7 +1,8 @@
 """A recording → crops of fixed length, as the front end of a config sees them.
 
 A recording is kept as what is cheapest to crop: waveform in 16 bits for a
-log-mel front end, the compact spectrogram for a semitone one.
+log-mel front end, the compact spectrogram for a semitone one, and its harmony
+beside it where the encoder reads that: 36 more rows below the 84 semitones.
 
 Letters: L audio samples, S crops, F frequency bins, T frames, B batch.
 """
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from pemr.config import MelConfig, SemitoneConfig
 from pemr.signal import audio, frontend
+from pemr.signal.recording import N_HARMONIES
 
 FrontEnd: TypeAlias = MelConfig | SemitoneConfig
 
@@ -43,6 +45,26 @@ def decoded(path: Path, front_end: FrontEnd) -> NDArray[np.generic]:
         return frontend.pack(frontend.semitone_spectrogram(audio.load(path)))
     waveform = audio.load(path, sample_rate=front_end.sample_rate)
     return np.rint(waveform * np.iinfo(np.int16).max).astype(np.int16)
+
+
+def shown(spectrogram: NDArray[np.uint8], harmony: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+    """Show frames as an encoder that reads harmony is to see them.
+
+    Parameters
+    ----------
+    spectrogram : uint8 array, shape (84, T)
+        As `frontend.pack` writes it.
+    harmony : uint8 array, shape (36, T), or None
+        None where nobody listened: then no chord sounds.
+
+    Returns
+    -------
+    float32 array, shape (120, T)
+        84 semitones in dB, then harmony in 0..1.
+    """
+    if harmony is None:
+        harmony = np.zeros((N_HARMONIES, spectrogram.shape[1]), np.uint8)
+    return np.concatenate([frontend.unpack(spectrogram), harmony.astype(np.float32) / 255])
 
 
 def pieces(recording: NDArray[np.generic], front_end: FrontEnd) -> Tensor:

@@ -13,10 +13,18 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from pemr.config import DisguiseConfig
+from pemr.signal.frontend import N_BINS
 
 _DB_PER_NEPER = 10 / math.log(10)  # of power
 _MIX_DB = (-18.0, -3.0)  # the other work, against this one
 _LONGEST_GAP = (20, 14)  # frames and bins that a mask may hide
+_BLANK_DB, _BLANK_SPREAD_DB = -60.0, 4.0  # noise in place of a spectrogram
+
+N_PITCH_CLASSES = 12
+_BLUR = 5  # frames
+_FAINT = 1e-4  # the least that is told of a pitch class
+_MISTAKEN = 0.15  # the most that is told of one that does not sound
+_DEAF_GAP = 30  # the most frames without harmony
 
 
 def disguise(
@@ -26,8 +34,8 @@ def disguise(
 
     Parameters
     ----------
-    crops : float32 tensor, shape (B, F, T)
-        In dB.
+    crops : float32 tensor, shape (B, 84 or 120, T)
+        84 semitones in dB; 36 rows of harmony in 0..1 may follow.
     config : DisguiseConfig
         How far to go.
     strength : float
@@ -39,7 +47,7 @@ def disguise(
     -------
     float32 tensor, shape (B, F, T)
     """
-    n_crops, n_bins, n_frames = crops.shape
+    n_crops, _, n_frames = crops.shape
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator, device=crops.device)
@@ -47,7 +55,9 @@ def disguise(
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, device=crops.device)
 
-    crops = roll(crops, _integers(uniform(n_crops), -config.max_roll, config.max_roll))
+    semitones = _integers(uniform(n_crops), -config.max_roll, config.max_roll)
+    crops, harmony = roll(crops[:, :N_BINS], semitones), crops[:, N_BINS:]
+    n_bins = crops.shape[1]
     if strength >= 1.0 and config.mix:
         crops = _mixed(crops, uniform(n_crops) < config.mix, uniform(n_crops, 1, 1))
     depth = config.max_eq_db * strength * uniform(2, n_crops, 1, 1)
@@ -63,7 +73,13 @@ def disguise(
     for axis, longest in ((2, _LONGEST_GAP[0]), (1, _LONGEST_GAP[1])):
         is_hit = uniform(n_crops) < config.mask * strength
         crops = _hidden(crops, axis, is_hit, uniform(n_crops), longest * uniform(n_crops))
-    return crops
+    if not harmony.shape[1]:
+        return crops
+    harmony = _misheard(turn(harmony, semitones), strength, generator)
+    draws = uniform(n_crops, 1, 1)
+    harmony = harmony * (draws >= config.deaf)
+    blank = _BLANK_DB + _BLANK_SPREAD_DB * normal(*crops.shape)
+    return torch.cat([torch.where(draws > 1 - config.blind, blank, crops), harmony], dim=1)
 
 
 def roll(crops: Tensor, semitones: Tensor) -> Tensor:
@@ -83,6 +99,45 @@ def roll(crops: Tensor, semitones: Tensor) -> Tensor:
     bins = torch.arange(crops.shape[1], device=crops.device) - semitones[:, None]
     bins = bins.clamp(0, crops.shape[1] - 1)
     return crops.gather(1, bins[:, :, None].expand_as(crops))
+
+
+def turn(harmony: Tensor, semitones: Tensor) -> Tensor:
+    """Transpose harmony: each of its pictures is a circle of pitch classes.
+
+    Parameters
+    ----------
+    harmony : float32 tensor, shape (B, 36, T)
+    semitones : int64 tensor, shape (B,)
+        Upwards.
+
+    Returns
+    -------
+    float32 tensor, shape (B, 36, T)
+    """
+    n_crops, n_rows, n_frames = harmony.shape
+    circles = harmony.reshape(n_crops, n_rows // N_PITCH_CLASSES, N_PITCH_CLASSES, n_frames)
+    from_ = torch.arange(N_PITCH_CLASSES, device=harmony.device) - semitones[:, None]
+    from_ = (from_ % N_PITCH_CLASSES)[:, None, :, None].expand_as(circles)
+    return circles.gather(2, from_).reshape(harmony.shape)
+
+
+def _misheard(harmony: Tensor, strength: float, generator: Generator) -> Tensor:
+    """Blur, flatten, weaken and interrupt harmony, as another recording would change it."""
+    n_crops, _, n_frames = harmony.shape
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=harmony.device)
+
+    blurred = functional.avg_pool1d(harmony, _BLUR, 1, _BLUR // 2)
+    harmony = torch.where(uniform(n_crops, 1, 1) < 0.5, blurred, harmony)
+    powers = torch.randn((n_crops, 1, 1), generator=generator, device=harmony.device) / 2
+    harmony = harmony.clamp(min=_FAINT) ** powers.exp()
+    harmony = harmony * (1 - strength / 2 * uniform(n_crops, 1, 1))
+    noise = _MISTAKEN * strength * uniform(n_crops, 1, 1)
+    harmony = harmony + noise * uniform(*harmony.shape)
+    places = torch.arange(n_frames, device=harmony.device) - n_frames * uniform(n_crops, 1)
+    is_gap = (places >= 0) & (places < _DEAF_GAP * uniform(n_crops, 1))
+    return harmony.masked_fill(is_gap[:, None], 0.0)
 
 
 def add_power(one: Tensor, other: Tensor) -> Tensor:

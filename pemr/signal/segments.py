@@ -3,6 +3,7 @@
 Letters: F frequency bins, T frames, S segments.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -67,3 +68,36 @@ def cut(
         frames = np.pad(frames, ((0, 0), (0, missing)), constant_values=frames.min())
     windows = np.lib.stride_tricks.sliding_window_view(frames, segment_length, axis=1)
     return np.ascontiguousarray(windows[:, starts].swapaxes(0, 1))  # (F, S, T) to (S, F, T)
+
+
+def cut_each(
+    recordings: Sequence[NDArray[np.uint8]],
+    owners: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    length: int,
+) -> NDArray[np.uint8]:
+    """Cut segments out of several recordings.
+
+    Parameters
+    ----------
+    recordings : sequence of uint8 arrays, shape (F, T) each
+        T differs; a recording without frames shows zeros.
+    owners : int64 array, shape (S,), rising
+        Which recording each segment is of.
+    starts : int64 array, shape (S,)
+        Frame that each segment begins with.
+    length : int
+        Frames of a segment.
+
+    Returns
+    -------
+    uint8 array, shape (S, F, length)
+    """
+    cuts = []
+    for owner in np.unique(owners):
+        frames, firsts = recordings[owner], starts[owners == owner]
+        if frames.shape[1]:
+            cuts.append(cut(frames, firsts, length))
+        else:
+            cuts.append(np.zeros((len(firsts), len(frames), length), np.uint8))
+    return np.concatenate(cuts)

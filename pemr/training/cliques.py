@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pemr.config import Config, SemitoneConfig
-from pemr.embed import Embedder
 from pemr.errors import TrainingError
+from pemr.signal.crops import shown
 from pemr.signal.frontend import FRAME_RATE, N_BINS, unpack
 from pemr.training.data import Prepared, prepare_files
 from pemr.training.machine import Machine
@@ -69,7 +69,7 @@ class Batch:
     Parameters
     ----------
     crops : float32 tensor, shape (B, F, T)
-        In dB.
+        In dB; F is 120, with harmony in 0..1 at the end, where the encoder reads that.
     cliques : int64 tensor, shape (B,)
     paths : tuple of Path
         What was cropped.
@@ -80,13 +80,15 @@ class Batch:
     paths: tuple[Path, ...]
 
 
-def read_performances(source: Path, cache: Path, n_workers: int) -> list[Member]:
+def read_performances(
+    source: Path, cache: Path, n_workers: int, *, with_harmony: bool = False
+) -> list[Member]:
     """Read the manifest of a corpus, or a user's own cliques where it is a `.csv`.
 
     Parameters and errors : as for `read_manifest` and `read_cliques`.
     """
     if source.suffix.lower() == ".csv":
-        return read_cliques(source, cache, n_workers)
+        return read_cliques(source, cache, n_workers, with_harmony=with_harmony)
     return read_manifest(source)
 
 
@@ -114,7 +116,9 @@ def read_manifest(manifest: Path) -> list[Member]:
         raise TrainingError(f"is no manifest of a corpus ({error!r})", manifest) from error
 
 
-def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Member]:
+def read_cliques(
+    source: Path, cache: Path, n_workers: int, *, with_harmony: bool = False
+) -> list[Member]:
     """Read a user's own cliques, and decode what they name.
 
     Parameters
@@ -125,6 +129,8 @@ def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Member]:
         Folder for the spectrograms.
     n_workers : int
         Files decoded at once.
+    with_harmony : bool
+        Whether the chord network listens as well.
 
     Returns
     -------
@@ -142,7 +148,8 @@ def read_cliques(source: Path, cache: Path, n_workers: int) -> list[Member]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"is no list of cliques ({error!r}); it needs the columns path and clique"
         raise TrainingError(reason, source) from error
-    prepared = prepare_files([path for path, _ in rows], SemitoneConfig(), cache, n_workers)
+    paths = [path for path, _ in rows]
+    prepared = prepare_files(paths, SemitoneConfig(), cache, n_workers, with_harmony=with_harmony)
     performances = []
     for recording, (_, clique) in zip(prepared, rows, strict=True):
         if isinstance(recording, Prepared):
@@ -157,7 +164,8 @@ def _performance(row: dict[str, Any], folder: Path) -> Member:
     stored = np.load(path, mmap_mode="r")
     if stored.dtype != np.uint8 or stored.ndim != 2 or len(stored) != N_BINS:
         raise TrainingError("is not a compact spectrogram; make the corpus anew", path)
-    recording = Prepared(path, path, stored.shape[1])
+    harmony = folder / row["harmony"] if "harmony" in row else None
+    recording = Prepared(path, path, stored.shape[1], harmony)
     return Member(recording, row["work"], row.get("source", ""), _beats(row, recording.length))
 
 
@@ -299,11 +307,29 @@ class CliqueBatches:
             )
         places = start + np.linspace(0, length - 1, self._n_frames)
         frames = np.clip(np.rint(places), 0, n_stored - 1).astype(int)
+        outside = (places < 0) | (places > n_stored - 1)
         crop = stored[:, frames]
-        crop[:, (places < 0) | (places > n_stored - 1)] = 0
+        crop[:, outside] = 0
         here = member.beats[frames] if len(member.beats) else np.zeros(0, np.float32)
         known = here[~np.isnan(here)]
-        return unpack(crop), float(np.median(known)) if len(known) else float("nan")
+        shows = self._shown(member.recording, crop, frames, outside)
+        return shows, float(np.median(known)) if len(known) else float("nan")
+
+    def _shown(
+        self,
+        recording: Prepared,
+        crop: NDArray[np.uint8],
+        frames: NDArray[np.int64],
+        outside: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """Unpack a crop, with its harmony where the encoder reads that."""
+        if not self._config.reads_harmony:
+            return unpack(crop)
+        harmony = None
+        if recording.harmony is not None:
+            harmony = np.load(recording.harmony, mmap_mode="r")[:, frames]
+            harmony[:, outside] = 0
+        return shown(crop, harmony)
 
 
 def strength_of(step: int, config: Config) -> float:
@@ -330,22 +356,3 @@ def fingerprint(cliques: dict[str, list[Member]]) -> str:
         for member in members
     )
     return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def embedded(embedder: Embedder, performances: Sequence[Member]) -> list[NDArray[np.float32]]:
-    """Embed performances from their spectrograms, as they would be from their sound.
-
-    Parameters
-    ----------
-    embedder : Embedder
-        One that reads semitone spectrograms.
-    performances : sequence of Member
-
-    Returns
-    -------
-    list of float32 array, shape (S, D)
-        Unit vectors of each performance's segments.
-    """
-    return embedder.embed(
-        [embedder.restore({"spectrogram": np.load(one.recording.cached)}) for one in performances]
-    )

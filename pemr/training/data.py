@@ -27,10 +27,12 @@ from torch.nn import functional
 
 from pemr.config import Config, MelConfig, SemitoneConfig, SpectrogramViewConfig, WaveformViewConfig
 from pemr.errors import AudioError, TrainingError
-from pemr.signal import augment, crops, frontend
+from pemr.model.harmony import shipped_listener
+from pemr.signal import audio, augment, crops, frontend
 from pemr.signal.crops import FrontEnd
 from pemr.signal.disguise import disguise
 from pemr.signal.media import AUDIO_SUFFIXES
+from pemr.signal.recording import record
 from pemr.training.machine import Machine
 
 
@@ -41,6 +43,7 @@ class Prepared:
     path: Path
     cached: Path  # what the front end reads, as .npy: int16 (L,) or uint8 (84, T)
     length: int  # samples or frames
+    harmony: Path | None = None  # uint8 (36, T), where somebody listened
 
     def __str__(self) -> str:
         return self.path.name
@@ -95,7 +98,12 @@ def prepare(
 
 
 def prepare_files(
-    paths: Sequence[Path], front_end: FrontEnd, cache: Path, n_workers: int = 2
+    paths: Sequence[Path],
+    front_end: FrontEnd,
+    cache: Path,
+    n_workers: int = 2,
+    *,
+    with_harmony: bool = False,
 ) -> Iterator[Prepared | Rejected]:
     """Decode the given recordings once, as `prepare` does with a folder.
 
@@ -105,6 +113,8 @@ def prepare_files(
         The files.
     front_end, cache, n_workers
         As for `prepare`.
+    with_harmony : bool
+        Whether the chord network listens as well, where the front end is a semitone one.
 
     Yields
     ------
@@ -113,7 +123,9 @@ def prepare_files(
     """
     cache.mkdir(parents=True, exist_ok=True)
     for recording, _ in ahead(
-        lambda index: _prepared(paths[index], front_end, cache), range(len(paths)), n_workers
+        lambda index: _prepared(paths[index], front_end, cache, with_harmony),
+        range(len(paths)),
+        n_workers,
     ):
         yield recording
 
@@ -252,9 +264,17 @@ def ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Prepared | Rejected:
+def _prepared(
+    path: Path, front_end: FrontEnd, cache: Path, with_harmony: bool
+) -> Prepared | Rejected:
+    harmony = None
     try:
-        cached = path if path.suffix == ".npy" else _cached(path, front_end, cache)
+        if path.suffix == ".npy":
+            cached = path
+        elif with_harmony:
+            cached, harmony = _heard(path, cache)
+        else:
+            cached = _cached(path, front_end, cache)
         stored = np.load(cached, mmap_mode="r")
     except AudioError as error:
         return Rejected(path, error.reason)
@@ -268,15 +288,30 @@ def _prepared(path: Path, front_end: FrontEnd, cache: Path) -> Prepared | Reject
     length = stored.shape[-1]
     if length < crops.crop_length(front_end):
         return Rejected(path, "shorter than one crop")
-    return Prepared(path, cached, length)
+    return Prepared(path, cached, length, harmony)
+
+
+def _heard(path: Path, cache: Path) -> tuple[Path, Path]:
+    """Decode spectrogram and harmony into the cache unless they are there already."""
+    spectrogram, harmony = (_place(path, part, cache) for part in ("heard", "harmony"))
+    if not (spectrogram.is_file() and harmony.is_file()):
+        recording = record(audio.blocks(path), listener=shipped_listener())
+        _write(harmony, recording.harmony)
+        _write(spectrogram, recording.spectrogram)
+    return spectrogram, harmony
+
+
+def _place(path: Path, form: str, cache: Path) -> Path:
+    """Name the file that holds a recording in one form, as long as it has not changed."""
+    state = path.stat()
+    told = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {form}"
+    name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:24]
+    return cache / f"{name}.npy"
 
 
 def _cached(path: Path, front_end: FrontEnd, cache: Path) -> Path:
     """Decode into the cache unless it is there already."""
-    state = path.stat()
-    told = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {_kept_form(front_end)}"
-    name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:24]
-    cached = cache / f"{name}.npy"
+    cached = _place(path, _kept_form(front_end), cache)
     if not cached.is_file():
         _write(cached, crops.decoded(path, front_end))
     return cached

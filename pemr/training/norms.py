@@ -38,9 +38,12 @@ def settle_norms(
     """
     norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
+    before = [{name: value.clone() for name, value in norm.state_dict().items()} for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over batches
+    if config.reads_harmony:  # those without would only tell what silence looks like
+        recordings = [one for one in recordings if one.harmony is not None] or recordings
     chosen = recordings[:: max(1, len(recordings) // 512)]
     encoder.train()
     with torch.no_grad(), machine.autocast():
@@ -48,10 +51,18 @@ def settle_norms(
             cut = [pieces_of(recording, config) for recording in chosen[start:][:_BATCH_SIZE]]
             encoder(torch.cat(cut).to(machine.device))
     encoder.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum, state in zip(norms, momenta, before, strict=True):
         norm.momentum = momentum
+        if not norm.num_batches_tracked:  # harmony, of recordings without any
+            norm.load_state_dict(state)
 
 
 def pieces_of(recording: Prepared, config: ModelConfig) -> Tensor:
-    """Cut a prepared recording into consecutive crops, (S, F, T) in dB."""
-    return pieces(np.load(recording.cached, mmap_mode="r"), config.front_end)
+    """Cut a prepared recording into consecutive crops, (S, F, T) in dB, with harmony if read."""
+    cut = pieces(np.load(recording.cached, mmap_mode="r"), config.front_end)
+    if not config.reads_harmony or recording.harmony is None:
+        return cut
+    n_pieces, _, n_frames = cut.shape
+    harmony = np.load(recording.harmony, mmap_mode="r")[:, : n_pieces * n_frames]
+    beside = torch.from_numpy(harmony.astype(np.float32) / 255).unfold(1, n_frames, n_frames)
+    return torch.cat([cut, beside.transpose(0, 1)], dim=1)

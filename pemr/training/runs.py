@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from pemr.config import Config
 from pemr.embed import Embedder
-from pemr.training.cliques import Member, embedded, read_performances, usable
+from pemr.training.cliques import Member, read_performances, usable
 from pemr.training.data import Prepared, Rejected, prepare
 from pemr.training.finetune import Finetuning
 from pemr.training.journal import logged
+from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, Step, train
 from pemr.training.machine import Machine
 from pemr.training.pretrain import Pretraining
@@ -124,7 +125,9 @@ def finetune_on(
     """
 
     def read(source: Path) -> list[Member]:
-        return read_performances(source, files.cache, machine.n_workers)
+        return read_performances(
+            source, files.cache, machine.n_workers, with_harmony=config.reads_harmony
+        )
 
     cliques = usable(one for source in files.training for one in read(source))
     judged = [read(source) for source in files.validation]

@@ -1,6 +1,7 @@
 """What a fine-tuning starts from → the weights of its model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,33 @@ from pemr.model.checkpoint import load_trained
 from pemr.model.cover import CoverModel, load_shipped
 
 SHIPPED: Final = Path("shipped")
+
+
+def continuing(config: Config, init: Path | None) -> Config:
+    """Give a recipe the encoder of what it starts from.
+
+    Parameters
+    ----------
+    config : Config
+        Of the run that starts.
+    init : Path or None
+        As for `initialise`; None for a run that starts afresh.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged, or reads something else than the recipe gives.
+    """
+    if init is None:
+        return config
+    source = _start(init)[0]
+    if type(source.front_end) is not type(config.front_end):
+        raise CheckpointError(init, f"reads another front end than preset {config.preset!r} has")
+    return replace(config, encoder=source.encoder)
 
 
 def initialise(model: CoverModel, init: Path, config: Config) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from pemr.config import CoverConfig, ModelConfig, model_from_json
+from pemr.config import FcnConfig, ModelConfig, model_from_json
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,12 @@ class WeightsCard:
     def n_dims(self) -> int:
         """Length D of an embedding."""
         encoder = self.config.encoder
-        return encoder.n_dims if isinstance(encoder, CoverConfig) else 0
+        return 0 if isinstance(encoder, FcnConfig) else encoder.n_dims
+
+    @property
+    def reads_harmony(self) -> bool:
+        """Whether the encoder reads harmony beside the spectrogram."""
+        return self.config.reads_harmony
 
 
 @cache

@@ -27,7 +27,8 @@ from qmax_difficulty import chroma_of
 
 from pemr import load_embedder
 from pemr.embed import Embedder
-from pemr.training.cliques import Member, embedded, read_manifest
+from pemr.training.cliques import Member, read_manifest
+from pemr.training.labelled import embedded
 from retrieval import Ranking, chosen, trace, write_rows
 from retrieval.measuring.metrics import score_queries
 from retrieval.measuring.scorers import SegmentScorer

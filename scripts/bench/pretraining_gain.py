@@ -31,8 +31,9 @@ from pemr.model.checkpoint import load
 from pemr.model.mask import crucial_frames, importance
 from pemr.model.pemr import Pemr
 from pemr.presets import cover
-from pemr.training.cliques import Member, embedded, read_manifest, usable
+from pemr.training.cliques import Member, read_manifest, usable
 from pemr.training.finetune import Finetuning
+from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, train
 from pemr.training.machine import Machine, find_machine
 from pemr.training.pretrain import Pretraining

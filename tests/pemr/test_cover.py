@@ -8,7 +8,7 @@ from pemr.config import CoverConfig
 from pemr.model.cover import CircleBlock, CoverEncoder, build_model, contrast
 from pemr.model.encoder import build_encoder
 from pemr.presets import cover
-from pemr.signal.disguise import add_power, disguise, roll
+from pemr.signal.disguise import add_power, disguise, roll, turn
 
 SMALL = CoverConfig(n_stem=4, n_narrow=8, n_wide=12, dilations=(1, 2), dim=16, n_dims=8)
 
@@ -34,8 +34,8 @@ def test_a_block_is_equivariant_to_turns_of_the_circle(rng):
     torch.manual_seed(0)
     block = CircleBlock(6, 6, dilation=2).eval()
     x = torch.tensor(rng.normal(size=(2, 6, 12, 20)), dtype=torch.float32)
-    for turn in (1, 5, 11):
-        torch.testing.assert_close(block(x.roll(turn, 2)), block(x).roll(turn, 2))
+    for by in (1, 5, 11):
+        torch.testing.assert_close(block(x.roll(by, 2)), block(x).roll(by, 2))
 
 
 def test_a_block_equals_sums_over_the_circle_and_the_taps(rng):
@@ -139,3 +139,67 @@ def test_a_full_disguise_hides_stretches_of_time_and_bins(segments):
     is_hidden = seen == seen.amin((1, 2), keepdim=True)
     assert is_hidden.all(1).any()
     assert is_hidden.all(2).any()
+
+
+HARMONIC = replace(SMALL, n_harmony=3)
+
+
+@pytest.fixture
+def harmony(rng):
+    """What a chord network says: (B, 36, 100) in 0..1."""
+    return torch.tensor(rng.random((3, 36, 100)), dtype=torch.float32)
+
+
+@pytest.fixture
+def harmonic():
+    torch.manual_seed(0)
+    model = build_model(replace(cover(), encoder=HARMONIC)).eval()
+    norm = model.encoder.harmony_norm
+    norm.running_mean.uniform_(-0.2, 0.2)
+    norm.bias.data.uniform_(-0.5, 0.5)
+    return model
+
+
+def test_harmony_is_read_where_the_encoder_has_channels_for_it(segments, harmony, model, harmonic):
+    shown = torch.cat([segments, harmony], 1)
+    assert not torch.allclose(harmonic(shown), harmonic(segments), atol=1e-3)
+    torch.testing.assert_close(model(shown), model(segments))
+
+
+def test_no_harmony_is_as_if_no_chord_sounded(segments, harmony, harmonic):
+    silent = torch.cat([segments, torch.zeros_like(harmony)], 1)
+    torch.testing.assert_close(harmonic(segments), harmonic(silent))
+
+
+@pytest.mark.parametrize("semitones", [-5, 3, 7])
+def test_a_transposition_changes_nothing_with_harmony_either(
+    segments, harmony, harmonic, semitones
+):
+    by = torch.full((3,), semitones)
+    moved = torch.cat([roll(segments, by), turn(harmony, by)], 1)
+    here = harmonic.encoder(torch.cat([segments, harmony], 1))
+    torch.testing.assert_close(harmonic.encoder(moved), here, rtol=0.05, atol=0.05)
+
+
+def test_harmony_turns_as_far_as_the_spectrogram_rolls(harmony):
+    by = torch.tensor([0, 5, -2])
+    turned = turn(harmony, by)
+    for place, semitones in enumerate(by.tolist()):
+        for picture in (slice(0, 12), slice(12, 24), slice(24, 36)):
+            expected = harmony[place, picture].roll(semitones, 0)
+            assert torch.equal(turned[place, picture], expected)
+
+
+def test_a_disguise_leaves_some_without_harmony_and_some_with_nothing_else(segments, harmony):
+    shown = torch.cat([segments, harmony], 1).repeat(40, 1, 1)
+    config = cover().disguise
+    seen = disguise(shown, config, 1.0, torch.Generator().manual_seed(0))
+    assert seen.shape == shown.shape
+    assert torch.isfinite(seen).all()
+    is_deaf = (seen[:, 84:] == 0).all((1, 2))
+    is_blind = (seen[:, :84].mean((1, 2)) + 60).abs() < 0.2
+    assert 10 < is_deaf.sum() < 40
+    assert 3 < is_blind.sum() < 25
+    assert not (is_deaf & is_blind).any()
+    plain = disguise(segments.repeat(40, 1, 1), config, 1.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(seen[~is_blind, :84], plain[~is_blind])

@@ -18,13 +18,13 @@ from pemr.model.loss import agreement, clique_loss
 from pemr.presets import cover, paper
 from pemr.training.cliques import (
     CliqueBatches,
-    embedded,
     read_cliques,
     read_manifest,
     strength_of,
     usable,
 )
 from pemr.training.finetune import BEST, Finetuning, learning_rate
+from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, Step, train
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
@@ -456,3 +456,46 @@ def test_gradients_are_clipped(cliques, tmp_path, monkeypatch):
     )
     list(finetune(asked(cliques=cliques, config=small(n_steps=1), out=tmp_path / "c"), MACHINE))
     assert norms == [pytest.approx(5.0, rel=1e-3)]
+
+
+def test_crops_show_the_harmony_of_the_frames_that_they_show(tmp_path, rng):
+    manifest = corpus(tmp_path, rng)
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for row in rows[1:]:  # the first has none
+        stored = np.load(tmp_path / row["spectrogram"])
+        places = np.arange(stored.shape[1], dtype=np.uint8)
+        stored[0], row["harmony"] = places, f"h-{row['spectrogram']}"
+        np.save(tmp_path / row["spectrogram"], stored)
+        np.save(tmp_path / row["harmony"], np.tile(places, (36, 1)))
+    manifest.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    config = small(easy=0)
+    config = replace(config, encoder=replace(config.encoder, n_harmony=2))
+    batch = CliqueBatches(usable(read_manifest(manifest)), config, MACHINE)(3)
+    shown, told = batch.crops[:, 0], batch.crops[:, 84:]
+    assert batch.crops.shape[1] == 120
+    is_known = told.any(1).any(1)
+    assert is_known.sum() > len(is_known) / 2
+    bytes_seen = (shown[is_known] + 100) / 100 * 255
+    torch.testing.assert_close(told[is_known, 5] * 255, bytes_seen, atol=0.01, rtol=0)
+
+
+def test_an_encoder_learns_from_harmony_alone(tmp_path, rng):
+    manifest = corpus(tmp_path, rng)
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for row in rows:
+        row["harmony"] = f"h-{row['spectrogram']}"
+        told = np.zeros((36, 200), np.uint8)
+        told[int(row["work"][1:]) * 2, ::2] = 255
+        np.save(tmp_path / row["harmony"], told)
+        np.save(tmp_path / row["spectrogram"], np.full((84, 200), 60, np.uint8))
+    manifest.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    config = small(n_steps=3, score_every=3)
+    config = replace(config, encoder=replace(config.encoder, n_harmony=2))
+    kept = {}
+    task = Finetuning(cliques=usable(read_manifest(manifest)), config=config)
+    for told in train(task, tmp_path / "c", MACHINE):
+        kept[type(told).__name__] = told
+    before = build_model(config).encoder.harmony_stem.weight
+    after = load(tmp_path / "c").weights["encoder.harmony_stem.weight"]
+    assert kept["Scored"]
+    assert not torch.equal(before, after)

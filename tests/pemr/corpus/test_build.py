@@ -12,6 +12,7 @@ from pemr.corpus.sounding import soundfont
 from pemr.corpus.sounding.soundfont import choose_fonts
 from pemr.errors import CorpusError
 from pemr.signal.frontend import FRAME_RATE, N_BINS
+from pemr.signal.recording import N_HARMONIES
 
 ORDER = Order(split="dev", n_works=2, n_performances=2, n_noise=1, seed=3)
 
@@ -165,3 +166,15 @@ def test_performances_of_a_work_can_be_heard(corpus, works, tmp_path):
         list(play(works, folder, "nothing", tmp_path, []))
     with pytest.raises(CorpusError, match="no corpus here"):
         list(play(works, tmp_path, work, tmp_path, []))
+
+
+def test_every_performance_has_harmony_as_long_as_its_spectrogram(corpus):
+    folder, _ = corpus
+    for row in rows(folder):
+        spectrogram, harmony = (
+            np.load(folder / row["spectrogram"]),
+            np.load(folder / row["harmony"]),
+        )
+        assert harmony.dtype == np.uint8
+        assert harmony.shape == (N_HARMONIES, spectrogram.shape[1])
+        assert harmony.any()
