@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.ingest import Plan, build, carry_out, plan
-    from indexer.labels import label
+    from indexer.labels import label, read_rows
     from indexer.places import cache_root, catalog_folder
     from indexer.reader import Reader
     from indexer.records import (
@@ -82,6 +82,7 @@ __all__ = [
     "hash_audio",
     "label",
     "plan",
+    "read_rows",
     "reembed",
     "stats_row",
     "track_rows",
@@ -95,7 +96,7 @@ _HOMES = {
     "errors": "CatalogError CatalogWriteError DamagedCatalogError FolderError "
     "ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
-    "labels": "label",
+    "labels": "label read_rows",
     "places": "cache_root catalog_folder",
     "reembedding": "reembed",
     "reader": "Reader",

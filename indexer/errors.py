@@ -145,4 +145,24 @@ class CatalogWriteError(CatalogError):
 
 
 class LabelError(IndexerError):
-    """A file of labels cannot be read; the message names the line."""
+    """A table of files and works cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    reason : str
+        What is wrong.
+    line : int or None
+        In which of its lines.
+    """
+
+    def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
+        super().__init__(path, reason, line)
+        self.path = path
+        self.reason = reason
+        self.line = line
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f", line {self.line}"
+        return f"{self.path}{place}: {self.reason}"

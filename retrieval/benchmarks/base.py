@@ -7,11 +7,11 @@ it is distributed into a `Benchmark`. Nothing here downloads anything.
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer import AudioFile, FolderError, find_audio
+from indexer import AudioFile, FolderError, LabelError, find_audio, read_rows
 from retrieval.errors import BenchmarkError
 
 
@@ -211,6 +211,21 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot be read as UTF-8 text ({error})", path) from error
     return [line for line in text.splitlines() if line.strip()]
+
+
+def read_table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+    """Read a table of files and works, as `indexer.read_rows` does.
+
+    Raises
+    ------
+    BenchmarkError
+        If it cannot be read, lacks a column, or leaves one of them empty.
+    """
+    try:
+        yield from read_rows(path, *columns)
+    except LabelError as error:
+        place = None if error.line is None else f"line {error.line}"
+        raise BenchmarkError(error.reason, path, place) from error
 
 
 def require_counts(card: Card, choice: str, performances: Iterable[Performance]) -> None:

@@ -4,7 +4,6 @@ A folder with ``cliques.csv`` (columns `file` and `work`) and the `.npz` files t
 with a single recording is noise.
 """
 
-import csv
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from retrieval.benchmarks.base import (
     Benchmark,
     Card,
     Performance,
-    read_lines,
+    read_table,
     refuse_choice,
     require_file,
     require_unique,
@@ -59,9 +58,7 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
     refuse_choice(CARD.name, subset, "subset")
     refuse_choice(CARD.name, convention, "convention")
     path = require_file(root / LIST, CARD).absolute()
-    rows = csv.DictReader(read_lines(path))
-    if absent := {"file", "work"} - set(rows.fieldnames or ()):
-        raise BenchmarkError(f"no column {' and '.join(sorted(absent))} in its first line", path)
+    rows = read_table(path, "file", "work")
     performances = tuple(_performance(path.parent, row) for row in rows)
     require_unique(CARD, [p.name for p in performances])
     if len({p.work for p in performances}) == len(performances):
@@ -70,7 +67,7 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
 
 
 def _performance(folder: Path, row: Mapping[str, str]) -> Performance:
-    if not row["file"] or not row["work"] or Path(row["file"]).name != row["file"]:
+    if Path(row["file"]).name != row["file"]:
         raise BenchmarkError(f"{row['file']!r} of work {row['work']!r} is no row", folder / LIST)
     path = folder / row["file"]
     return Performance(

@@ -4,7 +4,6 @@ Columns `path` (relative to the table, or absolute) and `work`; optional are `na
 `artist` and `address`. Comma, semicolon and tab are understood as separators.
 """
 
-import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,11 @@ from retrieval.benchmarks.base import (
     Benchmark,
     Card,
     Performance,
-    read_lines,
+    read_table,
     refuse_choice,
     require_file,
     require_unique,
 )
-from retrieval.errors import BenchmarkError
 
 CARD = Card(
     name="table",
@@ -59,15 +57,7 @@ def load(root: Path, subset: str | None = None, convention: str | None = None) -
 
 
 def _performances(table: Path) -> Iterator[Performance]:
-    lines = read_lines(table)
-    delimiter = next((mark for mark in ",;\t" if lines and mark in lines[0]), ",")
-    rows = csv.DictReader(lines, delimiter=delimiter)
-    absent = {"path", "work"} - set(rows.fieldnames or ())
-    if absent:
-        raise BenchmarkError(f"no column {' and '.join(sorted(absent))} in its first line", table)
-    for number, row in enumerate(rows, start=2):
-        if not row["path"] or not row["work"]:
-            raise BenchmarkError("path or work is empty", table, f"row {number}")
+    for row in read_table(table, "path", "work"):
         path = Path(os.path.abspath(table.parent / row["path"]))  # noqa: PTH100 (drops "..")
         yield Performance(
             name=row.get("name") or Path(os.path.relpath(path, table.parent)).as_posix(),

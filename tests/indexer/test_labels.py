@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from indexer import build, label
@@ -36,11 +38,12 @@ def test_a_byte_order_mark_is_no_part_of_a_name(catalog, music):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "first line must name"),
-        ("file,work\n0.wav,Ode\n", "first line must name"),
-        ("path,work\n0.wav,Ode\n1.wav\n", "line 3: a path or work is missing"),
-        ("path,work\n0.wav,Ode\n1.wav,  \n", "line 3: a path or work is missing"),
-        ('path,work\n"0.wav,Ode\n', "line"),
+        ("", "no column path and work in its first line"),
+        ("file,work\n0.wav,Ode\n", "no column path in its first line"),
+        ("path,work\n0.wav,Ode\n1.wav\n", "line 3: path or work is empty"),
+        ("path,work\n0.wav,Ode\n1.wav,  \n", "line 3: path or work is empty"),
+        ('path,work\n"0.wav,Ode\n', "unexpected end of data"),
+        ("path,work\n0.wav,O\0de\n", "line 2: work is not UTF-8 text"),
     ],
 )
 def test_a_wrong_line_is_named_and_nothing_is_labelled(catalog, music, text, fault):
@@ -53,3 +56,20 @@ def test_a_wrong_line_is_named_and_nothing_is_labelled(catalog, music, text, fau
 def test_a_missing_file_of_labels_is_one_sentence(catalog, music):
     with pytest.raises(LabelError, match="No such file"):
         label(catalog, music / "none.csv")
+
+
+def test_semicolons_and_tabs_part_cells_too(catalog, music):
+    for mark in ";\t":
+        (music / "works.csv").write_text(f"path{mark}work\n2.wav{mark}Lied, das\n")
+        assert label(catalog, music / "works.csv") == []
+        assert list(catalog.labels().values()) == ["Lied, das"]
+
+
+def test_bytes_that_are_no_text_may_stand_in_a_path_alone(catalog, music):
+    source = music / "works.csv"
+    source.write_bytes(b"path,work\nb\xfcrger.wav,Lied\n")
+    assert label(catalog, source) == [music / os.fsdecode(b"b\xfcrger.wav")]
+    source.write_bytes(b"path,work\n2.wav,B\xfcrger\n")
+    with pytest.raises(LabelError, match="line 2: work is not UTF-8 text") as caught:
+        label(catalog, source)
+    assert (caught.value.path, caught.value.line) == (source, 2)

@@ -57,7 +57,7 @@ def test_empty_table_is_refused(table):
 
 def test_empty_cell_names_its_row(table):
     table.write_text("path,work\na/1.mp3,w\na/2.mp3,\n")
-    with pytest.raises(BenchmarkError, match="row 3: path or work is empty"):
+    with pytest.raises(BenchmarkError, match="line 3: path or work is empty"):
         load(table)
 
 
