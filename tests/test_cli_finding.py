@@ -1,7 +1,10 @@
 """Commands that find more than one list: two files, a set, a whole catalog."""
 
 import json
+import wave
 
+import av
+import numpy as np
 import pytest
 
 import cli
@@ -35,6 +38,31 @@ def test_two_files_are_compared_without_a_catalog(two):
     ]
 
 
+def test_another_encoding_is_the_same_recording_and_noise_is_no_work(two, tmp_path):
+    with wave.open(str(two[0])) as sound:
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
+    encoded, noise = tmp_path / "encoded.mp3", tmp_path / "noise.wav"
+    with av.open(str(encoded), "w") as container:
+        stream = container.add_stream("libmp3lame", rate=16_000, layout="mono")
+        stream.bit_rate = 32_000
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        frames = av.AudioResampler("s16p", "mono", 16_000, frame_size=576).resample(frame)
+        for one in [*frames, None]:
+            container.mux(stream.encode(one))
+    write_wav(noise, 0.1 * np.random.default_rng(3).standard_normal(16_000 * 40))
+
+    def answer(other):
+        return json.loads(run("compare", two[0], other, "--device", "cpu", "--json").stdout)
+
+    copy, same, strange = answer(two[0]), answer(encoded), answer(noise)
+    assert (copy["is_one_file"], same["is_one_file"]) == (True, False)
+    assert same["is_same_recording"]
+    assert same["probability"] > 0.9
+    assert strange["probability"] < 0.5
+    assert not strange["is_same_recording"]
+
+
 def test_a_file_that_is_no_sound_is_told_in_a_sentence(two, tmp_path):
     text = tmp_path / "text.mp3"
     text.write_text("no music")
@@ -59,6 +87,16 @@ def test_a_setlist_is_a_table_json_csv_or_a_cue_sheet(two, catalog):
     assert run(*asked).stdout.split()[:3] == ["start", "end", "title"]
     assert run(*asked, "--csv").stdout.startswith("start_s,end_s,title")
     assert run(*asked, "--cue").stdout.startswith('FILE "a.wav" WAVE\n  TRACK 01 AUDIO\n')
+
+
+def test_a_setlist_of_noise_knows_nothing_and_a_bad_picture_costs_no_answer(catalog, tmp_path):
+    noise = tmp_path / "noise.wav"
+    write_wav(noise, 0.1 * np.random.default_rng(5).standard_normal(16_000 * 60))
+    out = tmp_path / "absent" / "out.png"
+    result = run("setlist", noise, "--catalog", catalog, "--json", "--picture", out)
+    assert [entry["path"] for entry in json.loads(result.stdout)["entries"]] == [None]
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
 
 
 def test_a_setlist_of_standard_input(two, catalog):
