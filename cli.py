@@ -350,6 +350,7 @@ def setlist(
     terminal.answer(setlist_text(found, form, source.name))
     if picture is not None:
         draw_setlist(found, source.name, picture)
+        _say(f"wrote {picture}")
 
 
 @app.command("group")
