@@ -245,7 +245,7 @@ def _draw_chroma(axes: "Axes", tonal: NDArray[np.uint8], *, is_upright: bool) ->
 
 
 def _minutes(tonal: NDArray[np.uint8]) -> float:
-    return max(tonal.shape[1], 1) / FRAME_RATE / 60
+    return float(max(tonal.shape[1], 1) / FRAME_RATE / 60)
 
 
 def _finite(scores: list[float | None]) -> NDArray[np.float64]:
