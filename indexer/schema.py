@@ -4,7 +4,7 @@ Vectors are kept as float32, as they are compared: half precision would save hal
 move scores by 1e-3, which is more than separates neighbours in a ranking.
 """
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, LargeBinary, text
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 REVISIONS = ("0001", "0002", "0003", "0004")
@@ -14,7 +14,10 @@ REVISIONS = ("0001", "0002", "0003", "0004")
 class Base(DeclarativeBase):
     """Holds the tables' metadata."""
 
-    type_annotation_map = {float: Double}  # noqa: RUF012 (SQLAlchemy's own way to say it)
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own way to say it)
+        float: Double,
+        int: BigInteger().with_variant(Integer(), "sqlite"),  # which counts ids of this type alone
+    }
 
 
 class CatalogRow(Base):

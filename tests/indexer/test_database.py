@@ -6,6 +6,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
 from indexer.database import WriterLock, migrate, open_engine, writing
 from indexer.errors import CatalogWriteError
@@ -131,3 +133,10 @@ def test_what_goes_wrong_while_writing_is_one_sentence(tmp_path, error, sentence
         raise error
     assert str(caught.value).startswith(f"catalog {tmp_path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_no_number_is_too_small_on_another_database():
+    for table in Base.metadata.sorted_tables:
+        made = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        assert " INTEGER" not in made, made
+        assert " SERIAL" not in made, made

@@ -8,23 +8,25 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
         "catalog",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", _INT, primary_key=True),
         sa.Column("embedder", sa.String, nullable=False),
-        sa.Column("dim", sa.Integer, nullable=False),
-        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("dim", _INT, nullable=False),
+        sa.Column("generation", _INT, nullable=False),
     )
     op.create_table(
         "root",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", _INT, primary_key=True),
         sa.Column("path", sa.LargeBinary, nullable=False, unique=True),
     )
     op.create_table(
         "track",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", _INT, primary_key=True),
         sa.Column("path", sa.LargeBinary, nullable=False, unique=True),
         sa.Column("path_text", sa.String, nullable=False),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
@@ -41,8 +43,8 @@ def upgrade() -> None:
     op.create_index("ix_track_audio_hash", "track", ["audio_hash"])
     op.create_table(
         "segment",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("track_id", sa.Integer, _of_track(), nullable=False),
+        sa.Column("id", _INT, primary_key=True),
+        sa.Column("track_id", _INT, _of_track(), nullable=False),
         sa.Column("start_s", sa.Double, nullable=False),
         sa.Column("end_s", sa.Double, nullable=False),
         sqlite_autoincrement=True,
@@ -65,4 +67,4 @@ def _of_track() -> sa.ForeignKey:
 
 
 def _attach(table: str, column: sa.Column[Any]) -> None:
-    op.create_table(table, sa.Column("track_id", sa.Integer, _of_track(), primary_key=True), column)
+    op.create_table(table, sa.Column("track_id", _INT, _of_track(), primary_key=True), column)

@@ -8,6 +8,8 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+_INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 _AT_ONCE = 256
 
 
@@ -15,7 +17,7 @@ def upgrade() -> None:
     of_track = sa.ForeignKey("track.id", ondelete="CASCADE")
     recording = op.create_table(
         "recording",
-        sa.Column("track_id", sa.Integer, of_track, primary_key=True),
+        sa.Column("track_id", _INT, of_track, primary_key=True),
         sa.Column("chroma", sa.LargeBinary, nullable=False),
         sa.Column("harmony", sa.LargeBinary, nullable=False),
         sa.Column("spectrogram", sa.LargeBinary, nullable=False),

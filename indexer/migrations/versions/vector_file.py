@@ -6,6 +6,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+_INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     for table, name, default in (
@@ -18,7 +20,7 @@ def upgrade() -> None:
     op.create_index("ix_embedding_generation", "embedding", ["generation"])
     op.create_table(
         "removal",
-        sa.Column("track_id", sa.Integer, primary_key=True),
+        sa.Column("track_id", _INT, primary_key=True),
         sa.Column("generation", sa.BigInteger, nullable=False),
     )
     missing = sa.text("is_missing")
