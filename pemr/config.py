@@ -211,6 +211,7 @@ class FinetuneConfig:
     warm_up: int = 50  # steps until the learning rate is reached
     easy: int = 1000  # steps over which cliques with two crops of one performance get fewer
     temperature: float = 0.1
+    kept: Literal["lower", "all"] = "lower"  # layers of a pretrained encoder; others start afresh
     score_every: int = 250  # steps between two validations
     patience: int = 8  # validations without a better score before the run ends
     seed: int = 0
@@ -247,12 +248,14 @@ class PretrainConfig:
     n_steps: int = 116_700  # 300 epochs of 389 batches (§4)
     batch_size: int = 48
     learning_rate: float = 3e-4
+    warm_up: int = 0  # steps until the learning rate is reached; the paper has none
     seed: int = 42
 
     def __post_init__(self) -> None:
         _check(self, "n_steps", self.n_steps > 0, "positive")
         _check(self, "batch_size", self.batch_size >= 2, "at least 2: losses compare recordings")
         _check(self, "learning_rate", self.learning_rate > 0.0, "positive")
+        _check(self, "warm_up", self.warm_up >= 0, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

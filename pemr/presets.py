@@ -69,7 +69,7 @@ def cover() -> Config:
         view=SpectrogramViewConfig(),
         mask=MaskConfig(filler_db=-50.0),  # at 0 dB it would be the loudest of what is heard
         encoder=CoverConfig(),
-        pretrain=PretrainConfig(n_steps=2_000, learning_rate=1e-3),
+        pretrain=PretrainConfig(n_steps=2_000, warm_up=200),
     )
 
 

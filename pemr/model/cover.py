@@ -32,6 +32,7 @@ N_BINS: Final = 84  # semitones; what rows come after them are harmony
 _N_OCTAVES = 7
 _N_PICTURES = 3  # of harmony: pitch classes, basses, roots
 _NEIGHBOURHOOD = 13  # semitones over which a level is compared with its surroundings
+_UPPER = frozenset({"late", "last"})  # layers
 _POWER_FLOOR = 1e-6  # keeps the gradient of the root finite
 
 
@@ -264,6 +265,11 @@ class PairEncoder(nn.Module):
 def build_cover_encoder(config: CoverConfig | PairConfig) -> CoverEncoder | PairEncoder:
     """Build a cover encoder, or two of them side by side, with fresh weights."""
     return PairEncoder(config) if isinstance(config, PairConfig) else CoverEncoder(config)
+
+
+def is_lower(name: str) -> bool:
+    """Return whether a parameter of a cover encoder is in the layers below `late`."""
+    return _UPPER.isdisjoint(name.split("."))
 
 
 class CoverHead(nn.Module):

@@ -62,6 +62,13 @@ class Pretraining(Task[Views]):
         """Return the two views of each recording of a step."""
         return TwoViews(self.recordings, self.config, machine)
 
+    def pace(self, optimiser: torch.optim.Optimizer, step: int) -> None:
+        """Let the learning rate rise to the one that it keeps."""
+        recipe = self.config.pretrain
+        rise = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up else 1.0
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * rise
+
     def losses(
         self, model: nn.Module, batch: Views, step: int, machine: Machine
     ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pemr import weights
 from pemr.config import Config, ModelConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
-from pemr.model.cover import CoverModel, load_shipped
+from pemr.model.cover import CoverModel, is_lower, load_shipped
 
 SHIPPED: Final = Path("shipped")
 
@@ -44,7 +44,10 @@ def continuing(config: Config, init: Path | None) -> Config:
 
 
 def initialise(model: CoverModel, init: Path, config: Config) -> None:
-    """Take the encoder of a pretraining, or encoder and head of a fine-tuning.
+    """Take layers of a pretrained encoder, or encoder and head of a fine-tuning.
+
+    Of a pretraining the layers that the recipe keeps are taken, without their batch
+    statistics, which are of masked views; training measures them anew.
 
     Parameters
     ----------
@@ -63,14 +66,24 @@ def initialise(model: CoverModel, init: Path, config: Config) -> None:
     source, stored = _start(init)
     if source.encoder != config.encoder:
         raise CheckpointError(init, f"holds another encoder than preset {config.preset!r} has")
-    parts = {"encoder": model.encoder, "head": model.head}
-    for name, part in parts.items():
-        start = f"{name}."
-        own = {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
-        if own:
-            part.load_state_dict(own)
-        elif name == "encoder":
-            raise CheckpointError(init, "holds no encoder")
+    encoder, head = _part("encoder.", stored), _part("head.", stored)
+    if not encoder:
+        raise CheckpointError(init, "holds no encoder")
+    if head:
+        model.encoder.load_state_dict(encoder)
+        model.head.load_state_dict(head)
+        return
+    if config.finetune.kept == "lower":
+        lower = {name: value for name, value in encoder.items() if is_lower(name)}
+        encoder = {**model.encoder.state_dict(), **lower}
+    model.encoder.load_state_dict(encoder)
+    for module in model.encoder.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.reset_running_stats()
+
+
+def _part(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def _start(init: Path) -> tuple[ModelConfig, Mapping[str, Tensor]]:

@@ -409,14 +409,23 @@ def test_two_processes_end_together_when_the_score_is_stale(cliques, tmp_path):
     assert load(tmp_path / "c" / BEST).step == 4
 
 
-def test_the_encoder_of_a_pretraining_is_taken_whole(cliques, tmp_path):
-    source = build_model(small())
-    kept = {f"encoder.{key}": value + 1 for key, value in source.encoder.state_dict().items()}
-    save(tmp_path / "p", Checkpoint(config=small(), step=1, weights=kept))
-    model = build_model(small())
-    Finetuning(cliques=cliques, config=small(), init=tmp_path / "p").start(model)
-    for key, value in model.encoder.state_dict().items():
-        assert torch.equal(value, kept[f"encoder.{key}"]), key
+LOWER = {"stem.weight", "stem_norm.weight", "stem_norm.bias"}
+LOWER |= {f"early.{name}" for name in ("around.weight", "along.weight", "norm.weight", "norm.bias")}
+
+
+@pytest.mark.parametrize("kept", ["lower", "all"])
+def test_of_a_pretraining_the_layers_that_the_recipe_keeps_are_taken(cliques, tmp_path, kept):
+    config, source = small(kept=kept), build_model(small())
+    given = {f"encoder.{key}": value + 1 for key, value in source.encoder.state_dict().items()}
+    save(tmp_path / "p", Checkpoint(config=config, step=1, weights=given))
+    model = build_model(config)
+    before = {name: value.clone() for name, value in model.encoder.named_parameters()}
+    Finetuning(cliques=cliques, config=config, init=tmp_path / "p").start(model)
+    assert LOWER < before.keys()
+    for name, value in model.encoder.named_parameters():
+        is_taken = kept == "all" or name in LOWER
+        assert torch.equal(value, given[f"encoder.{name}"] if is_taken else before[name]), name
+    assert not model.encoder.stem_norm.running_mean.any()  # no statistics of masked views
 
 
 def test_a_model_is_trained_on_disguised_crops(cliques):

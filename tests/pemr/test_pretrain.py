@@ -174,6 +174,16 @@ def test_mixed_precision_trains_too(recordings, tmp_path):
     assert mixed[0].loss == pytest.approx(full[0].loss, rel=0.1)
 
 
+def test_the_learning_rate_rises_and_stays():
+    task = Pretraining([], small(n_steps=9, warm_up=4))
+    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    rates = []
+    for step in range(6):
+        task.pace(optimiser, step)
+        rates.append(optimiser.param_groups[0]["lr"] / task.config.pretrain.learning_rate)
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
+
+
 def test_a_log_needs_tensorboard(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(TrainingError, match=r"pemr-covers\[log\]"):
