@@ -252,29 +252,16 @@ class Reader:
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
         with self._session() as session:
-            tracks = statements.tracks(session)
-            recordings_bytes, n_unrecorded = statements.recorded(session)
+            counts = statements.counts(session)
             generation = self._about(session).generation
-            n_skipped, n_labelled = map(
-                len, (statements.skipped(session), statements.labels(session))
-            )
             roots = tuple(statements.roots(session))
         return CatalogStats(
-            n_unrecorded=n_unrecorded,
-            recordings_bytes=recordings_bytes,
             embedder=self.embedder_name,
             dim=self.dim,
             generation=generation,
-            n_tracks=len(tracks),
-            n_segments=sum(track.n_segments for track in tracks),
-            n_silent=sum(track.is_silent for track in tracks),
-            n_missing=sum(track.is_missing for track in tracks),
-            n_skipped=n_skipped,
-            n_labelled=n_labelled,
-            n_damaged=sum(bool(track.damage) for track in tracks),
-            duration_s=sum(track.duration_s for track in tracks),
             size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
             roots=roots,
+            **counts,
         )
 
     # Searching

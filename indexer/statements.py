@@ -73,8 +73,12 @@ def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
         .correlate(TrackRow)
         .scalar_subquery()
     )
-    statement = select(TrackRow, n_segments).where(*conditions).order_by(TrackRow.id)
-    return [_track(row, n) for row, n in session.execute(statement)]
+    tags = (TrackRow.title, TrackRow.artist, TrackRow.album)
+    facts = (TrackRow.duration_s, TrackRow.is_silent, TrackRow.is_missing, n_segments)
+    sound = (TrackRow.audio_hash, TrackRow.damage, TrackRow.promised_s)
+    statement = select(TrackRow.id, TrackRow.path, *tags, *facts, *sound).where(*conditions)
+    found = session.execute(statement.order_by(TrackRow.id))
+    return [Track(track_id, Path(os.fsdecode(path)), *others) for track_id, path, *others in found]
 
 
 def tracks_of(session: Session, track_ids: Sequence[int]) -> dict[int, Track]:
@@ -97,37 +101,19 @@ def batched(ids: Iterable[int]) -> Iterator[list[int]]:
         yield some
 
 
-def _track(row: TrackRow, n_segments: int) -> Track:
-    return Track(
-        row.id,
-        Path(os.fsdecode(row.path)),
-        row.title,
-        row.artist,
-        row.album,
-        row.duration_s,
-        row.is_silent,
-        row.is_missing,
-        n_segments,
-        row.audio_hash,
-        row.damage,
-        row.promised_s,
-    )
-
-
 def known(session: Session) -> list[Known]:
     """List what is remembered of each track's file, by id."""
-    is_recorded = func.length(RecordingRow.spectrogram) > 0
-    statement = select(TrackRow, RecordingRow.track_id.is_not(None), is_recorded).outerjoin(
-        RecordingRow, RecordingRow.track_id == TrackRow.id
-    )
+    file = (TrackRow.path, TrackRow.size_bytes, TrackRow.mtime_ns, TrackRow.audio_hash)
+    is_embedded = RecordingRow.track_id.is_not(None)
+    is_recorded = func.coalesce(func.length(RecordingRow.spectrogram), 0) > 0
+    facts = (TrackRow.is_missing, is_embedded, is_recorded, TrackRow.damage)
+    statement = select(TrackRow.id, *file, *facts).order_by(TrackRow.id)
+    with_recordings = statement.outerjoin(RecordingRow, RecordingRow.track_id == TrackRow.id)
+    found: Iterable[Any] = session.execute(with_recordings)
     return [
-        Known(row.id, _file(row), row.is_missing, is_embedded, bool(is_recorded), row.damage)
-        for row, is_embedded, is_recorded in session.execute(statement.order_by(TrackRow.id))
+        Known(track_id, AudioFile(Path(os.fsdecode(path)), size_bytes, mtime_ns, its_hash), *others)
+        for track_id, path, size_bytes, mtime_ns, its_hash, *others in found
     ]
-
-
-def _file(row: TrackRow) -> AudioFile:
-    return AudioFile(Path(os.fsdecode(row.path)), row.size_bytes, row.mtime_ns, row.audio_hash)
 
 
 def skipped(session: Session) -> list[SkippedFile]:
@@ -272,13 +258,28 @@ def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
     return found
 
 
-def recorded(session: Session) -> tuple[int, int]:
-    """Count the bytes that recordings take, and the tracks whose spectrogram is not kept."""
+def counts(session: Session) -> dict[str, Any]:
+    """Count what the catalog holds, under the names of `CatalogStats`."""
     n_bytes = sum(func.length(getattr(RecordingRow, name)) for name in N_ROWS)
-    without = select(func.count()).where(func.length(RecordingRow.spectrogram) == 0)
     is_sounding = RecordingRow.track_id.in_(select(EmbeddingRow.track_id))
-    total = session.scalar(select(func.sum(n_bytes)))
-    return int(total or 0), int(session.scalar(without.where(is_sounding)) or 0)
+    is_unrecorded = is_sounding & (func.length(RecordingRow.spectrogram) == 0)
+    n_tracks = func.count(TrackRow.id)
+    of_tracks = select(
+        n_tracks.label("n_tracks"),
+        n_tracks.filter(TrackRow.is_silent).label("n_silent"),
+        n_tracks.filter(TrackRow.is_missing).label("n_missing"),
+        n_tracks.filter(TrackRow.damage != "").label("n_damaged"),
+        func.coalesce(func.sum(TrackRow.duration_s), 0.0).label("duration_s"),
+    )
+    others = {
+        "n_segments": select(func.count(SegmentRow.id)),
+        "n_skipped": select(func.count()).select_from(SkipRow),
+        "n_labelled": select(func.count()).select_from(LabelRow),
+        "n_unrecorded": select(func.count()).where(is_unrecorded),
+        "recordings_bytes": select(func.coalesce(func.sum(n_bytes), 0)),
+    }
+    found = {name: session.scalar(statement) for name, statement in others.items()}
+    return found | dict(session.execute(of_tracks).one()._mapping)
 
 
 def embedded(session: Session, track_id: int, dim: int) -> Embedded:
