@@ -28,7 +28,7 @@ from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, Step, train
 from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
-from pemr.training.start import SHIPPED
+from pemr.training.start import SHIPPED, continuing
 
 MACHINE = Machine(n_workers=1)
 
@@ -305,15 +305,14 @@ def test_cliques_with_one_performance_twice_get_fewer_while_it_is_easy(cliques):
 
 def test_fine_tuning_may_start_from_the_shipped_weights(cliques, tmp_path):
     recipe = replace(cover().finetune, n_steps=1, n_cliques=4, learning_rate=1e-9)
-    run = asked(
-        cliques=cliques,
-        config=replace(cover(), finetune=recipe),
-        out=tmp_path / "c",
-        init=SHIPPED,
-    )
+    config = replace(cover(), finetune=recipe)
+    with pytest.raises(CheckpointError, match="another encoder than preset 'cover'"):
+        list(finetune(asked(cliques=cliques, config=config, out=tmp_path, init=SHIPPED), MACHINE))
+    config = continuing(config, SHIPPED)
+    run = asked(cliques=cliques, config=config, out=tmp_path / "c", init=SHIPPED)
     list(finetune(run, MACHINE))
-    found = load(tmp_path / "c").weights["encoder.last.weight"]
-    torch.testing.assert_close(found, load_shipped("cover").encoder.last.weight.detach())
+    found = load(tmp_path / "c").weights["encoder.first.last.weight"]
+    torch.testing.assert_close(found, load_shipped("cover").encoder.first.last.weight.detach())
 
 
 def test_the_best_has_the_batch_statistics_of_unlabelled_recordings(cliques, tmp_path):

@@ -43,7 +43,7 @@ def embedded(embedder, segments):
 def test_the_shipped_weights_are_small_and_known_by_their_hash(embedder):
     card = weights.describe("cover")
     assert embedder.name == f"cover@{card.hash[:8]}"
-    assert embedder.dim == card.n_dims == 128
+    assert embedder.dim == card.n_dims == 256
     assert card.config.preset.startswith("cover")
     assert {"step", "data", "commit"} <= card.provenance.keys()
 
