@@ -19,7 +19,7 @@ from typer.core import TyperGroup  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from indexer import Catalog, Event, Tally
+    from indexer import Catalog, Event, Filter, Tally
     from pemr import Embedder
     from pemr.training.data import Prepared, Rejected
     from retrieval import Benchmark
@@ -91,6 +91,17 @@ Device = Annotated[
     Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")
 ]
 Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
+_ARTIST = "Only tracks of this artist, in whole or in part; may be repeated."
+Artist = Annotated[list[str] | None, Option("--artist", help=_ARTIST)]
+NotArtist = Annotated[
+    list[str] | None, Option("--not-artist", help="No tracks of this artist; may be repeated.")
+]
+Album = Annotated[
+    list[str] | None, Option("--album", help="Only tracks of this album; may be repeated.")
+]
+Years = Annotated[
+    str, Option("--year", metavar="YEARS", help="Only of these years: 1966, 1960..1979, 1960..")
+]
 Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
@@ -216,6 +227,19 @@ def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
     return tally
 
 
+def _filter(
+    artists: list[str] | None, not_artists: list[str] | None, albums: list[str] | None, years: str
+) -> "Filter":
+    from indexer import Filter
+
+    return Filter(
+        artists=tuple(artists or ()),
+        not_artists=tuple(not_artists or ()),
+        albums=tuple(albums or ()),
+        years=years,
+    )
+
+
 def _form(**asked: bool) -> str:
     """Name the form that was asked for; a table where none was."""
     return next((form for form, is_asked in asked.items() if is_asked), "table")
@@ -279,6 +303,10 @@ def search(
     as_csv: AsCsv = False,
     as_m3u: Annotated[bool, Option("--m3u", help="Print a playlist.")] = False,
     all_copies: Annotated[bool, Option("--all-copies", help=_COPIES)] = False,
+    artist: Artist = None,
+    not_artist: NotArtist = None,
+    album: Album = None,
+    year: Years = "",
 ) -> None:
     """Find the performances of the query's work in the catalog, or say that there is none.
 
@@ -289,11 +317,12 @@ def search(
     from retrieval import chosen, copies, draw_best, judge, read_query, verdict_text
     from retrieval import search as rank_candidates
 
+    wanted = _filter(artist, not_artist, album, year)
     with _asked(catalog, embedder, device) as (opened, encoder):
         ranking = chosen(encoder.ranking, without or (), only)
         asked = read_query(opened, encoder, query, ranking)
         candidates = rank_candidates(
-            opened, asked, ranking, n_candidates=top, all_copies=all_copies
+            opened, asked, ranking, n_candidates=top, all_copies=all_copies, wanted=wanted
         )
         for copy in copies(opened, asked):
             _say(f"left out, a copy of the query: {copy.path}")
@@ -382,6 +411,10 @@ def list_tracks(
     catalog: CatalogFolder = None,
     duplicates: Annotated[bool, Option("--duplicates", help=_DUPLICATES)] = False,
     damaged: Annotated[bool, Option("--damaged", help=_DAMAGED)] = False,
+    artist: Artist = None,
+    not_artist: NotArtist = None,
+    album: Album = None,
+    year: Years = "",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -391,12 +424,13 @@ def list_tracks(
     """
     from indexer import Catalog, catalog_folder, duplicate_groups, track_rows
 
+    wanted = _filter(artist, not_artist, album, year)
     with Catalog.open(catalog_folder(catalog)) as opened:
         if duplicates:
             tracks = [track for group in duplicate_groups(opened) for track in group]
         else:
             tracks = sorted(opened.tracks(), key=lambda track: bytes(track.path))
-    tracks = [track for track in tracks if track.damage or not damaged]
+    tracks = [track for track in wanted.among(tracks) if track.damage or not damaged]
     _show(track_rows(tracks), as_json=as_json, as_csv=as_csv)
 
 

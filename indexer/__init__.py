@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         CatalogError,
         CatalogWriteError,
         DamagedCatalogError,
+        FilterError,
         FolderError,
         ForeignEmbedderError,
         IndexerError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         NoCatalogError,
     )
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
+    from indexer.filters import Filter
     from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label, read_rows
     from indexer.places import cache_root, catalog_folder
@@ -55,6 +57,8 @@ __all__ = [
     "Embedded",
     "Embedder",
     "Event",
+    "Filter",
+    "FilterError",
     "FolderError",
     "ForeignEmbedderError",
     "IndexerError",
@@ -93,8 +97,9 @@ _HOMES = {
     "catalog": "Catalog",
     "duplicates": "duplicate_groups",
     "embedder": "Embedder",
-    "errors": "CatalogError CatalogWriteError DamagedCatalogError FolderError "
+    "errors": "CatalogError CatalogWriteError DamagedCatalogError FilterError FolderError "
     "ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError",
+    "filters": "Filter",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label read_rows",
     "places": "cache_root catalog_folder",

@@ -11,6 +11,7 @@
     │   ├── DamagedCatalogError
     │   └── CatalogWriteError
     ├── DamagedTrackError
+    ├── FilterError
     └── LabelError
 """
 
@@ -142,6 +143,27 @@ class DamagedTrackError(IndexerError):
 
 class CatalogWriteError(CatalogError):
     """The catalog cannot be written: read-only, or the disk is full."""
+
+
+class FilterError(IndexerError):
+    """A wish for some of the tracks cannot be read.
+
+    Parameters
+    ----------
+    name, value : str
+        What is wished for, and how it was written.
+    reason : str
+        How it is written.
+    """
+
+    def __init__(self, name: str, value: str, reason: str) -> None:
+        super().__init__(name, value, reason)
+        self.name = name
+        self.value = value
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value!r} cannot be read: {self.reason}"
 
 
 class LabelError(IndexerError):

@@ -86,6 +86,8 @@ class Track:
     audio_hash: str
     damage: str = ""
     promised_s: float | None = None
+    album_artist: str | None = None
+    year: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ move scores by 1e-3, which is more than separates neighbours in a ranking.
 from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 
@@ -78,6 +78,8 @@ class TrackRow(Base):
     """What is wrong with its sound, as a sentence; empty where nothing is."""
     promised_s: Mapped[float | None]
     """How long its own header says that the sound is, where the format says it."""
+    album_artist: Mapped[str | None]
+    year: Mapped[int | None]
 
 
 class SegmentRow(Base):

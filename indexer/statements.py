@@ -76,7 +76,9 @@ def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
     tags = (TrackRow.title, TrackRow.artist, TrackRow.album)
     facts = (TrackRow.duration_s, TrackRow.is_silent, TrackRow.is_missing, n_segments)
     sound = (TrackRow.audio_hash, TrackRow.damage, TrackRow.promised_s)
-    statement = select(TrackRow.id, TrackRow.path, *tags, *facts, *sound).where(*conditions)
+    edition = (TrackRow.album_artist, TrackRow.year)
+    columns = (TrackRow.id, TrackRow.path, *tags, *facts, *sound, *edition)
+    statement = select(*columns).where(*conditions)
     found = session.execute(statement.order_by(TrackRow.id))
     return [Track(track_id, Path(os.fsdecode(path)), *others) for track_id, path, *others in found]
 
@@ -186,6 +188,7 @@ def describe(row: TrackRow, file: AudioFile, tags: Tags) -> None:
     row.path_text = row.path.decode("utf-8", "replace")
     row.size_bytes, row.mtime_ns, row.audio_hash = file.size_bytes, file.mtime_ns, file.audio_hash
     row.title, row.artist, row.album = tags.title, tags.artist, tags.album
+    row.album_artist, row.year = tags.album_artist, tags.year
     row.is_missing = False
 
 

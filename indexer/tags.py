@@ -1,9 +1,10 @@
-"""An audio file to its title, artist and album.
+"""An audio file to its title, artist, album, the album's artist and year.
 
 PyAV reads the tags of every container that it decodes, so no tag library is needed (mutagen, the
 usual one, is GPL). How long a file plays is not asked here: containers guess, decoding knows.
 """
 
+import re
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from indexer.scan import AUDIO_SUFFIXES, open_media
 _SHOWN = ("title", "artist", "album", "album_artist")
 _WITH_ID3 = frozenset({"mp3", "aac", "aiff", "wav", "tta", "dsf"})
 _MOST_FILES = 200  # of a folder, to judge the encoding by
+_ALBUM_ARTIST_KEYS = ("album_artist", "albumartist")
+_YEAR_KEYS = ("originaldate", "originalyear", "tdor", "date", "year", "tyer", "creation_time")
 _ARTIST_KEYS = ("artist", "album_artist", "albumartist", "performer", "author")
 
 
@@ -31,6 +34,8 @@ class Tags:
     title: str
     artist: str | None = None
     album: str | None = None
+    album_artist: str | None = None
+    year: int | None = None
 
 
 NO_TAGS = Tags("")
@@ -55,7 +60,17 @@ def read_tags(path: Path) -> Tags:
     found = _metadata(path)
     title = found.get("title") or _display(path.stem)
     artist = next((found[key] for key in _ARTIST_KEYS if found.get(key)), None)
-    return Tags(title, artist, found.get("album") or None)
+    album_artist = next((found[key] for key in _ALBUM_ARTIST_KEYS if found.get(key)), None)
+    return Tags(title, artist, found.get("album") or None, album_artist, _year(found))
+
+
+def _year(found: dict[str, str]) -> int | None:
+    """Find the first four digits of a date, the original one before that of the edition."""
+    for key in _YEAR_KEYS:
+        digits = re.search(r"(?<!\d)[12]\d{3}(?!\d)", found.get(key, ""))
+        if digits is not None:
+            return int(digits[0])
+    return None
 
 
 def _metadata(path: Path) -> dict[str, str]:

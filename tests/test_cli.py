@@ -130,6 +130,9 @@ def test_info_and_list_describe_the_catalog(catalog):
     assert info["embedder"].startswith("ftm2d@")
     assert len(json.loads(run("list", "--catalog", catalog, "--json").stdout)) == 8
     assert "torch" in run("info", "--system").stdout
+    filtered = run("list", "--catalog", catalog, "--artist", "nobody", "--json")
+    assert json.loads(filtered.stdout) == []
+    assert run("list", "--catalog", catalog, "--year", "sixties").exit_code == 1
 
 
 def test_remove_forgets_a_track(music, tmp_path):

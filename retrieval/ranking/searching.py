@@ -11,7 +11,7 @@ from itertools import compress, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Reader, Track
+from indexer import Filter, Reader, Track
 from retrieval.errors import EmptyCatalogError, SilentQueryError
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.matching.harmony import N_PITCH_CLASSES, tonal
@@ -27,6 +27,8 @@ _READ_AT_ONCE = 100  # tracks whose chroma and harmony are in memory together
 _COPIES_LENGTH = 200  # tracks that are looked at beyond the list wanted, to fold copies
 POOL_LENGTH = 500  # tracks that are scored exactly; smaller catalogs are scored whole
 
+ANY_TRACK = Filter()
+
 
 def search(
     catalog: Reader,
@@ -35,6 +37,7 @@ def search(
     *,
     n_candidates: int = 10,
     all_copies: bool = False,
+    wanted: Filter = ANY_TRACK,
 ) -> list[Candidate]:
     """Rank the tracks of a catalog as answers to a query.
 
@@ -54,6 +57,8 @@ def search(
         The longest list wanted.
     all_copies : bool
         Whether tracks that hold the same audio are answers of their own.
+    wanted : Filter
+        Which tracks may be answers; they are chosen before anything is ranked.
 
     Returns
     -------
@@ -70,18 +75,25 @@ def search(
     if not len(query.embeddings):
         raise SilentQueryError
     with catalog.snapshot():
-        return _search(catalog, query, ranking, n_candidates, all_copies=all_copies)
+        only = [one.id for one in wanted.among(catalog.tracks())] if wanted else None
+        return _search(catalog, query, ranking, n_candidates, all_copies=all_copies, only=only)
 
 
 def _search(
-    catalog: Reader, query: Query, ranking: Ranking, n_candidates: int, *, all_copies: bool
+    catalog: Reader,
+    query: Query,
+    ranking: Ranking,
+    n_candidates: int,
+    *,
+    all_copies: bool,
+    only: list[int] | None,
 ) -> list[Candidate]:
     n_tracks = catalog.n_sounding()
     if not n_tracks:
         raise EmptyCatalogError
     n_aligned = n_tracks if ranking.n_aligned is None else ranking.n_aligned
     length = max(POOL_LENGTH, 2 * n_aligned, 2 * n_candidates)
-    track_ids = _nearest(catalog, query, length)
+    track_ids = _nearest(catalog, query, length, only)
     ranked = rank(query, _pool(catalog, track_ids, n_tracks), ranking)
     _tell_of_harmony(catalog, query, track_ids, ranked)
     order = np.argsort(-ranked.scores, kind="stable").tolist()
@@ -188,13 +200,14 @@ def copies(catalog: Reader, query: Query) -> list[Track]:
     return [t for t in catalog.find_audio(query.audio_hash) if t.id != query.track_id]
 
 
-def _nearest(catalog: Reader, query: Query, length: int) -> list[int]:
+def _nearest(catalog: Reader, query: Query, length: int, among: list[int] | None) -> list[int]:
     """Name the tracks worth an exact score, in the order of their ids."""
     own = [track.id for track in copies(catalog, query)]
     own += [query.track_id] if query.track_id is not None else []
     without = np.concatenate([catalog.missing(), np.array(own, np.int64)])
     versions = (query.embeddings, *query.at_other_tempos)
-    found: list[int] = catalog.nearest(versions, length, without=without).tolist()
+    only = None if among is None else np.array(among, np.int64)
+    found: list[int] = catalog.nearest(versions, length, only=only, without=without).tolist()
     return found
 
 

@@ -374,6 +374,8 @@ def turn_back(folder: Path) -> None:
         "ALTER TABLE catalog DROP COLUMN token",
         "ALTER TABLE track DROP COLUMN damage",
         "ALTER TABLE track DROP COLUMN promised_s",
+        "ALTER TABLE track DROP COLUMN album_artist",
+        "ALTER TABLE track DROP COLUMN year",
         "ALTER TABLE embedding DROP COLUMN checksum",
         "UPDATE alembic_version SET version_num = '0001'",
     ):

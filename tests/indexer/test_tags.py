@@ -37,6 +37,15 @@ def test_tags_are_read_from_any_container(tmp_path, suffix):
     assert read_tags(path) == Tags("Für Elise", "Łukasz", "Ü")
 
 
+@pytest.mark.parametrize(
+    ("said", "year"), [("1966", 1966), ("1966-10-01", 1966), ("1 Oct 1966", 1966), ("66", None)]
+)
+def test_the_year_is_found_in_a_date(tmp_path, said, year):
+    path = encode(tmp_path / "a.flac", title="A", date=said, album_artist="Anon.")
+    tags = read_tags(path)
+    assert (tags.year, tags.album_artist) == (year, "Anon.")
+
+
 def test_a_file_without_a_title_goes_by_its_name(tmp_path):
     assert read_tags(encode(tmp_path / "La Paloma.flac")) == Tags("La Paloma", None, None)
 

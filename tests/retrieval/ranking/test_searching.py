@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
-from indexer import AudioFile, Catalog, Embedded, KeptRecording
+from indexer import AudioFile, Catalog, Embedded, Filter, KeptRecording
 from indexer.tags import Tags
 from retrieval import Query, copies, search, stored_query
 from retrieval.errors import EmptyCatalogError, SilentQueryError
@@ -364,3 +364,17 @@ def test_threads_that_search_at_once_find_what_one_finds(thousand):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda query: search(thousand, query, ranking), queries))
     assert found == expected
+
+
+def test_only_the_tracks_that_are_wanted_are_answers(catalog, rng, monkeypatch):
+    ids = fill(catalog, rng, 5)
+    query = stored_query(catalog, catalog.track(ids[0]))
+    monkeypatch.setattr(Filter, "among", lambda _, tracks: [t for t in tracks if t.id != ids[3]])
+    found = search(catalog, query, aligning(0), n_candidates=9, wanted=Filter(years="1960.."))
+    assert sorted(one.track_id for one in found) == [ids[1], ids[2], ids[4]]
+
+
+def test_a_catalog_without_wanted_tracks_has_no_answer(catalog, rng):
+    ids = fill(catalog, rng, 3)
+    query = stored_query(catalog, catalog.track(ids[0]))
+    assert search(catalog, query, wanted=Filter(artists=("nobody",))) == []
