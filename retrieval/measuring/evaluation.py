@@ -46,6 +46,9 @@ class Scorer(Protocol):
     def transposition(self, query: int, candidate: int) -> int | None:
         """Semitones from a query already scored up to a candidate; None when not aligned."""
 
+    def is_copy(self, query: int, candidate: int) -> bool:
+        """Whether a candidate is the query's recording in another form; False when not aligned."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -240,6 +243,8 @@ def _rows(
                 best_other_score=_finite(part.best_other[position]),
                 length_ratio=_length_ratio(scorer.duration_s, int(query), best),
                 transposition=None if best is None else scorer.transposition(int(query), best),
+                relevant_is_copy=best is not None and scorer.is_copy(int(query), best),
+                other_is_copy=wrong is not None and scorer.is_copy(int(query), wrong),
             )
         )
     return rows

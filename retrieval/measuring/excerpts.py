@@ -81,6 +81,10 @@ class ExcerptScorer:
     def transposition(self, query: int, candidate: int) -> None:
         """Answer None: excerpts are not aligned."""
 
+    def is_copy(self, query: int, candidate: int) -> bool:  # noqa: ARG002 (as the others)
+        """Answer False: excerpts are not aligned."""
+        return False
+
     def _drawn(self, query: int) -> Vectors:
         excerpts = self.excerpts[query]
         rng = np.random.default_rng([self.seed, query])

@@ -41,6 +41,8 @@ class QueryRow:
     best_other_score: float | None
     length_ratio: float | None  # best relevant candidate / query
     transposition: int | None  # semitones from the query up to the best relevant candidate
+    relevant_is_copy: bool = False  # the best relevant candidate is the query's own recording
+    other_is_copy: bool = False  # the best wrong answer is, so a label may be at fault
 
 
 @dataclass(frozen=True, kw_only=True)

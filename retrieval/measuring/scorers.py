@@ -15,6 +15,8 @@ from indexer import Embedder, Reader, Track
 from retrieval.benchmarks.base import Benchmark
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.matching.identity import is_same_recording
+from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import embed_at_tempos, recording_of
@@ -107,6 +109,16 @@ class SegmentScorer:
         """Semitones from a query of the last block up to a candidate; None when not aligned."""
         return self._aligned.get(query, {}).get(candidate)
 
+    def is_copy(self, query: int, candidate: int) -> bool:
+        """Whether a candidate of the last block is the query's recording in another form."""
+        transposition = self.transposition(query, candidate)
+        if transposition is None:
+            return False
+        ours, theirs = self.tonal[query], self.tonal[candidate]
+        weights = self.ranking.harmony_weights
+        spans = find_spans(ours, theirs, transposition, weights=weights, n_spans=1)
+        return bool(spans) and is_same_recording(ours, theirs, spans[0])
+
 
 def catalog_scorer(
     catalog: Reader,
@@ -198,6 +210,10 @@ class VectorScorer:
     def transposition(self, query: int, candidate: int) -> None:
         """Answer None: a vector knows no transposition."""
 
+    def is_copy(self, query: int, candidate: int) -> bool:  # noqa: ARG002 (as the others)
+        """Answer False: a vector tells no copy from a cover."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixScorer:
@@ -226,3 +242,7 @@ class MatrixScorer:
 
     def transposition(self, query: int, candidate: int) -> None:
         """Answer None: a matrix knows no transposition."""
+
+    def is_copy(self, query: int, candidate: int) -> bool:  # noqa: ARG002 (as the others)
+        """Answer False: a matrix tells no copy from a cover."""
+        return False

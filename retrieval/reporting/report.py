@@ -86,8 +86,15 @@ def count_rows(report: Report) -> list[dict[str, str]]:
         ("queries dropped (all relevant candidates missing)", counts.dropped_queries),
         ("groups of byte-identical files", len(report.duplicates)),
         ("audio files that no list names", counts.extra_files),
+        ("best relevant answers that are the query's recording", _n_copies(report)[0]),
+        ("best wrong answers that are the query's recording", _n_copies(report)[1]),
     ]
     return [{"count": label, "number": str(number)} for label, number in listed]
+
+
+def _n_copies(report: Report) -> tuple[int, int]:
+    rows = report.queries
+    return sum(row.relevant_is_copy for row in rows), sum(row.other_is_copy for row in rows)
 
 
 def report_text(report: Report, form: str = "table") -> str:

@@ -12,7 +12,7 @@ import pytest
 from retrieval.benchmarks.base import Benchmark, Card, Performance
 from retrieval.errors import BenchmarkError
 from retrieval.measuring.evaluation import evaluate
-from retrieval.measuring.scorers import MatrixScorer, VectorScorer
+from retrieval.measuring.scorers import MatrixScorer, SegmentScorer, VectorScorer
 
 MODULE = import_module("retrieval.measuring.evaluation")
 CARD = Card(
@@ -179,3 +179,26 @@ def test_nothing_scored_prints_no_figure():
     benchmark = benchmark_of(("a", "w"), ("b", "w"))
     with pytest.raises(BenchmarkError, match="none of the 0 performances"):
         evaluate(benchmark, matrix("", np.zeros((0, 0))), "toy@12345678")
+
+
+def test_a_copy_is_told_from_a_cover_and_from_a_fault_of_the_labels(rng):
+    def unit(vectors):
+        return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+    chords = rng.integers(0, 256, (3, 12, 100), np.uint8).repeat(3, axis=2)
+    tonal = [chords[0], chords[0], chords[1], chords[2], chords[1]]
+    vectors = unit(rng.normal(size=(3, 2, 16)))
+    scorer = SegmentScorer(
+        names=["a", "a copy", "b", "another b", "b by mistake"],
+        embeddings=[vectors[0], vectors[0], vectors[1], vectors[1], vectors[1]],
+        tonal=tonal,
+    )
+    benchmark = benchmark_of(
+        ("a", "A"), ("a copy", "A"), ("b", "B"), ("another b", "B"), ("b by mistake", "C")
+    )
+    report = evaluate(benchmark, scorer, "fake", None)
+    told = {row.query: (row.relevant_is_copy, row.other_is_copy) for row in report.queries}
+    assert told["a"] == (True, False)
+    assert told["b"] == (False, True)
+    assert told["another b"] == (False, False)
+    assert not scorer.is_copy(0, 0)
