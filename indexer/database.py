@@ -124,6 +124,7 @@ def _engine(folder: Path, flags: str) -> Engine:
         "sqlite://",
         creator=lambda: _prepared(_connect(folder, flags), flags),
         poolclass=QueuePool,  # the default for a URL that names no file shares one connection
+        pool_size=0,  # no limit: every thread that asks has a connection of its own
     )
 
     @event.listens_for(engine, "begin")

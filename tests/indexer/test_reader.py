@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -152,3 +153,16 @@ def test_snapshots_nest(folder):
 def test_a_reader_has_no_way_to_write(folder):
     with Catalog.open(folder) as reader:
         assert not any(hasattr(reader, name) for name in ("store", "delete", "remove", "flush"))
+
+
+def test_no_thread_waits_until_another_has_its_answer(folder):
+    n_threads = 24
+    all_are_in = threading.Barrier(n_threads, timeout=20)
+
+    def ask(_number):
+        with reader.snapshot():
+            all_are_in.wait()
+            return reader.n_sounding()
+
+    with Catalog.open(folder) as reader, ThreadPoolExecutor(n_threads) as pool:
+        assert set(pool.map(ask, range(n_threads))) == {len(reader.tracks())}
