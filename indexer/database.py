@@ -21,6 +21,8 @@ from indexer.schema import REVISIONS
 from indexer.seal import check_seal
 
 _BUSY_TIMEOUT_S = 20.0
+_OF_CONTENT = (sqlite3.DatabaseError, sqlite3.OperationalError, UnicodeDecodeError)
+"""What SQLite raises of a damaged file; the last where it quotes what is no text."""
 
 
 class WriterLock:
@@ -95,7 +97,7 @@ def _read_only_flags(folder: Path) -> str:
             probe.execute("SELECT 1 FROM sqlite_master").fetchone()
         finally:
             probe.close()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if "unable to open" in str(error) or "readonly" in str(error):
             _refuse_unread_log(folder)
             return "mode=ro&immutable=1"
@@ -134,7 +136,7 @@ def _engine(folder: Path, flags: str) -> Engine:
     @event.listens_for(engine, "handle_error")
     def tell(context: ExceptionContext) -> None:
         error = context.original_exception
-        if type(error) in {sqlite3.DatabaseError, sqlite3.OperationalError}:
+        if type(error) in _OF_CONTENT:
             raise _told(folder, error) from error
 
     return engine

@@ -171,3 +171,13 @@ def test_a_string_that_is_no_text_is_a_sentence(built):
     connection.close()
     with pytest.raises(DamagedCatalogError, match="decode"):
         said(built)
+
+
+def test_a_schema_that_is_no_text_is_a_sentence(built):
+    (built / "catalog.sum").unlink()
+    content = (built / "catalog.db").read_bytes()
+    assert b"CREATE TABLE embedding" in content
+    (built / "catalog.db").write_bytes(content.replace(b"NOT NULL", b"N\xc4T NULL", 1))
+    with pytest.raises(CatalogError) as caught:
+        said(built)
+    assert "\n" not in str(caught.value)
