@@ -65,27 +65,6 @@ def gather(
     return list(works.values())
 
 
-def save(works: Sequence[Sequence[Performance]], path: Path) -> None:
-    """Write works to a file, so that they are embedded once."""
-    arrays = {
-        f"{w}/{p}/{v}": vectors
-        for w, work in enumerate(works)
-        for p, versions in enumerate(work)
-        for v, vectors in enumerate(versions)
-    }
-    np.savez(path, **arrays)
-
-
-def load(path: Path) -> list[list[Performance]]:
-    """Read what `save` wrote."""
-    works: dict[str, dict[str, Performance]] = {}
-    with np.load(path) as kept:
-        for name in kept.files:
-            work, performance, _ = name.split("/")
-            works.setdefault(work, {}).setdefault(performance, []).append(kept[name])
-    return [list(work.values()) for work in works.values()]
-
-
 @dataclass(frozen=True)
 class Space:
     """A space in which some vectors are white, and the turns in it."""

@@ -109,7 +109,8 @@ def measure(works: Sequence[Sequence[Performance]], options: argparse.Namespace)
             yield track_id, versions[0]
 
     made = islice(tracks_of(works, options.seed), options.tracks)
-    of, can_ask = {}, []
+    of: dict[int, int] = {}
+    can_ask: list[tuple[int, int, Performance]] = []
     for track_id, work, versions in made:
         of[track_id] = work
         if len(versions) > 1 and len(can_ask) < 20 * options.queries:
@@ -165,7 +166,8 @@ def main() -> None:
     embedder = load_embedder(None, "cpu")
     works = gather(options.works, embedder, ranking_from(embedder.ranking).tempos, options.asked)
     command = shlex.join(["scripts/bench/scale.py", *sys.argv[1:]])
-    found = {**asdict(trace(command, embedder.name)), "figures": measure(works, options)}
+    about = {**asdict(trace(command)), "embedder": embedder.name}
+    found = {**about, "figures": measure(works, options)}
     print(json.dumps(found["figures"], indent=1))
     if options.out:
         options.out.with_suffix(".json").write_text(json.dumps(found, indent=1, default=str) + "\n")
