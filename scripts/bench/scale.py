@@ -14,7 +14,6 @@ ten, seconds a query, bytes a track. With --out, they are written to STEM.json a
 import argparse
 import json
 import resource
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -165,7 +164,8 @@ def main() -> None:
     options = parser.parse_args()
     embedder = load_embedder(None, "cpu")
     works = gather(options.works, embedder, ranking_from(embedder.ranking).tempos, options.asked)
-    command = shlex.join(["scripts/bench/scale.py", *sys.argv[1:]])
+    command = "scripts/bench/scale.py --works CATALOG..."  # their places are of this machine
+    command += f" --tracks {options.tracks} --queries {options.queries} --seed {options.seed}"
     about = {**asdict(trace(command)), "embedder": embedder.name}
     found = {**about, "figures": measure(works, options)}
     print(json.dumps(found["figures"], indent=1))
