@@ -903,6 +903,26 @@ def corpus_demo(
     _say(f"{N_FILES} recordings in {folder}")
 
 
+@corpus.command("music")
+def corpus_music(
+    out: Annotated[Path, Option("--out", help="Folder of the packed recordings.")],
+    folder: Annotated[
+        File, Option("--folder", help="Music of your own, in place of Debian's packages.")
+    ] = None,
+) -> None:
+    """Pack real music to pretrain on: free music of Debian's games, or a folder of your own.
+
+    Packages are downloaded and unpacked, never installed; licences.csv tells each one's licence.
+
+    Example: pemr corpus music --out music
+    """
+    from pemr.corpus.music import gather, pack_folder
+
+    told = [pack_folder(folder, out)] if folder else _watch(gather(out), None, "packages")
+    for one in list(told):
+        _say(str(one))
+
+
 @corpus.command("build")
 def corpus_build(
     scores: Scores,

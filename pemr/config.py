@@ -212,6 +212,7 @@ class FinetuneConfig:
     easy: int = 1000  # steps over which cliques with two crops of one performance get fewer
     temperature: float = 0.1
     kept: Literal["lower", "all"] = "lower"  # layers of a pretrained encoder; others start afresh
+    beside: float = 0.0  # share of PEMR on unlabelled recordings in the loss
     score_every: int = 250  # steps between two validations
     patience: int = 8  # validations without a better score before the run ends
     seed: int = 0
@@ -222,6 +223,7 @@ class FinetuneConfig:
         _check(self, "n_crops", self.n_crops >= 2, "at least 2: crops of a clique are compared")
         _check(self, "learning_rate", self.learning_rate > 0.0, "positive")
         _check(self, "temperature", self.temperature > 0.0, "positive")
+        _check(self, "beside", 0.0 <= self.beside < 1.0, "at least 0 and below 1")
         _check(self, "score_every", self.score_every > 0, "positive")
         _check(self, "patience", self.patience > 0, "positive")
 

@@ -161,19 +161,29 @@ class LossNotFiniteError(TrainingError):
         What was trained on in it.
     checkpoint : Path or None
         What was saved before, if anything was.
+    parts : sequence of str
+        Which parts of it are not finite, where it has several.
     """
 
-    def __init__(self, step: int, paths: Sequence[Path], checkpoint: Path | None) -> None:
+    def __init__(
+        self,
+        step: int,
+        paths: Sequence[Path],
+        checkpoint: Path | None,
+        parts: Sequence[str] = (),
+    ) -> None:
         names = ", ".join(str(path) for path in paths[:_N_NAMED])
         n_more = len(paths) - _N_NAMED
+        which = f" ({', '.join(parts)})" if parts else ""
         more = f" and {n_more} more" if n_more > 0 else ""
         kept = f"the checkpoint in {checkpoint} is from before"
         super().__init__(
-            f"the loss of step {step} is not finite, on {names}{more}; "
+            f"the loss of step {step}{which} is not finite, on {names}{more}; "
             f"{kept if checkpoint else 'nothing was saved'}; "
             "look at these files, or lower the learning rate"
         )
         self.step = step
+        self.parts = parts
         self.paths = paths
         self.checkpoint = checkpoint
 

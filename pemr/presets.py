@@ -106,6 +106,17 @@ def cover_finish() -> Config:
     )
 
 
+def cover_beside() -> Config:
+    """Return the recipe of `cover` with PEMR on real music beside the cliques."""
+    base = cover()
+    return replace(
+        base,
+        preset="cover-beside",
+        pretrain=replace(base.pretrain, batch_size=32),
+        finetune=replace(base.finetune, beside=0.5),
+    )
+
+
 def cover_full() -> Config:
     """Return the encoder that a GPU can train: five times the parameters, twenty million crops."""
     return replace(
@@ -128,6 +139,7 @@ PRESETS: MappingProxyType[str, Callable[[], Config]] = MappingProxyType(
         "cover-harmony": cover_harmony,
         "cover-continued": cover_continued,
         "cover-finish": cover_finish,
+        "cover-beside": cover_beside,
         "cover-full": cover_full,
     }
 )

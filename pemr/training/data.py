@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -34,6 +35,8 @@ from pemr.signal.disguise import disguise
 from pemr.signal.media import AUDIO_SUFFIXES
 from pemr.signal.recording import record
 from pemr.training.machine import Machine
+
+_LOOK = 2**20  # samples or frames looked at together
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def prepare(
     ----------
     folder : Path
         Searched with all its sub-folders. Beside audio, a semitone front end
-        takes compact spectrograms as they are.
+        takes compact spectrograms as they are, and packed recordings.
     front_end : MelConfig or SemitoneConfig
         Says what is kept: waveform or spectrogram.
     cache : Path
@@ -92,7 +95,7 @@ def prepare(
     Prepared or Rejected
         One for each file, in order of their names.
     """
-    suffixes = AUDIO_SUFFIXES | ({".npy"} if front_end.kind == "semitone" else set())
+    suffixes = AUDIO_SUFFIXES | ({".npy", ".npz"} if front_end.kind == "semitone" else set())
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
     yield from prepare_files(paths, front_end, cache, n_workers)
 
@@ -271,6 +274,8 @@ def _prepared(
     try:
         if path.suffix == ".npy":
             cached = path
+        elif path.suffix == ".npz":
+            cached = _unpacked(path, cache)
         elif with_harmony:
             cached, harmony = _heard(path, cache)
         else:
@@ -278,17 +283,24 @@ def _prepared(
         stored = np.load(cached, mmap_mode="r")
     except AudioError as error:
         return Rejected(path, error.reason)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         return Rejected(path, str(error))
-    if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (
-        np.uint8,
-        front_end.n_bins,
-    ):
-        return Rejected(path, "not a compact spectrogram")
+    if reason := _unfit(stored, front_end):
+        return Rejected(path, reason)
+    return Prepared(path, cached, stored.shape[-1], harmony)
+
+
+def _unfit(stored: NDArray[np.generic], front_end: FrontEnd) -> str:
+    """Return why nothing can be learnt from a recording; empty where something can."""
+    kind = (stored.dtype, len(stored))
+    if isinstance(front_end, SemitoneConfig) and kind != (np.uint8, front_end.n_bins):
+        return "not a compact spectrogram"
     length = stored.shape[-1]
     if length < crops.crop_length(front_end):
-        return Rejected(path, "shorter than one crop")
-    return Prepared(path, cached, length, harmony)
+        return "shorter than one crop"
+    if not any(stored[..., start : start + _LOOK].any() for start in range(0, length, _LOOK)):
+        return "silent from end to end"
+    return ""
 
 
 def _heard(path: Path, cache: Path) -> tuple[Path, Path]:
@@ -299,6 +311,15 @@ def _heard(path: Path, cache: Path) -> tuple[Path, Path]:
         _write(harmony, recording.harmony)
         _write(spectrogram, recording.spectrogram)
     return spectrogram, harmony
+
+
+def _unpacked(path: Path, cache: Path) -> Path:
+    """Take the spectrogram of a packed recording into the cache unless it is there already."""
+    cached = _place(path, "semitone", cache)
+    if not cached.is_file():
+        with np.load(path, allow_pickle=False) as stored:
+            _write(cached, stored["spectrogram"])
+    return cached
 
 
 def _place(path: Path, form: str, cache: Path) -> Path:

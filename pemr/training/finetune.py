@@ -26,7 +26,7 @@ from pemr.training.data import Prepared
 from pemr.training.loop import Task, checkpoint_of
 from pemr.training.machine import Machine, gathered, seed_of
 from pemr.training.norms import settle_norms
-from pemr.training.start import initialise
+from pemr.training.start import Tunable, initialise
 from pemr.training.whiten import N_CROPS, whiten
 
 BEST = "best"
@@ -98,20 +98,23 @@ class Finetuning(Task[Batch]):
 
     def build(self, machine: Machine) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Build the cover encoder with its head."""
-        recipe = self.config.finetune
         model = build_model(self.config).to(machine.device)
-        optimiser = torch.optim.AdamW(
+        return model, self.optimiser(model)
+
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Build the recipe's optimiser for all parameters of a model."""
+        recipe = self.config.finetune
+        return torch.optim.AdamW(
             model.parameters(),
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
             betas=(0.9, 0.98),
         )
-        return model, optimiser
 
     def start(self, model: nn.Module) -> None:
         """Take the weights of a pretraining or of an earlier fine-tuning."""
         if self.init is not None:
-            initialise(cast(CoverModel, model), self.init, self.config)
+            initialise(cast(Tunable, model), self.init, self.config)
 
     def continues(self, stored: Config) -> bool:
         """Return whether only length and patience differ, and what fine-tuning does not read."""
@@ -130,14 +133,22 @@ class Finetuning(Task[Batch]):
         self, model: nn.Module, batch: Batch, step: int, machine: Machine
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compare disguised crops; tell how often the nearest is of the same clique."""
+        with machine.autocast():
+            embeddings = model(self.disguised(batch, step, machine))
+        return self.compared(embeddings, batch, machine)
+
+    def disguised(self, batch: Batch, step: int, machine: Machine) -> Tensor:
+        """Return the crops of a batch on the device, each disguised, (B, F, T)."""
         generator = Generator(machine.device).manual_seed(seed_of(self.seed, step, machine.rank))
         crops = batch.crops.to(machine.device)
         strength = strength_of(step, self.config)
         crops = disguise(crops, self.config.disguise, strength, generator)
-        if self.augment is not None:
-            crops = self.augment(crops, generator)
-        with machine.autocast():
-            embeddings = model(crops)
+        return crops if self.augment is None else self.augment(crops, generator)
+
+    def compared(
+        self, embeddings: Tensor, batch: Batch, machine: Machine
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of embeddings (B, D), and how often the nearest is of its clique."""
         embeddings = gathered(embeddings, machine)
         cliques = gathered(batch.cliques.to(machine.device), machine)
         loss = clique_loss(embeddings, cliques, self.config.finetune.temperature)
@@ -156,7 +167,7 @@ class Finetuning(Task[Batch]):
             settle_norms(settled, self.unlabelled, self.config, machine)
         n_batches = max(1, N_CROPS // (recipe.n_cliques * recipe.n_crops))
         unseen = range(_UNSEEN, _UNSEEN + min(n_batches, _N_BATCHES))
-        whiten(settled, map(self.batches(machine), unseen), machine)
+        whiten(settled, map(CliqueBatches(self.cliques, self.config, machine), unseen), machine)
         if self.score is None:
             return float(step), settled
         return self.score(cover_embedder(settled, machine.device)), settled

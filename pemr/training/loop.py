@@ -256,7 +256,8 @@ class _Run(Generic[B]):
             loss, parts = task.losses(self._wrapped, batch, self.step, self._machine)
             if not torch.isfinite(loss):
                 kept = self._out if self._out and is_checkpoint(self._out) else None
-                raise LossNotFiniteError(self.step + 1, batch.paths, kept)
+                bad = [name for name, part in parts.items() if not torch.isfinite(part)]
+                raise LossNotFiniteError(self.step + 1, batch.paths, kept, bad)
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
         except torch.OutOfMemoryError as error:

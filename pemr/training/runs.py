@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pemr.config import Config
 from pemr.embed import Embedder
+from pemr.training.beside import tuning
 from pemr.training.cliques import Member, read_performances, usable
 from pemr.training.data import Prepared, Rejected, prepare
 from pemr.training.finetune import Finetuning
@@ -150,4 +151,4 @@ def finetune_on(
         init=init,
         unlabelled=unlabelled,
     )
-    yield from train(task, out, machine)
+    yield from train(tuning(task, files.unlabelled), out, machine)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from torch import Tensor, nn
 
@@ -11,7 +11,15 @@ from pemr import weights
 from pemr.config import Config, ModelConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
-from pemr.model.cover import CoverModel, is_lower, load_shipped
+from pemr.model.cover import is_lower, load_shipped
+
+
+class Tunable(Protocol):
+    """What has an encoder and a head of its own."""
+
+    encoder: nn.Module
+    head: nn.Module
+
 
 SHIPPED: Final = Path("shipped")
 
@@ -43,7 +51,7 @@ def continuing(config: Config, init: Path | None) -> Config:
     return replace(config, encoder=source.encoder)
 
 
-def initialise(model: CoverModel, init: Path, config: Config) -> None:
+def initialise(model: Tunable, init: Path, config: Config) -> None:
     """Take layers of a pretrained encoder, or encoder and head of a fine-tuning.
 
     Of a pretraining the layers that the recipe keeps are taken, without their batch
@@ -51,7 +59,7 @@ def initialise(model: CoverModel, init: Path, config: Config) -> None:
 
     Parameters
     ----------
-    model : CoverModel
+    model : Module
         Takes the weights.
     init : Path
         Checkpoint, or `SHIPPED` for the weights that come with the package.

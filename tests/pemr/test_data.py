@@ -14,7 +14,7 @@ from pemr.config import (
     SpectrogramViewConfig,
 )
 from pemr.errors import TrainingError
-from pemr.presets import tiny
+from pemr.presets import cover, tiny
 from pemr.training import data as module
 from pemr.training.data import (
     Prepared,
@@ -96,7 +96,7 @@ def test_a_full_disk_is_said_once_and_plainly(folder, tmp_path, config, monkeypa
 
 
 def test_compact_spectrograms_are_taken_as_they_are(tmp_path, semitones):
-    np.save(tmp_path / "a.npy", np.zeros((84, 30), np.uint8))
+    np.save(tmp_path / "a.npy", np.full((84, 30), 9, np.uint8))
     np.save(tmp_path / "b.npy", np.zeros((12, 30), np.uint8))
     first, second = prepare(tmp_path, semitones.front_end, tmp_path / "cache")
     assert (first.cached, first.length) == (tmp_path / "a.npy", 30)
@@ -221,3 +221,15 @@ def test_both_views_of_a_spectrogram_are_disguised(tmp_path, semitones, rng):
     views = TwoViews(recordings, config, Machine())(0)
     for first, second in zip(views.first, views.second, strict=True):
         assert not torch.equal(first, second)
+
+
+def test_packed_recordings_are_taken_and_silent_ones_left_out(tmp_path):
+    sounds = np.full((84, 120), 9, np.uint8)
+    for name, spectrogram in (("heard", sounds), ("silent", 0 * sounds)):
+        np.savez(tmp_path / f"{name}.npz", spectrogram=spectrogram, duration_s=24.0)
+    (tmp_path / "torn.npz").write_bytes(b"PK")
+    heard, silent, torn = prepare(tmp_path, cover().front_end, tmp_path / "cache")
+    np.testing.assert_array_equal(np.load(heard.cached), sounds)
+    assert silent.reason == "silent from end to end"
+    assert torn.path.name == "torn.npz"
+    assert torn.reason

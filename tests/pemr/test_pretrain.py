@@ -135,7 +135,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
     list(pretrain(recordings, small(2), tmp_path / "c", MACHINE))
     monkeypatch.setattr(Pemr, "losses", lambda *_: Losses(*[torch.tensor(float("nan"))] * 4))
     with pytest.raises(
-        TrainingError, match=r"loss of step 3 is not finite, on .*\.wav.*checkpoint"
+        TrainingError,
+        match=r"step 3 \(positive, negative, prediction\) is not finite, on .*\.wav.*checkpoint",
     ):
         list(pretrain(recordings, small(4), tmp_path / "c", MACHINE))
     assert load(tmp_path / "c").step == 2
