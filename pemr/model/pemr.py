@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pemr.config import Config
+from pemr.model.cover import CoverHead, CoverModel, build_model
 from pemr.model.encoder import build_encoder
 from pemr.model.loss import correlation, negative_loss, positive_loss
 from pemr.model.mask import FrameMask, crucial_frames, importance
@@ -124,6 +125,40 @@ class Pemr(nn.Module):
         leak = negative_loss(correlation(first, negative))
         total = agreement + weights.negative * leak + weights.prediction * prediction
         return Losses(total, agreement, leak, prediction)
+
+
+class PemrWithHead(Pemr):
+    """Every part of PEMR, and the head of the cover model on the same encoder.
+
+    Parameters
+    ----------
+    config : Config
+        With a cover encoder.
+
+    Raises
+    ------
+    ValueError
+        If the config's encoder is of another kind.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        if config.encoder.kind == "fcn":
+            raise ValueError(f"preset {config.preset!r} has no cover encoder")
+        self.head = CoverHead(cast(int, self.encoder.dim), config.encoder.n_dims)
+
+    def forward(  # type: ignore[override]
+        self, crops: Tensor, views: tuple[Tensor, Tensor], generator: Generator
+    ) -> tuple[Tensor, tuple[tuple[Tensor, Tensor, Tensor], Tensor]]:
+        """Embed crops, (B, F, T) to (B, D), and return what PEMR makes of two views."""
+        return self.head(self.encoder(crops)), super().forward(*views, generator)
+
+    def tuned(self) -> CoverModel:
+        """Return a copy of what embeds, and nothing else."""
+        model = build_model(self.config).to(next(self.parameters()).device)
+        model.encoder.load_state_dict(self.encoder.state_dict())
+        model.head.load_state_dict(self.head.state_dict())
+        return model
 
 
 def _projector(d_feature: int, d_hidden: int, d_projection: int) -> nn.Sequential:

@@ -292,8 +292,10 @@ def _prepared(
 
 def _unfit(stored: NDArray[np.generic], front_end: FrontEnd) -> str:
     """Return why nothing can be learnt from a recording; empty where something can."""
-    kind = (stored.dtype, len(stored))
-    if isinstance(front_end, SemitoneConfig) and kind != (np.uint8, front_end.n_bins):
+    if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (
+        np.uint8,
+        front_end.n_bins,
+    ):
         return "not a compact spectrogram"
     length = stored.shape[-1]
     if length < crops.crop_length(front_end):

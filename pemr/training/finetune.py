@@ -1,4 +1,7 @@
-"""Training on cliques, validated as it goes.
+"""Training on cliques, validated as it goes, and PEMR on music without labels beside it.
+
+Labels exist for performances made from scores, sound for real ones. Where PEMR has a share,
+each step takes a batch of either kind, normalised by its own batch statistics.
 
 The checkpoint of the best score lies in the folder `best` below the run's own.
 
@@ -17,20 +20,23 @@ from torch import Generator, Tensor, nn
 
 from pemr.config import Config, LossConfig, PretrainConfig
 from pemr.embed import Embedder, cover_embedder
+from pemr.errors import TrainingError
 from pemr.model.checkpoint import save
 from pemr.model.cover import CoverModel, build_model
 from pemr.model.loss import agreement, clique_loss
+from pemr.model.pemr import PemrWithHead
 from pemr.signal.disguise import disguise
 from pemr.training.cliques import Batch, CliqueBatches, Member, fingerprint, strength_of
-from pemr.training.data import Prepared
+from pemr.training.data import Prepared, TwoViews, Views
 from pemr.training.loop import Task, checkpoint_of
-from pemr.training.machine import Machine, gathered, seed_of
+from pemr.training.machine import Machine, gathered, seed_of, unwrapped
 from pemr.training.norms import settle_norms
 from pemr.training.start import Tunable, initialise
 from pemr.training.whiten import N_CROPS, whiten
 
 BEST = "best"
 
+_PEMR = 1  # its draws are apart from those of the cliques
 _LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 _MAX_GRADIENT = 5.0  # norm
 _UNSEEN = 2**32  # the step of the first batch for whitening: no training is so long
@@ -176,6 +182,94 @@ class Finetuning(Task[Batch]):
         """Write the best model beside the run's own checkpoint."""
         if out is not None:
             save(out / BEST, checkpoint_of(self, step, model, {}))
+
+
+@dataclass(frozen=True)
+class TwoKinds(Batch):
+    """Crops of cliques, and two views of each of some unlabelled recordings."""
+
+    views: Views
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuningBeside(Finetuning):
+    """Contrastive training on cliques, with PEMR's losses on unlabelled recordings beside it.
+
+    Parameters
+    ----------
+    unlabelled : sequence of Prepared
+        What PEMR sees; their batch statistics are those of the best encoder as well.
+    cliques, config, score, init, augment
+        As for `Finetuning`. The recipe's `beside` is PEMR's share of the loss, after
+        division by the dimensions of its projection.
+
+    Raises
+    ------
+    TrainingError
+        If the unlabelled recordings do not fill a batch of pretraining.
+    """
+
+    def build(self, machine: Machine) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Build every part of PEMR, and the head."""
+        model = PemrWithHead(self.config).to(machine.device)
+        return model, self.optimiser(model)
+
+    def continues(self, stored: Config) -> bool:
+        """Return whether only length and patience differ: PEMR's part of the config is read."""
+        is_same = (stored.pretrain, stored.loss) == (self.config.pretrain, self.config.loss)
+        return is_same and super().continues(stored)
+
+    def batches(self, machine: Machine) -> Callable[[int], TwoKinds]:
+        """Return the crops and the views of a step."""
+        crops = super().batches(machine)
+        views = TwoViews(list(self.unlabelled), self.config, machine)
+
+        def make(step: int) -> TwoKinds:
+            batch, beside = crops(step), views(step)
+            paths = (*batch.paths, *beside.paths)
+            return TwoKinds(batch.crops, batch.cliques, paths, beside)
+
+        return make
+
+    def losses(
+        self, model: nn.Module, batch: Batch, step: int, machine: Machine
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weigh both losses, and tell each."""
+        views, config = cast(TwoKinds, batch).views, self.config
+        torch.manual_seed(seed_of(self.seed, step, machine.rank, _PEMR))  # for dropout
+        generator = Generator().manual_seed(seed_of(self.seed, step, machine.rank, _PEMR))
+        with machine.autocast():
+            embeddings, (projections, prediction) = model(
+                self.disguised(batch, step, machine), (views.first, views.second), generator
+            )
+        of_cliques, told = self.compared(embeddings, batch, machine)
+        joined = cast(
+            tuple[Tensor, Tensor, Tensor], tuple(gathered(z.float(), machine) for z in projections)
+        )
+        found = cast(PemrWithHead, unwrapped(model)).losses(joined, prediction)
+        of_pemr = found.total / config.loss.d_projection
+        share = config.finetune.beside
+        total = (1 - share) * of_cliques + share * of_pemr
+        return total, {**told, "cliques": of_cliques, "PEMR": of_pemr}
+
+    def judge(self, model: nn.Module, step: int, machine: Machine) -> tuple[float, nn.Module]:
+        """Score what embeds, and leave the rest of PEMR behind."""
+        return super().judge(cast(PemrWithHead, model).tuned(), step, machine)
+
+
+def tuning(task: Finetuning, folder: Path | None = None) -> Finetuning:
+    """Return the task as its recipe asks for it: with PEMR beside it, or without.
+
+    Raises
+    ------
+    TrainingError
+        If PEMR has a share and there is nothing without labels.
+    """
+    if not task.config.finetune.beside:
+        return task
+    if not task.unlabelled:
+        raise TrainingError("PEMR beside tuning needs unlabelled music (--settle)", folder)
+    return FinetuningBeside(**vars(task))
 
 
 def _but_length(config: Config) -> Config:

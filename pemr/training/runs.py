@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from pemr.config import Config
 from pemr.embed import Embedder
-from pemr.training.beside import tuning
 from pemr.training.cliques import Member, read_performances, usable
 from pemr.training.data import Prepared, Rejected, prepare
-from pemr.training.finetune import Finetuning
+from pemr.training.finetune import Finetuning, tuning
 from pemr.training.journal import logged
 from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, Step, train

@@ -11,10 +11,9 @@ from pemr.errors import LossNotFiniteError, TrainingError
 from pemr.model.checkpoint import load
 from pemr.model.cover import load_model
 from pemr.presets import cover_beside
-from pemr.training.beside import FinetuningBeside, tuning
 from pemr.training.cliques import Member
 from pemr.training.data import Prepared
-from pemr.training.finetune import BEST, Finetuning
+from pemr.training.finetune import BEST, Finetuning, FinetuningBeside, tuning
 from pemr.training.loop import train
 from pemr.training.machine import Machine
 
