@@ -290,7 +290,7 @@ def _prepared(
     return Prepared(path, cached, stored.shape[-1], harmony)
 
 
-def _unfit(stored: NDArray[np.generic], front_end: FrontEnd) -> str:
+def _unfit(stored: NDArray[Any], front_end: FrontEnd) -> str:
     """Return why nothing can be learnt from a recording; empty where something can."""
     if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (
         np.uint8,
