@@ -292,10 +292,8 @@ def _prepared(
 
 def _unfit(stored: NDArray[Any], front_end: FrontEnd) -> str:
     """Return why nothing can be learnt from a recording; empty where something can."""
-    if isinstance(front_end, SemitoneConfig) and (stored.dtype, len(stored)) != (
-        np.uint8,
-        front_end.n_bins,
-    ):
+    is_semitone = isinstance(front_end, SemitoneConfig)
+    if is_semitone and (stored.dtype != np.uint8 or len(stored) != front_end.shape[0]):
         return "not a compact spectrogram"
     length = stored.shape[-1]
     if length < crops.crop_length(front_end):
