@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pemr.embed import Embedder, embedder_names, load_embedder, preset_of
     from pemr.errors import PemrError
+    from pemr.signal.opus import opus_stream
 
-__all__ = ["Embedder", "PemrError", "embedder_names", "load_embedder", "preset_of"]
+__all__ = [
+    "Embedder",
+    "PemrError",
+    "embedder_names",
+    "load_embedder",
+    "opus_stream",
+    "preset_of",
+]
 
 _HOMES = {
     "Embedder": "pemr.embed",
     "PemrError": "pemr.errors",
     "embedder_names": "pemr.embed",
     "load_embedder": "pemr.embed",
+    "opus_stream": "pemr.signal.opus",
     "preset_of": "pemr.embed",
 }
 

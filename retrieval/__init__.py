@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         write_rows,
     )
     from retrieval.reporting.timeline import draw_setlist
+    from retrieval.service.serving import Place, serve
 
 __all__ = [
     "PLAIN",
@@ -68,6 +69,7 @@ __all__ = [
     "Candidate",
     "Excerpted",
     "Group",
+    "Place",
     "Query",
     "RankedBlock",
     "Ranking",
@@ -123,6 +125,7 @@ __all__ = [
     "recognise",
     "report_text",
     "search",
+    "serve",
     "setlist_json",
     "setlist_rows",
     "setlist_table",
@@ -173,6 +176,7 @@ _HOMES = {
     "reporting.report": (
         "comparison_text excerpt_rows metric_rows read_report report_text write_rows"
     ),
+    "service.serving": "Place serve",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

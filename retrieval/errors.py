@@ -12,6 +12,8 @@
     ├── BenchmarkError
     ├── EmbeddingsFileError
     ├── OutputError
+    ├── SoundError
+    ├── ServiceError
     └── NoRelevantCandidateError
 """
 
@@ -115,6 +117,14 @@ class EmbeddingsFileError(_PlacedError):
 
 class OutputError(RetrievalError):
     """An answer cannot be written to standard output; the message says why."""
+
+
+class SoundError(RetrievalError):
+    """What was sent to the service cannot be heard; the message says why."""
+
+
+class ServiceError(RetrievalError):
+    """The service cannot be started as asked; the message says why."""
 
 
 class NoRelevantCandidateError(RetrievalError, ValueError):

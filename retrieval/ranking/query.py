@@ -105,14 +105,42 @@ def read_query(catalog: Reader, embedder: Embedder, path: Path, ranking: Ranking
     track = catalog.find(path)
     audio_hash = hash_audio(path) if path.is_file() else None
     is_stored = track is not None and track.audio_hash == audio_hash
-    tempos = ranking.tempos
-    if track is not None and is_stored and not tempos:
-        return stored_query(catalog, track)
     if track is not None and is_stored:
-        versions = embed_at_tempos(embedder, recording_of(catalog, embedder, track), tempos)
-        return replace(stored_query(catalog, track), at_other_tempos=versions)
+        return track_query(catalog, embedder, track, ranking)
     heard = heard_query(embedder, embedder.listen(path), ranking)
     return replace(heard, track_id=None if track is None else track.id, audio_hash=audio_hash)
+
+
+def track_query(
+    catalog: Catalog, embedder: Embedder, track: Track, ranking: Ranking = PLAIN
+) -> Query:
+    """Ask with a track of the catalog, at every tempo; it is decoded only where nothing was kept.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalog that holds the track.
+    embedder : Embedder
+        The one that the catalog was made with.
+    track : Track
+        The track.
+    ranking : Ranking
+        At whose tempos it is asked.
+
+    Returns
+    -------
+    Query
+
+    Raises
+    ------
+    Exception
+        What `embedder.file_errors` names, if the file has to be decoded and cannot be.
+    """
+    stored = stored_query(catalog, track)
+    if not ranking.tempos:
+        return stored
+    recording = recording_of(catalog, embedder, track)
+    return replace(stored, at_other_tempos=embed_at_tempos(embedder, recording, ranking.tempos))
 
 
 def heard_query(embedder: Embedder, recording: Recording, ranking: Ranking = PLAIN) -> Query:

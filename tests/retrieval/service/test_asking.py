@@ -1,0 +1,100 @@
+"""Searches and jobs over HTTP."""
+
+import time
+
+import pytest
+
+from indexer import Catalog
+from retrieval import candidate_rows, read_query, search
+from tests.conftest import FakeEmbedder, tone
+
+
+def plain(rows):
+    return [{k: v for k, v in row.items() if k != "is_playable"} for row in rows]
+
+
+def ended(client, job):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        told = client.get(f"/api/jobs/{job['id']}").json()
+        if told["state"] != "running":
+            return told
+        time.sleep(0.05)
+    raise AssertionError("the job did not end")
+
+
+def test_a_search_by_id_answers_as_the_command_line_does(client, folder):
+    told = client.post("/api/search", json={"track_id": 1, "top": 5}).json()
+    with Catalog.open(folder, read_only=True) as catalog:
+        query = read_query(catalog, FakeEmbedder(), catalog.track(1).path)
+        expected = candidate_rows(search(catalog, query, n_candidates=5))
+    assert plain(told["candidates"]) == expected
+    assert told["query"]["id"] == "1"
+
+
+def test_a_file_that_is_sent_is_searched_and_kept_for_alignments(client, tmp_path):
+    file = tone(tmp_path / "query.wav", seed=3, duration_s=12)
+    with file.open("rb") as sent:
+        told = client.post("/api/search", files={"file": ("../../q.wav", sent)}, data={"top": "3"})
+    assert told.status_code == 200
+    answer = told.json()
+    assert len(answer["candidates"]) == 3
+    assert answer["query"]["name"] == "../../q.wav"
+    assert answer["copies"][0]["path"].endswith("03.wav")
+    key = answer["query"]["id"]
+    aligned = client.get(f"/api/alignments/{key}/4").json()
+    assert aligned["spans"]
+    picture = client.get(aligned["picture"])
+    assert picture.content.startswith(b"\x89PNG")
+    assert float(picture.headers["x-query-seconds"]) > 0
+    export = client.get("/api/export", params={"query": key, "format": "m3u"})
+    assert export.text.startswith("#EXTM3U")
+
+
+def test_answers_can_be_sifted_by_words(client):
+    told = client.post("/api/search", json={"track_id": 1, "text": "07"}).json()
+    assert [one["title"] for one in told["candidates"]] == ["07"]
+
+
+def test_a_query_that_is_not_kept_any_more_is_gone(client):
+    assert client.get("/api/alignments/q-0123456789abcdef/1").status_code == 410
+
+
+def test_what_is_no_sound_is_told_in_a_sentence(client):
+    answer = client.post("/api/search", files={"file": ("a.mp3", b"no music at all")})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "no sound in here"
+
+
+def test_probabilities_and_groups_need_a_calibration(client):
+    answer = client.post("/api/search", json={"track_id": 1, "min_probability": 0.5})
+    assert answer.status_code == 422
+    assert "calibration" in answer.json()["detail"]
+    assert client.get("/api/groups").status_code == 422
+
+
+def test_a_folder_of_the_catalog_is_indexed_by_its_id(own_client, own_folder):
+    (root,) = own_client.get("/api/roots").json()
+    tone(own_folder.parent / "music" / "new.wav", seed=77, duration_s=12)
+    answer = own_client.post(f"/api/roots/{root['id']}/index")
+    assert answer.status_code == 202
+    told = ended(own_client, answer.json())
+    assert told["state"] == "done", told
+    assert told["result"]["added"] == 1
+    assert told["done"] == told["total"]
+    assert own_client.get("/api/tracks", params={"text": "new.wav"}).json()["total"] == 1
+    assert own_client.post("/api/roots/0123456789abcdef/index").status_code == 404
+
+
+def test_a_job_can_be_cancelled(own_client):
+    (root,) = own_client.get("/api/roots").json()
+    job = own_client.post(f"/api/roots/{root['id']}/index").json()
+    own_client.delete(f"/api/jobs/{job['id']}")
+    assert ended(own_client, job)["state"] in {"cancelled", "done"}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"top": 3}', b'{"track_id": "x"}'])
+def test_wrong_questions_are_refused(client, body):
+    answer = client.post("/api/search", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
