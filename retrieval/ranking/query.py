@@ -112,13 +112,13 @@ def read_query(catalog: Reader, embedder: Embedder, path: Path, ranking: Ranking
 
 
 def track_query(
-    catalog: Catalog, embedder: Embedder, track: Track, ranking: Ranking = PLAIN
+    catalog: Reader, embedder: Embedder, track: Track, ranking: Ranking = PLAIN
 ) -> Query:
     """Ask with a track of the catalog, at every tempo; it is decoded only where nothing was kept.
 
     Parameters
     ----------
-    catalog : Catalog
+    catalog : Reader
         The catalog that holds the track.
     embedder : Embedder
         The one that the catalog was made with.

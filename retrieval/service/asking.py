@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from indexer import Catalog
 from retrieval.finding.listing import setlist_json
 from retrieval.finding.setlist import recognise
-from retrieval.service.desk import Desk, DeskOf
+from retrieval.service.desk import Desk, DeskOf, Wanted
 from retrieval.service.indexing import index_apart, root_id
 from retrieval.service.jobs import Job
 from retrieval.service.problems import refusal
@@ -24,18 +24,15 @@ from retrieval.service.reading import MinProbability, QueryId, TrackId
 
 Result = TypeVar("Result")
 
-_FIELDS = ("top", "min_probability", "text")
+_FIELDS = tuple(Wanted.model_fields)
 _N_SEARCHES = 4  # at once; more only take turns
 _WAIT_S = 5.0  # for groups, before a job is named instead
 
 
-class Question(BaseModel):
-    """What a search asks."""
+class Question(Wanted):
+    """What a search asks: answers to a track of the catalog, or to a file beside it."""
 
     track_id: int | None = Field(None, ge=1, lt=1 << 63, description="A track of the catalog.")
-    top: int = Field(10, ge=1, le=500, description="The longest list wanted.")
-    min_probability: float = Field(0.0, ge=0, le=1)
-    text: str = Field("", max_length=200, description="Words that answers must hold.")
 
 
 class Label(BaseModel):
@@ -52,10 +49,6 @@ class Labels(BaseModel):
 
 
 _FILE = {"type": "string", "format": "binary", "description": "A recording."}
-_NUMBERS = {
-    "top": {"type": "integer", "minimum": 1, "maximum": 500},
-    "min_probability": {"type": "number", "minimum": 0, "maximum": 1},
-}
 _BODY = {
     "requestBody": {
         "required": True,
@@ -65,7 +58,7 @@ _BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": _FILE, **_NUMBERS},
+                    "properties": {"file": _FILE, **Wanted.model_json_schema()["properties"]},
                 }
             },
         },
@@ -154,7 +147,7 @@ def label(desk: DeskOf, labels: Labels) -> dict[str, int]:
     with desk.shelf.reader() as catalog:
         for track_id in works:
             track_of(catalog, track_id)
-    with Catalog.open(desk.shelf.folder, desk.embedder.name) as catalog:
+    with Catalog.write(desk.shelf.folder) as catalog:
         catalog.set_labels(works)
     return {"labelled": len(works)}
 
@@ -229,13 +222,7 @@ def _hear(desk: Desk, sent: Sent) -> Asked:
 
 def _answer(desk: Desk, query_id: str, question: Question) -> dict[str, Any]:
     with desk.shelf.reader() as catalog:
-        return desk.answer(
-            desk.questions.of_id(catalog, query_id),
-            catalog,
-            top=question.top,
-            min_probability=question.min_probability,
-            text=question.text,
-        )
+        return desk.answer(desk.questions.of_id(catalog, query_id), catalog, question)
 
 
 def _search_track(desk: Desk, question: Question) -> dict[str, Any]:
@@ -253,11 +240,12 @@ def _path(desk: Desk, question: Question) -> FilePath:
 def _setlist(
     desk: Desk, question: Question, path: FilePath | None, sent: Sent | None, job: Job
 ) -> dict[str, Any]:
-    least = question.min_probability or 0.5
     job.advance(0, None)
     with sent or nullcontext(), desk.shelf.reader() as catalog:
         heard = sent.path if sent is not None else path
         assert heard is not None
-        found = recognise(catalog, desk.embedder, heard, desk.ranking, min_probability=least)
+        found = recognise(
+            catalog, desk.embedder, heard, desk.ranking, min_probability=question.min_probability
+        )
     job.advance(1, 1)
     return setlist_json(found)

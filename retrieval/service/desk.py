@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from pydantic import BaseModel, Field
 
 from indexer import Catalog, Track, track_rows
 from retrieval.errors import UncalibratedError
@@ -15,6 +16,7 @@ from retrieval.ranking.matching.align import align
 from retrieval.ranking.matching.spans import find_spans
 from retrieval.ranking.ranking import Ranking
 from retrieval.ranking.searching import copies, search, tonal_of
+from retrieval.ranking.verdict import Verdict, judge
 from retrieval.service.drawing import Similarity, draw_similarity
 from retrieval.service.hearing import Apart, as_embedder
 from retrieval.service.jobs import Job, Jobs
@@ -24,6 +26,17 @@ from retrieval.service.shelf import Shelf, Stamp
 from retrieval.service.sound import is_playable
 
 _N_SIFTED = 100  # of the best candidates, when only those with some text are wanted
+
+
+class Wanted(BaseModel):
+    """What is wanted of a search."""
+
+    top: int = Field(10, ge=1, le=500, description="The longest list wanted.")
+    min_probability: float = Field(
+        0.5, ge=0, le=1, description="What a candidate needs to be called a cover."
+    )
+    everything: bool = Field(default=False, description="Whether to list the unlikely ones too.")
+    text: str = Field("", max_length=200, description="Words that answers must hold.")
 
 
 @dataclass
@@ -66,31 +79,25 @@ class Desk:
         self.apart.close()
         self.shelf.close()
 
-    def found(
-        self, asked: Asked, catalog: Catalog, *, top: int, min_probability: float, text: str = ""
-    ) -> list[Candidate]:
-        """Search a catalog, and keep what is likely and holds some text.
+    def judged(self, asked: Asked, catalog: Catalog, wanted: Wanted) -> Verdict:
+        """Search a catalog, and keep what is likely and holds some words.
 
         Raises
         ------
-        UncalibratedError
-            If a probability is asked for and the embedder has none.
+        EmptyCatalogError, SilentQueryError
+            As `search` does.
         """
-        if min_probability > 0 and self.ranking.calibration is None:
-            raise UncalibratedError(self.embedder.name)
-        n_candidates = max(top, _N_SIFTED) if text else top
+        n_candidates = max(wanted.top, _N_SIFTED) if wanted.text else wanted.top
         ranked = search(catalog, asked.query, self.ranking, n_candidates=n_candidates)
-        likely = (one for one in ranked if (one.probability or 0.0) >= min_probability)
-        return [one for one in likely if _holds(one, text)][:top]
+        kept = [one for one in ranked if _holds(one, wanted.text)][: wanted.top]
+        return judge(kept, wanted.min_probability, everything=wanted.everything)
 
-    def answer(
-        self, asked: Asked, catalog: Catalog, *, top: int, min_probability: float, text: str = ""
-    ) -> dict[str, Any]:
+    def answer(self, asked: Asked, catalog: Catalog, wanted: Wanted) -> dict[str, Any]:
         """Search, and write the answer as `pemr search --json` does, with the query beside it."""
-        kept = self.found(asked, catalog, top=top, min_probability=min_probability, text=text)
-        rows = candidate_rows(kept)
-        for row in rows:
-            row["is_playable"] = is_playable(track_of(catalog, row["track_id"]).path)
+        verdict = self.judged(asked, catalog, wanted)
+        rows = candidate_rows(verdict.candidates)
+        for row, one in zip(rows, verdict.candidates, strict=True):
+            row["is_playable"] = is_playable(one.path)
         query = asked.query
         return {
             "query": {
@@ -99,6 +106,7 @@ class Desk:
                 "duration_s": query.duration_s,
                 "track_id": query.track_id,
             },
+            "verdict": verdict.word,
             "candidates": rows,
             "copies": [
                 {"track_id": one.id, "path": str(one.path)} for one in copies(catalog, query)

@@ -93,7 +93,7 @@ def _index(
     tally = Tally()
     try:
         embedder = load()
-        with Catalog.open(folder, embedder.name) as catalog:
+        with Catalog.write(folder, embedder) as catalog:
             planned = plan(catalog, [root])
             for n_done, event in enumerate(carry_out(catalog, embedder, planned), start=1):
                 tally.count(event)

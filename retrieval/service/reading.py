@@ -7,9 +7,9 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
 from retrieval.ranking.ranking import Ranking
-from retrieval.reporting.answers import candidates_text
+from retrieval.reporting.answers import verdict_text
 from retrieval.reporting.layout import laid_out
-from retrieval.service.desk import DeskOf, full_rows, matches
+from retrieval.service.desk import DeskOf, Wanted, full_rows, matches
 from retrieval.service.indexing import root_rows
 from retrieval.service.problems import refusal
 from retrieval.service.questions import track_of
@@ -17,7 +17,6 @@ from retrieval.service.sound import audio_response
 
 TrackId = Annotated[int, Path(ge=1, lt=1 << 63)]
 QueryId = Annotated[str, Path(pattern=r"^([0-9]{1,18}|q-[0-9a-f]{16})$")]
-Top = Annotated[int, Query(ge=1, le=500)]
 MinProbability = Annotated[float, Query(ge=0, le=1)]
 Sort = Literal["id", "title", "artist", "album", "duration_s", "path", "work", "state"]
 _LABELS = ("path", "work", "clique")
@@ -32,6 +31,13 @@ class Listing(BaseModel):
     descending: bool = False
     offset: int = Field(0, ge=0, le=1 << 40)
     limit: int = Field(50, ge=1, le=500)
+
+
+class Export(Wanted):
+    """What is taken away as a file."""
+
+    query: str = Field("", pattern=r"^([0-9]{1,18}|q-[0-9a-f]{16})?$")
+    format: Literal["m3u", "csv"] = "csv"
 
 
 routes = APIRouter(prefix="/api")
@@ -101,24 +107,18 @@ def labels(desk: DeskOf) -> list[dict[str, Any]]:
 
 
 @routes.get("/export", response_class=PlainTextResponse)
-def export(
-    desk: DeskOf,
-    query: Annotated[str, Query(pattern=r"^([0-9]{1,18}|q-[0-9a-f]{16})?$")] = "",
-    format: Literal["m3u", "csv"] = "csv",  # noqa: A002 (the name in the address)
-    top: Top = 10,
-    min_probability: MinProbability = 0.0,
-) -> Response:
+def export(desk: DeskOf, asked: Annotated[Export, Query()]) -> Response:
     """Write the answers to a query as M3U or CSV; without one, the labels as CSV.
 
     The CSV of labels has the columns path, work and clique, as `pemr label`, `pemr finetune
     --cliques` and `pemr benchmark run csv` read them.
     """
     with desk.shelf.reader() as catalog:
-        if query:
-            asked = desk.questions.of_id(catalog, query)
-            found = desk.found(asked, catalog, top=top, min_probability=min_probability)
-            return _file(candidates_text(found, format), f"answers.{format}")
-        if format != "csv":
+        if asked.query:
+            question = desk.questions.of_id(catalog, asked.query)
+            verdict = desk.judged(question, catalog, asked)
+            return _file(verdict_text(verdict, asked.format), f"answers.{asked.format}")
+        if asked.format != "csv":
             raise refusal(422, "only the answers to a query can be a playlist")
         rows = full_rows(catalog.tracks(), catalog.labels())
     lines = [(row["path"], row["work"], row["work"]) for row in rows if row["work"]]

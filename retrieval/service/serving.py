@@ -127,7 +127,7 @@ def _run(
     from retrieval.service.desk import Desk  # noqa: PLC0415
 
     apart = Apart(load)
-    Catalog.open(folder, apart.name, read_only=True).close()
+    Catalog.open(folder, apart.name).close()
     desk = Desk(Shelf(folder, apart.name), apart, ranking_from(apart.ranking), opus, _version())
     app = application(desk, _limits(place))
     config = uvicorn.Config(

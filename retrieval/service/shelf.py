@@ -1,4 +1,4 @@
-"""A catalog's folder → readers of its present state, one for each call that is under way."""
+"""A catalog's folder → a catalog for every call, also where the folder was put there anew."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +7,11 @@ from threading import Lock
 
 from indexer import Catalog, NoCatalogError
 
-_MAX_IDLE = 4  # readers that wait for the next call
-
 Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Shelf:
-    """Lends readers of a catalog to threads; what another process writes is seen by the next call.
+    """Keeps a catalog open for all threads, as long as it lies where it lay.
 
     Parameters
     ----------
@@ -26,36 +24,28 @@ class Shelf:
     def __init__(self, folder: Path, embedder_name: str) -> None:
         self.folder = folder
         self.embedder_name = embedder_name
-        self._idle: list[tuple[Stamp, Catalog]] = []
+        self._open: tuple[int, Catalog] | None = None
         self._lock = Lock()
 
     @contextmanager
     def reader(self) -> Iterator[Catalog]:
-        """Lend a reader for as long as one call lasts.
+        """Lend the catalog to a call, which is answered from one state of it.
 
         Yields
         ------
         Catalog
-            For this thread alone.
 
         Raises
         ------
         CatalogError
             If the catalog is gone, busy, damaged, or of another embedder or version.
         """
-        stamp = self.stamp()
-        catalog = self._taken(stamp)
-        if catalog is None:
-            catalog = Catalog.open(self.folder, self.embedder_name, read_only=True)
-        try:
+        catalog = self._opened(self.stamp()[0][0])
+        with catalog.snapshot():
             yield catalog
-        except BaseException:
-            catalog.close()
-            raise
-        self._give_back(stamp, catalog)
 
     def stamp(self) -> Stamp:
-        """Tell one state of the catalog's files from another.
+        """Tell one state of the catalog's files from another: inode, size and date of each.
 
         Raises
         ------
@@ -68,27 +58,19 @@ class Shelf:
         return tuple(_likeness(file) for file in files)
 
     def close(self) -> None:
-        """Close the readers that wait."""
+        """Let go of the catalog."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for _, catalog in idle:
-            catalog.close()
+            if self._open is not None:
+                self._open[1].close()
+            self._open = None
 
-    def _taken(self, stamp: Stamp) -> Catalog | None:
+    def _opened(self, inode: int) -> Catalog:
         with self._lock:
-            outdated = [catalog for old, catalog in self._idle if old != stamp]
-            self._idle = [one for one in self._idle if one[0] == stamp]
-            found = self._idle.pop()[1] if self._idle else None
-        for catalog in outdated:
-            catalog.close()
-        return found
-
-    def _give_back(self, stamp: Stamp, catalog: Catalog) -> None:
-        with self._lock:
-            if len(self._idle) < _MAX_IDLE:
-                self._idle.append((stamp, catalog))
-                return
-        catalog.close()
+            if self._open is None or self._open[0] != inode:
+                if self._open is not None:
+                    self._open[1].close()
+                self._open = (inode, Catalog.open(self.folder, self.embedder_name))
+            return self._open[1]
 
 
 def _likeness(file: Path) -> tuple[int, int, int]:

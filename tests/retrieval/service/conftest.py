@@ -33,7 +33,7 @@ def made_catalog(place):
     tone(root / "<img src=x onerror=alert(1)>.wav", seed=40, duration_s=12)
     tone(root / "other.aiff.wav", seed=41, duration_s=12)
     embedder = FakeEmbedder()
-    with Catalog.open(place / "catalog", embedder.name, embedder.dim, create=True) as catalog:
+    with Catalog.write(place / "catalog", embedder) as catalog:
         list(build(catalog, embedder, [root]))
     return place / "catalog"
 

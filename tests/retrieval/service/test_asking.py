@@ -5,7 +5,7 @@ import time
 import pytest
 
 from indexer import Catalog
-from retrieval import candidate_rows, read_query, search
+from retrieval import candidate_rows, judge, read_query, search
 from tests.conftest import FakeEmbedder, tone
 
 
@@ -25,10 +25,11 @@ def ended(client, job):
 
 def test_a_search_by_id_answers_as_the_command_line_does(client, folder):
     told = client.post("/api/search", json={"track_id": 1, "top": 5}).json()
-    with Catalog.open(folder, read_only=True) as catalog:
+    with Catalog.open(folder) as catalog:
         query = read_query(catalog, FakeEmbedder(), catalog.track(1).path)
-        expected = candidate_rows(search(catalog, query, n_candidates=5))
-    assert plain(told["candidates"]) == expected
+        verdict = judge(search(catalog, query, n_candidates=5))
+    assert plain(told["candidates"]) == candidate_rows(verdict.candidates)
+    assert told["verdict"] == verdict.word
     assert told["query"]["id"] == "1"
 
 
@@ -66,11 +67,10 @@ def test_what_is_no_sound_is_told_in_a_sentence(client):
     assert answer.json()["detail"] == "no sound in here"
 
 
-def test_probabilities_and_groups_need_a_calibration(client):
-    answer = client.post("/api/search", json={"track_id": 1, "min_probability": 0.5})
+def test_groups_need_a_calibration(client):
+    answer = client.get("/api/groups")
     assert answer.status_code == 422
     assert "calibration" in answer.json()["detail"]
-    assert client.get("/api/groups").status_code == 422
 
 
 def test_a_folder_of_the_catalog_is_indexed_by_its_id(own_client, own_folder):

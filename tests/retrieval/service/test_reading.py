@@ -72,7 +72,7 @@ def test_a_label_for_no_track_is_refused_whole(client):
 
 
 def test_labels_wait_for_another_writer_with_a_sentence(client, folder):
-    with Catalog.open(folder):
+    with Catalog.write(folder):
         answer = client.post("/api/labels", json={"labels": [{"track_id": 1, "work": "x"}]})
     assert answer.status_code == 409
     assert answer.headers["content-type"] == "application/problem+json"
