@@ -15,6 +15,7 @@ ROOMS = ("pemr", "indexer", "retrieval", "scripts")
 ALONE = "cli.py"
 SKIPPED = {"__pycache__", "versions", "__init__.py", "env.py"}
 WITHOUT_A_DOOR = {
+    "page": "The web page: HTML, style and modules, served as they are",
     "migrations": "Alembic's own layout: a step for each change of the tables",
     "scripts": "What is run in a checkout",
     "bench": "Measurements: each writes a result file",
