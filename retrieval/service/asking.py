@@ -17,9 +17,9 @@ from retrieval.finding.listing import setlist_json
 from retrieval.finding.setlist import recognise
 from retrieval.service.desk import Desk, DeskOf, Wanted
 from retrieval.service.indexing import index_apart, root_id
-from retrieval.service.jobs import Job
+from retrieval.service.jobs import LongJob
 from retrieval.service.problems import refusal
-from retrieval.service.questions import Asked, Sent, track_of
+from retrieval.service.questions import Question, Sent, track_of
 from retrieval.service.reading import MinProbability, QueryId, TrackId
 
 Result = TypeVar("Result")
@@ -29,7 +29,7 @@ _N_SEARCHES = 4  # at once; more only take turns
 _WAIT_S = 5.0  # for groups, before a job is named instead
 
 
-class Question(Wanted):
+class SearchBody(Wanted):
     """What a search asks: answers to a track of the catalog, or to a file beside it."""
 
     track_id: int | None = Field(None, ge=1, lt=1 << 63, description="A track of the catalog.")
@@ -53,7 +53,7 @@ _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": Question.model_json_schema()},
+            "application/json": {"schema": SearchBody.model_json_schema()},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -125,7 +125,7 @@ async def setlist(desk: DeskOf, request: Request) -> dict[str, Any]:
     question, sent = await _read(request)
     path = None if sent is not None else await _threaded(partial(_path, desk, question), _searches)
     work = partial(_setlist, desk, question, path, sent)
-    return desk.jobs.start(Job("setlist"), work).row()
+    return desk.jobs.start(LongJob("setlist"), work).row()
 
 
 @routes.get("/groups")
@@ -160,7 +160,7 @@ def index(desk: DeskOf, root: Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]) -
     if not found:
         raise refusal(404, "the catalog has no folder of this id")
     return desk.jobs.start(
-        Job("index"), index_apart(desk.shelf.folder, found[0], desk.apart.load)
+        LongJob("index"), index_apart(desk.shelf.folder, found[0], desk.apart.load)
     ).row()
 
 
@@ -184,12 +184,12 @@ def cancel(desk: DeskOf, job_id: Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
     return found.row()
 
 
-async def _read(request: Request) -> tuple[Question, Sent | None]:
+async def _read(request: Request) -> tuple[SearchBody, Sent | None]:
     """Read a question from JSON, or from a form with a file in it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         try:
-            question = Question.model_validate_json(await request.body())
+            question = SearchBody.model_validate_json(await request.body())
         except ValidationError as error:
             raise refusal(422, _first(error)) from error
         if question.track_id is None:
@@ -203,7 +203,7 @@ async def _read(request: Request) -> tuple[Question, Sent | None]:
             raise refusal(422, "the form has no file")
         named = {name: form[name] for name in _FIELDS if name in form}
         try:
-            question = Question.model_validate(named)
+            question = SearchBody.model_validate(named)
         except ValidationError as error:
             raise refusal(422, _first(error)) from error
         name = (sent.filename or "a recording")[:200]
@@ -215,21 +215,21 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(str(one) for one in first['loc']) or 'body'}: {first['msg']}"
 
 
-def _hear(desk: Desk, sent: Sent) -> Asked:
+def _hear(desk: Desk, sent: Sent) -> Question:
     with sent:
         return desk.questions.of_file(sent.path, sent.name)
 
 
-def _answer(desk: Desk, query_id: str, question: Question) -> dict[str, Any]:
+def _answer(desk: Desk, query_id: str, question: SearchBody) -> dict[str, Any]:
     with desk.shelf.reader() as catalog:
         return desk.answer(desk.questions.of_id(catalog, query_id), catalog, question)
 
 
-def _search_track(desk: Desk, question: Question) -> dict[str, Any]:
+def _search_track(desk: Desk, question: SearchBody) -> dict[str, Any]:
     return _answer(desk, str(question.track_id), question)
 
 
-def _path(desk: Desk, question: Question) -> FilePath:
+def _path(desk: Desk, question: SearchBody) -> FilePath:
     with desk.shelf.reader() as catalog:
         path = track_of(catalog, question.track_id or 0).path
     if not path.is_file():
@@ -238,7 +238,7 @@ def _path(desk: Desk, question: Question) -> FilePath:
 
 
 def _setlist(
-    desk: Desk, question: Question, path: FilePath | None, sent: Sent | None, job: Job
+    desk: Desk, question: SearchBody, path: FilePath | None, sent: Sent | None, job: LongJob
 ) -> dict[str, Any]:
     job.advance(0, None)
     with sent or nullcontext(), desk.shelf.reader() as catalog:

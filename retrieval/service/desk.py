@@ -19,9 +19,9 @@ from retrieval.ranking.searching import copies, search, tonal_of
 from retrieval.ranking.verdict import Verdict, judge
 from retrieval.service.drawing import Similarity, draw_similarity
 from retrieval.service.hearing import Apart, as_embedder
-from retrieval.service.jobs import Job, Jobs
+from retrieval.service.jobs import LongJob, LongJobs
 from retrieval.service.limits import Opus
-from retrieval.service.questions import Asked, Questions, track_of
+from retrieval.service.questions import Question, Questions, track_of
 from retrieval.service.shelf import Shelf, Stamp
 from retrieval.service.sound import is_playable
 
@@ -55,7 +55,7 @@ class Desk:
         Makes Ogg Opus of a file.
     version : str
         Of pemr.
-    jobs : Jobs
+    jobs : LongJobs
         What runs.
     """
 
@@ -64,13 +64,13 @@ class Desk:
     ranking: Ranking
     opus: Opus
     version: str = "0"
-    jobs: Jobs = field(default_factory=Jobs)
+    jobs: LongJobs = field(default_factory=LongJobs)
 
     def __post_init__(self) -> None:
         """Make what belongs to it."""
         self.embedder = as_embedder(self.apart)
         self.questions = Questions(self.embedder, self.ranking)
-        self._grouped: dict[tuple[Stamp, float], Job] = {}
+        self._grouped: dict[tuple[Stamp, float], LongJob] = {}
         self._lock = Lock()
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Desk:
         self.apart.close()
         self.shelf.close()
 
-    def judged(self, asked: Asked, catalog: Catalog, wanted: Wanted) -> Verdict:
+    def judged(self, asked: Question, catalog: Catalog, wanted: Wanted) -> Verdict:
         """Search a catalog, and keep what is likely and holds some words.
 
         Raises
@@ -92,7 +92,7 @@ class Desk:
         kept = [one for one in ranked if _holds(one, wanted.text)][: wanted.top]
         return judge(kept, wanted.min_probability, everything=wanted.everything)
 
-    def answer(self, asked: Asked, catalog: Catalog, wanted: Wanted) -> dict[str, Any]:
+    def answer(self, asked: Question, catalog: Catalog, wanted: Wanted) -> dict[str, Any]:
         """Search, and write the answer as `pemr search --json` does, with the query beside it."""
         verdict = self.judged(asked, catalog, wanted)
         rows = candidate_rows(verdict.candidates)
@@ -113,7 +113,7 @@ class Desk:
             ],
         }
 
-    def alignment(self, asked: Asked, catalog: Catalog, track_id: int) -> dict[str, Any]:
+    def alignment(self, asked: Question, catalog: Catalog, track_id: int) -> dict[str, Any]:
         """Tell where a track follows a query."""
         track = track_of(catalog, track_id)
         ours, (theirs,) = asked.query.tonal, tonal_of(catalog, [track.id])
@@ -133,7 +133,7 @@ class Desk:
         }
 
     def picture(
-        self, asked: Asked, catalog: Catalog, track_id: int, transposition: int
+        self, asked: Question, catalog: Catalog, track_id: int, transposition: int
     ) -> Similarity | None:
         """Draw how alike a query and a track are; None where one of them is too short."""
         track = track_of(catalog, track_id)
@@ -142,7 +142,7 @@ class Desk:
             asked.query.tonal, theirs, transposition, self.ranking.harmony_weights
         )
 
-    def grouping(self, min_probability: float) -> Job:
+    def grouping(self, min_probability: float) -> LongJob:
         """Find the job that groups the present state of the catalog, or start it."""
         if self.ranking.calibration is None:
             raise UncalibratedError(self.embedder.name)
@@ -150,11 +150,13 @@ class Desk:
         with self._lock:
             job = self._grouped.get(key)
             if job is None or job.state in {"failed", "cancelled"}:
-                job = self.jobs.start(Job("groups"), lambda job: self._group(job, min_probability))
+                job = self.jobs.start(
+                    LongJob("groups"), lambda job: self._group(job, min_probability)
+                )
                 self._grouped = {key: job}
         return job
 
-    def _group(self, job: Job, min_probability: float) -> list[dict[str, Any]]:
+    def _group(self, job: LongJob, min_probability: float) -> list[dict[str, Any]]:
         def watch(tracks: Iterator[Track]) -> Iterator[Track]:
             for n_done, track in enumerate(tracks, start=1):
                 job.advance(n_done, job.n_total)

@@ -14,7 +14,7 @@ from typing import Any
 
 from indexer import Catalog, Embedder, IndexerError, Tally, carry_out, plan
 from retrieval.errors import ServiceError
-from retrieval.service.jobs import Job, StoppedError
+from retrieval.service.jobs import LongJob, StoppedError
 
 _GRACE_S = 5.0  # for the file that is being decoded
 
@@ -29,7 +29,7 @@ def root_rows(roots: list[Path]) -> list[dict[str, str]]:
     return [{"id": root_id(root), "path": str(root)} for root in roots]
 
 
-def index_apart(folder: Path, root: Path, load: Callable[[], Embedder]) -> Callable[[Job], Any]:
+def index_apart(folder: Path, root: Path, load: Callable[[], Embedder]) -> Callable[[LongJob], Any]:
     """Make the work of a job that indexes a folder.
 
     Parameters
@@ -47,7 +47,7 @@ def index_apart(folder: Path, root: Path, load: Callable[[], Embedder]) -> Calla
         Given the job, returns the counts of what became of the files.
     """
 
-    def work(job: Job) -> Any:  # noqa: ANN401 (plain values)
+    def work(job: LongJob) -> Any:  # noqa: ANN401 (plain values)
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         is_cancelled = context.Event()
@@ -70,7 +70,7 @@ def index_apart(folder: Path, root: Path, load: Callable[[], Embedder]) -> Calla
     return work
 
 
-def _followed(job: Job, pipe: Connection) -> Any:  # noqa: ANN401
+def _followed(job: LongJob, pipe: Connection) -> Any:  # noqa: ANN401
     while True:
         job.advance(job.n_done, job.n_total)
         if not pipe.poll(0.2):

@@ -21,7 +21,7 @@ class StoppedError(Exception):
     """A job was told to stop."""
 
 
-class Job:
+class LongJob:
     """One piece of work.
 
     Parameters
@@ -64,7 +64,7 @@ class Job:
         """Wait for its end; say whether it has come."""
         return self._ended.wait(seconds)
 
-    def run(self, work: Callable[["Job"], Any]) -> None:
+    def run(self, work: Callable[["LongJob"], Any]) -> None:
         """Do the work in this thread, and note what became of it."""
         try:
             self.result = work(self)
@@ -91,14 +91,14 @@ class Job:
         }
 
 
-class Jobs:
+class LongJobs:
     """Runs jobs in threads of their own, and remembers the last ones."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, LongJob] = OrderedDict()
         self._lock = Lock()
 
-    def start(self, job: Job, work: Callable[[Job], Any]) -> Job:
+    def start(self, job: LongJob, work: Callable[[LongJob], Any]) -> LongJob:
         """Begin a job.
 
         Raises
@@ -116,7 +116,7 @@ class Jobs:
         Thread(target=job.run, args=(work,), daemon=True, name=f"job {job.kind}").start()
         return job
 
-    def find(self, job_id: str) -> Job:
+    def find(self, job_id: str) -> LongJob:
         """Look up a job.
 
         Raises
@@ -130,7 +130,7 @@ class Jobs:
             raise refusal(404, "there is no job of this id")
         return found
 
-    def all(self) -> list[Job]:
+    def all(self) -> list[LongJob]:
         """List the jobs that are remembered, the newest last."""
         with self._lock:
             return list(self._jobs.values())

@@ -19,7 +19,7 @@ _N_KEPT = 64
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """A question that was prepared.
 
     Parameters
@@ -51,10 +51,10 @@ class Questions:
     def __init__(self, embedder: Embedder, ranking: Ranking) -> None:
         self._embedder = embedder
         self._ranking = ranking
-        self._kept: OrderedDict[str, Asked] = OrderedDict()
+        self._kept: OrderedDict[str, Question] = OrderedDict()
         self._lock = Lock()
 
-    def of_track(self, catalog: Catalog, track_id: int) -> Asked:
+    def of_track(self, catalog: Catalog, track_id: int) -> Question:
         """Ask with a track.
 
         Raises
@@ -68,9 +68,9 @@ class Questions:
         if kept is not None and kept.query.audio_hash == track.audio_hash:
             return kept
         query = track_query(catalog, self._embedder, track, self._ranking)
-        return self._keep(Asked(key, track.title, query))
+        return self._keep(Question(key, track.title, query))
 
-    def of_file(self, path: Path, name: str) -> Asked:
+    def of_file(self, path: Path, name: str) -> Question:
         """Ask with a file that was sent.
 
         Raises
@@ -80,9 +80,9 @@ class Questions:
         """
         query = heard_query(self._embedder, self._embedder.listen(path), self._ranking)
         query = replace(query, audio_hash=hash_audio(path))
-        return self._keep(Asked(f"q-{secrets.token_hex(8)}", name, query))
+        return self._keep(Question(f"q-{secrets.token_hex(8)}", name, query))
 
-    def of_id(self, catalog: Catalog, query_id: str) -> Asked:
+    def of_id(self, catalog: Catalog, query_id: str) -> Question:
         """Find a question again.
 
         Raises
@@ -97,13 +97,13 @@ class Questions:
             raise refusal(410, "this query is not kept any more: send the file again")
         return kept
 
-    def _found(self, key: str) -> Asked | None:
+    def _found(self, key: str) -> Question | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def _keep(self, asked: Asked) -> Asked:
+    def _keep(self, asked: Question) -> Question:
         with self._lock:
             self._kept[asked.id] = asked
             while len(self._kept) > _N_KEPT:
