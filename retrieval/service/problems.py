@@ -28,10 +28,9 @@ class Problem(BaseModel):
 
 MEDIA_TYPE = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {
-        "schema": {"$ref": "#/components/schemas/Problem"}}}}
+    status: {"description": HTTPStatus(status).phrase, "model": Problem}
     for status in (400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 416, 422, 429, 503)
-}  # fmt: skip
+}
 """What every route may answer with."""
 
 
