@@ -57,7 +57,7 @@ export function clock(seconds) {
   return h ? `${h}:${end}` : end;
 }
 
-export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
+export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)}\u00a0%`);
 
 export function key(semitones) {
   if (semitones === null || semitones === undefined) return "";
