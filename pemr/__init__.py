@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pemr.embed import Embedder, embedder_names, load_embedder, preset_of
     from pemr.errors import PemrError
-    from pemr.signal.opus import opus_stream
+    from pemr.opus import opus_stream
 
 __all__ = [
     "Embedder",
@@ -26,7 +26,7 @@ _HOMES = {
     "PemrError": "pemr.errors",
     "embedder_names": "pemr.embed",
     "load_embedder": "pemr.embed",
-    "opus_stream": "pemr.signal.opus",
+    "opus_stream": "pemr.opus",
     "preset_of": "pemr.embed",
 }
 

@@ -16,11 +16,11 @@ from indexer import Catalog
 from retrieval.finding.listing import setlist_json
 from retrieval.finding.setlist import recognise
 from retrieval.service.desk import Desk, DeskOf, Wanted
-from retrieval.service.indexing import index_apart, root_id
-from retrieval.service.jobs import LongJob
 from retrieval.service.problems import refusal
 from retrieval.service.questions import Question, Sent, track_of
 from retrieval.service.reading import MinProbability, QueryId, TrackId
+from retrieval.service.work.indexing import index_apart, root_id
+from retrieval.service.work.jobs import LongJob
 
 Result = TypeVar("Result")
 

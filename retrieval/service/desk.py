@@ -18,12 +18,12 @@ from retrieval.ranking.ranking import Ranking
 from retrieval.ranking.searching import copies, search, tonal_of
 from retrieval.ranking.verdict import Verdict, judge
 from retrieval.service.drawing import Similarity, draw_similarity
-from retrieval.service.hearing import Apart, as_embedder
-from retrieval.service.jobs import LongJob, LongJobs
 from retrieval.service.limits import Opus
 from retrieval.service.questions import Question, Questions, track_of
 from retrieval.service.shelf import Shelf, Stamp
 from retrieval.service.sound import is_playable
+from retrieval.service.work.hearing import Apart, as_embedder
+from retrieval.service.work.jobs import LongJob, LongJobs
 
 _N_SIFTED = 100  # of the best candidates, when only those with some text are wanted
 

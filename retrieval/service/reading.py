@@ -10,10 +10,10 @@ from retrieval.ranking.ranking import Ranking
 from retrieval.reporting.answers import verdict_text
 from retrieval.reporting.layout import laid_out
 from retrieval.service.desk import DeskOf, Wanted, full_rows, matches
-from retrieval.service.indexing import root_rows
 from retrieval.service.problems import refusal
 from retrieval.service.questions import track_of
 from retrieval.service.sound import audio_response
+from retrieval.service.work.indexing import root_rows
 
 TrackId = Annotated[int, Path(ge=1, lt=1 << 63)]
 QueryId = Annotated[str, Path(pattern=r"^([0-9]{1,18}|q-[0-9a-f]{16})$")]

@@ -16,9 +16,9 @@ from urllib.parse import urlencode
 from indexer import Catalog
 from retrieval.errors import ServiceError
 from retrieval.ranking.ranking import ranking_from
-from retrieval.service.hearing import Apart, Load
 from retrieval.service.limits import LOOPBACK, Limits, Opus
 from retrieval.service.shelf import Shelf
+from retrieval.service.work.hearing import Apart, Load
 
 log = logging.getLogger(__name__)
 

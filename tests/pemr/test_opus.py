@@ -4,7 +4,7 @@ import av
 import pytest
 
 from pemr.errors import UnreadableAudioError
-from pemr.signal.opus import opus_stream
+from pemr.opus import opus_stream
 from tests.conftest import tone
 
 

@@ -11,9 +11,9 @@ from indexer import Catalog, build
 from retrieval.ranking.ranking import PLAIN
 from retrieval.service.app import application
 from retrieval.service.desk import Desk
-from retrieval.service.hearing import Apart
 from retrieval.service.limits import Limits
 from retrieval.service.shelf import Shelf
+from retrieval.service.work.hearing import Apart
 from tests.conftest import FakeEmbedder, tone
 
 N_TRACKS = 12

@@ -9,6 +9,9 @@ import pytest
 from retrieval.service.limits import Limits
 from tests.retrieval.service.conftest import desk_of, served
 
+# What Starlette leaves of a form that breaks off is tidied up with a warning.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 JSON = {"Content-Type": "application/json"}
 TRACK = b'{"track_id": 1}'
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}

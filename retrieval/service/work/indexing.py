@@ -14,7 +14,7 @@ from typing import Any
 
 from indexer import Catalog, Embedder, IndexerError, Tally, carry_out, plan
 from retrieval.errors import ServiceError
-from retrieval.service.jobs import LongJob, StoppedError
+from retrieval.service.work.jobs import LongJob, StoppedError
 
 _GRACE_S = 5.0  # for the file that is being decoded
 
