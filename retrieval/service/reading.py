@@ -77,7 +77,8 @@ def track(desk: DeskOf, track_id: TrackId) -> dict[str, Any]:
         return full_rows([track_of(catalog, track_id)], catalog.labels())[0]
 
 
-@routes.api_route("/tracks/{track_id}/audio", methods=["GET", "HEAD"], response_class=FileResponse)
+@routes.head("/tracks/{track_id}/audio", include_in_schema=False)
+@routes.get("/tracks/{track_id}/audio", response_class=FileResponse)
 def audio(
     desk: DeskOf,
     request: Request,
