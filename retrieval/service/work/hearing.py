@@ -116,8 +116,8 @@ class Apart:
 
     def _heard(self, way: Way, source: Path) -> list[KeptRecording]:
         with self._lock:
-            pipe = self._started()
             try:
+                pipe = self._started()
                 pipe.send((way, source))
                 told = list(self._answers(pipe))
             except (EOFError, OSError) as error:
