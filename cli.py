@@ -69,7 +69,6 @@ Files = list[Path] | None
 _CATALOG = "Folder of the catalog. [default: the platform's user data folder]"
 _EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
 _WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
-_KEY = "What requests must carry; needed for any --host but this machine's own."
 _PRUNE = "Delete tracks whose file is gone, not just mark them."
 _RESCAN = "Read all files, though size and date are as they were."
 _STRICT = "Exit with 1 if files failed or are damaged."
@@ -414,14 +413,16 @@ def group_tracks(
     _show(rows, as_json=as_json, as_csv=as_csv)
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def serve_page(
     catalog: CatalogFolder = None,
     embedder: EmbedderName = None,
     device: Device = None,
     host: Annotated[str, Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, Option("--port", min=0, max=65535, help="0 for any.")] = 8765,
-    token: Annotated[Text, Option("--token", envvar="PEMR_TOKEN", help=_KEY)] = None,
+    token: Annotated[
+        Text, Option("--token", envvar="PEMR_TOKEN", help="What requests must carry.")
+    ] = None,
     max_upload: Annotated[int, Option("--max-upload", min=1, help="Largest upload, in MB.")] = 512,
 ) -> None:
     """Serve a web page to search the catalog and listen to what is found, until Ctrl-C.
@@ -430,13 +431,12 @@ def serve(
     """
     from indexer import catalog_folder
     from pemr import load_embedder, opus_stream
-    from retrieval import Place
-    from retrieval import serve as serve_catalog
+    from retrieval import Place, serve
 
     folder = catalog_folder(catalog)
     load = partial(load_embedder, _embedder_name(folder, embedder), device)
     place = Place(host=host, port=port, token=token, upload_mb=max_upload)
-    serve_catalog(folder, load, opus_stream, place, lambda address: _say(f"open {address}"))
+    serve(folder, load, opus_stream, place, lambda address: _say(f"open {address}"))
 
 
 @app.command("list")
