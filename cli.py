@@ -176,7 +176,7 @@ def _embedder_for(folder: Path, asked: str | None, device: str | None) -> "Embed
 
 
 def _embedder_name(folder: Path, asked: str | None) -> str | None:
-    """Name the embedder asked for, or else the catalog's; None where neither is known."""
+    """Name the embedder asked for, or else the catalog's."""
     from indexer import Catalog, NoCatalogError
     from pemr import preset_of
 
@@ -420,9 +420,7 @@ def serve_page(
     device: Device = None,
     host: Annotated[str, Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, Option("--port", min=0, max=65535, help="0 for any.")] = 8765,
-    token: Annotated[
-        Text, Option("--token", envvar="PEMR_TOKEN", help="What requests must carry.")
-    ] = None,
+    token: Annotated[Text, Option(envvar="PEMR_TOKEN", help="What requests must carry.")] = None,
     max_upload: Annotated[int, Option("--max-upload", min=1, help="Largest upload, in MB.")] = 512,
 ) -> None:
     """Serve a web page to search the catalog and listen to what is found, until Ctrl-C.
@@ -436,7 +434,7 @@ def serve_page(
     folder = catalog_folder(catalog)
     load = partial(load_embedder, _embedder_name(folder, embedder), device)
     place = Place(host=host, port=port, token=token, upload_mb=max_upload)
-    serve(folder, load, opus_stream, place, lambda address: _say(f"open {address}"))
+    serve(folder, load, opus_stream, place, _say)
 
 
 @app.command("list")

@@ -145,7 +145,7 @@ def _run(
         log.info("stopping after signal %d", sig)
 
     server.handle_exit = stop  # type: ignore[method-assign]  # uvicorn's would raise it once more
-    say(_address(place, listening))
+    say(f"open {_address(place, listening)}")
     try:
         server.run(sockets=[listening])
     finally:

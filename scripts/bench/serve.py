@@ -99,8 +99,8 @@ def measured(folder: Path, n_tracks: int) -> dict[str, float]:
 
     place, told, ready = Place(port=0), [], threading.Event()
 
-    def say(address: str) -> None:
-        told.append(address)
+    def say(sentence: str) -> None:
+        told.append(sentence.removeprefix("open "))
         ready.set()
 
     def no_opus(path: Path, _start_s: float) -> Any:

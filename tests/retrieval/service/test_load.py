@@ -25,7 +25,7 @@ from retrieval import Place, serve
 from tests.conftest import FakeEmbedder
 from tests.retrieval.service.conftest import fake_opus
 if __name__ == "__main__":
-    say = lambda address: print(address, flush=True)
+    say = lambda said: print(said.removeprefix('open '), flush=True)
     serve(Path(sys.argv[1]), FakeEmbedder, fake_opus, Place(port=0), say)
 """
 
