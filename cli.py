@@ -170,20 +170,13 @@ def _say(sentence: str) -> None:
 
 def _embedder_for(folder: Path, asked: str | None, device: str | None) -> "Embedder":
     """Load the embedder asked for, or else the catalog's, or else the best there is."""
-    from pemr import load_embedder
-
-    return load_embedder(_embedder_name(folder, asked), device)
-
-
-def _embedder_name(folder: Path, asked: str | None) -> str | None:
-    """Name the embedder asked for, or else the catalog's."""
     from indexer import Catalog, NoCatalogError
-    from pemr import preset_of
+    from pemr import load_embedder, preset_of
 
     if asked is None:
         with suppress(NoCatalogError):
-            return preset_of(Catalog.embedder_of(folder))
-    return asked
+            asked = preset_of(Catalog.embedder_of(folder))
+    return load_embedder(asked, device)
 
 
 @contextmanager
@@ -205,23 +198,8 @@ def _watch(
     unit: str,
     say: "Callable[[Told], str] | None" = None,
 ) -> "Iterator[Told]":
-    """Draw a bar along a long job and pass on what it tells; say what cannot be used."""
-    from tqdm import tqdm
-
-    skipped: list[Any] = []
-    with tqdm(total=n_told, unit=f" {unit}", disable=True if _quiet else None) as bar:
-        for one in told:
-            yield one
-            n_done, n_ahead = getattr(one, "progress", (1, None))
-            if n_ahead and (n_ahead != bar.total or bar.n >= n_ahead):  # on to queries, or steps
-                bar.reset(n_ahead)
-            if say is not None:
-                bar.set_postfix_str(say(one), refresh=False)
-            bar.update(n_done)
-            if hasattr(one, "reason"):
-                skipped.append(one)
-    for one in skipped:
-        _say(f"skipped {one.path}: {one.reason}")
+    """Draw a bar along a long job, unless nothing is to be said."""
+    return terminal.watch(told, n_told, unit, say, is_quiet=_quiet)
 
 
 def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
@@ -432,7 +410,7 @@ def serve_page(
     from retrieval import Place, serve
 
     folder = catalog_folder(catalog)
-    load = partial(load_embedder, _embedder_name(folder, embedder), device)
+    load = partial(load_embedder, embedder or _embedder_for(folder, None, device).name, device)
     place = Place(host=host, port=port, token=token, upload_mb=max_upload)
     serve(folder, load, opus_stream, place, _say)
 

@@ -6,11 +6,15 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
 from types import FrameType, TracebackType
+from typing import Any, TypeVar
 
 from retrieval.errors import OutputError
 from retrieval.reporting.display import shown
+
+Told = TypeVar("Told")
 
 INTERRUPTED = "pemr: interrupted; what was done is kept, the same command goes on"
 
@@ -105,6 +109,54 @@ def say(sentence: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"{shown(sentence)}\n")
             sys.stderr.flush()
+
+
+_line = say  # under a name that no parameter hides
+
+
+def watch(
+    told: Iterable[Told],
+    n_told: int | None,
+    unit: str,
+    say: Callable[[Told], str] | None = None,
+    *,
+    is_quiet: bool = False,
+) -> Iterator[Told]:
+    """Draw a bar along a long job and pass on what it tells; say what cannot be used.
+
+    Parameters
+    ----------
+    told : iterable
+        What the job tells; it may have a `progress`, or a `path` and the `reason` why not.
+    n_told : int or None
+        How much that will be, where it is known.
+    unit : str
+        Of what is counted.
+    say : callable, optional
+        What to write behind the bar.
+    is_quiet : bool
+        Whether nothing is drawn or said.
+
+    Yields
+    ------
+    What the job tells.
+    """
+    from tqdm import tqdm  # noqa: PLC0415 (not every command draws)
+
+    skipped: list[Any] = []
+    with tqdm(total=n_told, unit=f" {unit}", disable=True if is_quiet else None) as bar:
+        for one in told:
+            yield one
+            n_done, n_ahead = getattr(one, "progress", (1, None))
+            if n_ahead and (n_ahead != bar.total or bar.n >= n_ahead):  # on to queries, or steps
+                bar.reset(n_ahead)
+            if say is not None:
+                bar.set_postfix_str(say(one), refresh=False)
+            bar.update(n_done)
+            if hasattr(one, "reason"):
+                skipped.append(one)
+    for one in () if is_quiet else skipped:
+        _line(f"skipped {one.path}: {one.reason}")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signals call it)
