@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -130,19 +131,19 @@ except CatalogError as error:
 
 
 def read_as_nobody(folder):
-    """Read a catalog as one who may not write it."""
-    for path in [*folder.parents]:
-        if path.stat().st_uid == os.getuid() and "pytest" in str(path):
-            path.chmod(path.stat().st_mode | 0o055)
-    folder.chmod(0o555)
-    for path in folder.iterdir():
-        path.chmod(0o444)
-    done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, str(folder)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    folder.chmod(0o755)
+    """Read a copy of a catalog as one who may not write it; pytest's folders are for us alone."""
+    with tempfile.TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        copy = shutil.copytree(folder, Path(open_to_all) / "catalog")
+        for path in copy.iterdir():
+            path.chmod(0o444)
+        copy.chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(copy)],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        copy.chmod(0o755)
     return done.stdout + done.stderr[-300:]
 
 
