@@ -170,7 +170,7 @@ def main() -> None:
     if options.out:
         told = [Path(word).name if Path(word).is_dir() else word for word in sys.argv[1:]]
         command = shlex.join(["scripts/bench/corpus_cover.py", *told])
-        write_rows(rows, trace(command, embedder.name, ranking), options.out.with_suffix(".json"))
+        write_rows(rows, embedder.name, trace(command), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":

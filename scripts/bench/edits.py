@@ -168,7 +168,7 @@ def main() -> None:
         given = {str(folder): folder.name for folder in options.folders}
         told = [given.get(word, word) for word in sys.argv[1:]]
         command = shlex.join(["scripts/bench/edits.py", *told])
-        write_rows(rows, trace(command, embedder.name, ranking), options.out.with_suffix(".json"))
+        write_rows(rows, embedder.name, trace(command), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ def main() -> None:
                 *("/".join(Path(word).parts[-2:]) for word in sys.argv[1:]),
             ]
         )
-        write_rows(rows, trace(command, "cover"), options.out.with_suffix(".json"))
+        write_rows(rows, "cover", trace(command), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def main() -> None:
     if options.out:
         told = [word for word in sys.argv[1:] if word != str(options.folder)]
         command = shlex.join(["scripts/bench/robustness.py", options.folder.name, *told])
-        write_rows(rows, trace(command, embedder.name, ranking), options.out.with_suffix(".json"))
+        write_rows(rows, embedder.name, trace(command), options.out.with_suffix(".json"))
 
 
 if __name__ == "__main__":
