@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.vectors import products
+
 Ids = NDArray[np.int64]
 Places = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -145,7 +147,7 @@ class Segments:
         asked = np.concatenate([nothing, *versions])  # (R, D)
         lengths = self.starts[places + 1] - self.starts[places]
         for first, end in _blocks(lengths, max(1, _COSINES_AT_ONCE // max(1, len(asked)))):
-            yield asked @ self.of(places[first:end]).T, lengths[first:end]
+            yield products(asked, self.of(places[first:end])), lengths[first:end]
 
 
 def _nearest(cosines: Vectors, lengths: Places) -> Vectors:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from indexer.exact import Ids, Places, Scores, Segments, Track, Vectors, gathered
 from indexer.hubs import Neighbours, directions, neighbours, unknown
-from indexer.vectors import CoarseCodes, SegmentLists
+from indexer.vectors import CoarseCodes, SegmentLists, products
 
 EXACT_LENGTH = 5_000
 """Tracks that are compared whole; more are searched in steps."""
@@ -270,10 +270,10 @@ class Searched:
             places = places[is_asked[places]]
         is_whole = len(places) == len(is_asked)
         means = self.main.means if is_whole else self.main.means[places]
-        products = (asked @ means.astype(np.float32, copy=False).T).max(axis=0)
+        best = products(asked, means.astype(np.float32, copy=False)).max(axis=0)
         lengths = self.main.segments.starts[places + 1] - self.main.segments.starts[places]
-        products += LENGTH_WEIGHT * np.log(lengths, dtype=np.float32)
-        return places[_best(products, n_wide)]
+        best += LENGTH_WEIGHT * np.log(lengths, dtype=np.float32)
+        return places[_best(best, n_wide)]
 
     def neighbours(self, track_ids: Ids) -> Neighbours:
         """Find the ten tracks that are nearest to each of some tracks as a whole.

@@ -1,8 +1,9 @@
-"""Quantised vectors to the nearest of them: the only module that imports faiss.
+"""Vectors to the nearest of them, quantised or not: the only module that imports faiss.
 
 Letters: D embedding, M vectors held, Q queries, K hits.
 """
 
+from functools import cache
 from typing import Any, Self
 
 import faiss
@@ -16,6 +17,31 @@ _N_PER_LIST = 1200  # vectors of an inverted list, about
 _N_TRAINED_PER_LIST = 40
 _MAX_LISTS = 4096
 _N_COARSE_TRAINED = 50_000
+
+
+def products(queries: Vectors, rows: Vectors) -> Vectors:
+    """Multiply every query with every row, on a GPU where there is one.
+
+    Parameters
+    ----------
+    queries : float32 array, shape (Q, D)
+    rows : float32 array, shape (M, D)
+
+    Returns
+    -------
+    float32 array, shape (Q, M)
+        Inner products.
+    """
+    if not len(queries) or not len(rows) or not faiss.get_num_gpus():
+        return np.asarray(queries @ rows.T)
+    multiply: Any = faiss.pairwise_distance_gpu
+    both = (np.ascontiguousarray(side, np.float32) for side in (queries, rows))
+    return np.asarray(multiply(_gpu(), *both, metric=faiss.METRIC_INNER_PRODUCT))
+
+
+@cache
+def _gpu() -> Any:  # noqa: ANN401 (faiss has no types)
+    return faiss.StandardGpuResources()
 
 
 class SegmentLists:

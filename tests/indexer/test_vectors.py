@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from indexer.vectors import CoarseCodes, SegmentLists
+from indexer import vectors as module
+from indexer.vectors import CoarseCodes, SegmentLists, products
 
 
 @pytest.fixture
@@ -70,3 +71,22 @@ def test_codes_name_the_places_of_the_nearest_rows(clustered):
     assert np.isin([30, 200], found).all()
     np.testing.assert_array_equal(again.search(clustered[1][[30, 200]], 20), found)
     assert len(codes) == len(again) == 600
+
+
+def test_products_are_made_on_a_gpu_where_there_is_one(rng, monkeypatch):
+    queries, rows = (rng.standard_normal((n, 6)).astype(np.float32) for n in (3, 5))
+    expected = np.array([[sum(q * r) for r in rows] for q in queries])
+    np.testing.assert_allclose(products(queries, rows), expected, rtol=1e-5, atol=1e-6)
+    asked = []
+
+    def on_gpu(resources, one, other, metric):
+        asked.append((resources, metric))
+        return one @ other.T
+
+    monkeypatch.setattr(module.faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(module.faiss, "pairwise_distance_gpu", on_gpu)
+    monkeypatch.setattr(module, "_gpu", lambda: "card")
+    np.testing.assert_allclose(products(queries, rows), expected, rtol=1e-5, atol=1e-6)
+    assert asked == [("card", module.faiss.METRIC_INNER_PRODUCT)]
+    assert products(queries, rows[:0]).shape == (3, 0)
+    assert len(asked) == 1
