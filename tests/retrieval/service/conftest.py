@@ -1,6 +1,7 @@
 """A catalog that is served to tests, with an embedder that needs no signal processing."""
 
 import socket
+import time
 from contextlib import contextmanager
 from threading import Thread
 
@@ -17,6 +18,13 @@ from retrieval.service.work.hearing import Apart
 from tests.conftest import FakeEmbedder, tone
 
 N_TRACKS = 12
+
+
+class SlowEmbedder(FakeEmbedder):
+    """Never done with a file."""
+
+    def listen(self, source):
+        time.sleep(600)
 
 
 def fake_opus(path, start_s):
@@ -61,8 +69,8 @@ def own_client(own_folder):
     desk.close()
 
 
-def desk_of(folder, limit_s=20.0):
-    apart = Apart(FakeEmbedder, limit_s)
+def desk_of(folder, load=FakeEmbedder, limit_s=20.0):
+    apart = Apart(load, limit_s)
     return Desk(Shelf(folder, apart.name), apart, PLAIN, fake_opus)
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from retrieval.service.limits import Limits
-from tests.retrieval.service.conftest import desk_of, served
+from tests.retrieval.service.conftest import SlowEmbedder, desk_of, served
 
 # What Starlette leaves of a form that breaks off is tidied up with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -99,10 +99,8 @@ def test_a_browser_that_goes_away_harms_nobody(address, client):
     assert client.get("/api/health").status_code == 200
 
 
-def test_a_file_that_takes_too_long_is_given_up(folder, tmp_path):
-    desk = desk_of(folder)
-    desk.apart.listen(next((folder.parent / "music").glob("03.wav")))  # the process is there
-    desk.apart._limit_s = 0.0
+def test_a_file_that_takes_too_long_is_given_up(folder):
+    desk = desk_of(folder, SlowEmbedder, limit_s=0.5)
     with served(desk, Limits()) as address, httpx.Client(base_url=address, timeout=60) as client:
         answer = client.post("/api/search", files={"file": ("a.wav", b"RIFF")})
         assert answer.status_code == 422
