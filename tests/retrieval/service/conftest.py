@@ -23,7 +23,7 @@ N_TRACKS = 12
 class SlowEmbedder(FakeEmbedder):
     """Never done with a file."""
 
-    def listen(self, source):
+    def listen(self, _source):
         time.sleep(600)
 
 
