@@ -133,3 +133,55 @@ def test_a_medley_is_found_by_one_of_its_segments(small_steps, monkeypatch, unit
     medley = np.vstack([far / np.linalg.norm(far, axis=1, keepdims=True), asked])
     held = made([*drawn(50), (999, medley.astype(np.float32))])
     assert 999 in held.nearest([asked], 1)
+
+
+class PlainLists:
+    """A toy kind of vectors: every segment as it is, and one product."""
+
+    def __init__(self, ids, vectors):
+        self.ids, self.vectors = ids, vectors
+
+    def __len__(self):
+        return len(self.ids)
+
+    @classmethod
+    def trained(cls, sample, n_vectors):
+        assert n_vectors >= len(sample)
+        return cls(np.zeros(0, np.int64), np.zeros((0, sample.shape[1]), np.float32))
+
+    def add(self, track_ids, vectors):
+        self.ids = np.concatenate([self.ids, track_ids])
+        self.vectors = np.concatenate([self.vectors, vectors])
+
+    def remove(self, track_ids):
+        kept = ~np.isin(self.ids, track_ids)
+        self.ids, self.vectors = self.ids[kept], self.vectors[kept]
+
+    def search(self, queries, n_hits, n_probes):
+        assert n_probes > 0
+        order = np.argsort(-(queries @ self.vectors.T), axis=1)[:, :n_hits]
+        return np.unique(self.ids[order])
+
+    def to_bytes(self):
+        return np.frombuffer(self.ids.tobytes() + self.vectors.tobytes(), np.uint8)
+
+    @classmethod
+    def from_bytes(cls, stored):
+        content, row = np.asarray(stored).tobytes(), 8 + 4 * DIM
+        ids = np.frombuffer(content[: len(content) // row * 8], np.int64)
+        return cls(ids, np.frombuffer(content[8 * len(ids) :], np.float32).reshape(-1, DIM))
+
+
+def test_another_kind_of_vectors_is_one_class(tracks, unit, tmp_path, monkeypatch):
+    for module in (repair, searched):
+        monkeypatch.setattr(module, "EXACT_LENGTH", 10)
+    monkeypatch.setattr(repair, "SegmentLists", PlainLists)
+    name = repair.Name(1, 1)
+    repair.write(lambda: iter(tracks), len(tracks), DIM, tmp_path, name)
+    held = repair.read(tmp_path, name, DIM)
+    assert isinstance(held.main.lists, PlainLists)
+    assert len(held.main.lists) == held.n_segments
+    held.remove([tracks[3][0]])
+    held.add(999, asked := unit(3, DIM))
+    left = [track for track in tracks if track[0] != tracks[3][0]] + [(999, asked)]
+    assert held.nearest([asked], 5).tolist() == best(left, [asked], 5, held.mean_length)
