@@ -89,6 +89,23 @@ def test_a_setlist_is_a_table_json_csv_or_a_cue_sheet(two, catalog):
     assert run(*asked, "--cue").stdout.startswith('FILE "a.wav" WAVE\n  TRACK 01 AUDIO\n')
 
 
+def test_what_was_deleted_since_is_answered_and_marked(two, tmp_path):
+    music, catalog = tmp_path / "music", tmp_path / "catalog"
+    music.mkdir()
+    for one in two:
+        (music / one.name).write_bytes(one.read_bytes())
+    assert run("index", music, "--catalog", catalog, "--device", "cpu").exit_code == 0
+    (music / "a.wav").unlink()
+    asked = ["search", music / "b.wav", "--catalog", catalog, "--device", "cpu", "--all"]
+    (found,) = json.loads(run(*asked, "--json").stdout)["candidates"]
+    assert (found["path"], found["is_missing"]) == (str(music / "a.wav"), True)
+    assert "missing" in run(*asked).stdout
+    asked = ["setlist", two[0], "--catalog", catalog, "--device", "cpu"]
+    (entry, *_) = json.loads(run(*asked, "--json").stdout)["entries"]
+    assert (entry["path"], entry["is_missing"]) == (str(music / "a.wav"), True)
+    assert "missing" in run(*asked).stdout
+
+
 def test_a_setlist_of_noise_knows_nothing_and_a_bad_picture_costs_no_answer(catalog, tmp_path):
     noise = tmp_path / "noise.wav"
     write_wav(noise, 0.1 * np.random.default_rng(5).standard_normal(16_000 * 60))

@@ -55,8 +55,11 @@ def setlist_table(setlist: Setlist) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Times as minutes and seconds; `unknown` as the title of what nothing is known of.
+        Times as minutes and seconds; `unknown` as the title of what nothing is known of. With a
+        column that says whose file is missing where one is.
     """
+    rows = setlist_rows(setlist)
+    has_missing = any(row["is_missing"] for row in rows)
     return [
         {
             "start": clock(entry.start_s),
@@ -65,9 +68,10 @@ def setlist_table(setlist: Setlist) -> list[dict[str, Any]]:
             "artist": row["artist"],
             "probability": row["probability"],
             "semitones": semitones(row["transposition"]),
+            **({"state": "missing" if row["is_missing"] else ""} if has_missing else {}),
             "path": row["path"],
         }
-        for entry, row in zip(setlist.entries, setlist_rows(setlist), strict=True)
+        for entry, row in zip(setlist.entries, rows, strict=True)
     ]
 
 
@@ -103,7 +107,7 @@ def _row(entry: Entry) -> dict[str, Any]:
     times = {"start_s": entry.start_s, "end_s": entry.end_s}
     names = ("title", "artist", "album", "probability", "score", "transposition", "track_id")
     known = entry.candidate
-    row = {name: None if known is None else getattr(known, name) for name in names}
+    row = {name: None if known is None else getattr(known, name) for name in (*names, "is_missing")}
     return {**times, **row, "path": None if known is None else str(known.path)}
 
 

@@ -80,6 +80,8 @@ class Candidate:
     is_same_recording : bool or None
         Whether it is the query's recording in another form, no other performance
         (`retrieval.ranking.matching.identity`); None when not aligned.
+    is_missing : bool
+        Whether its file is gone since it was indexed.
     """
 
     rank: int
@@ -97,6 +99,7 @@ class Candidate:
     probability: float | None = None
     n_copies: int = 1
     is_same_recording: bool | None = None
+    is_missing: bool = False
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
@@ -136,9 +139,10 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     -------
     list of dict
         What matters most, times as minutes and seconds; `span_lines` says what agrees where.
-        With a column of copies where there are any.
+        With a column of copies where there are any, and one that says whose file is missing.
     """
     has_copies = any(candidate.n_copies > 1 for candidate in candidates)
+    has_missing = any(candidate.is_missing for candidate in candidates)
     return [
         {
             "rank": candidate.rank,
@@ -150,6 +154,7 @@ def candidate_table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             "duration": _clock(candidate.duration_s),
             "semitones": _semitones(candidate.transposition),
             **({"copies": candidate.n_copies} if has_copies else {}),
+            **({"state": "missing" if candidate.is_missing else ""} if has_missing else {}),
             "path": str(candidate.path),
         }
         for candidate in candidates

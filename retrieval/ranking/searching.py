@@ -4,6 +4,7 @@ Letters: S segments, D embedding, K candidates, T frames of chroma.
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import compress, islice
@@ -228,6 +229,7 @@ def _candidate(place: int, track: Track, index: int, ranked: Ranked) -> Candidat
         embedding_score=float(ranked.embedding_scores[index]),
         alignment_score=alignment_score if is_aligned else None,
         probability=None if np.isnan(probability) else probability,
+        is_missing=not os.path.exists(track.path),  # noqa: PTH110  (raises nothing)
     )
 
 

@@ -88,7 +88,7 @@ function list() {
 
 function row(one) {
   const about = [one.artist, one.album, clock(one.duration_s), key(one.transposition), tempo(one.tempo),
-    one.is_same_recording ? "same recording" : null].filter(Boolean).join(" · ");
+    one.is_same_recording ? "same recording" : null, one.is_missing ? "file missing" : null].filter(Boolean).join(" · ");
   const isUnlikely = one.probability !== null && one.probability < 0.5;
   const chance = make("span", { class: "chance" }, percent(one.probability));
   if (one.probability !== null) chance.append(make("meter", { min: 0, max: 1, value: one.probability, "aria-hidden": "true" }));

@@ -80,6 +80,7 @@ def test_rows_hold_plain_values_and_every_span():
         "probability": 0.93,
         "n_copies": 1,
         "is_same_recording": None,
+        "is_missing": False,
         "query_start_s": 1.0,
         "query_end_s": 30.0,
         "start_s": 12.0,
@@ -93,6 +94,11 @@ def test_rows_hold_plain_values_and_every_span():
     assert columns == [{k: v for k, v in row.items() if k != "spans"} for row in rows]
     assert rows[1]["start_s"] is None
     assert json.loads(json.dumps(rows)) == rows
+
+
+def test_the_table_marks_whose_file_is_missing():
+    first, second = candidate_table([FIRST, replace(SECOND, is_missing=True)])
+    assert (first["state"], second["state"]) == ("", "missing")
 
 
 def test_the_table_tells_times_and_keys_as_people_do():
