@@ -19,7 +19,8 @@ N_TRACKS, N_CLIENTS, N_SEARCHES, N_SEEKS = 2_000, 4, 60, 50
 class Random:
     """Embedder of recordings that are drawn from a seed: nothing is decoded."""
 
-    name, dim, file_errors = "random", 128, (OSError,)
+    name, dim, file_errors = "random", 256, (OSError,)
+    like: tuple[Path, ...] = ()  # packed recordings whose chroma and harmony tracks take in turn
 
     @property
     def ranking(self) -> Any:
@@ -31,7 +32,10 @@ class Random:
     def listen(self, source: Path) -> Any:
         from indexer import KeptRecording
 
-        rng = np.random.default_rng(int(source.stem))
+        number = int(source.stem)
+        rng = np.random.default_rng(number)
+        if self.like:
+            return self._turned(number)
         notes = np.repeat(rng.integers(0, 12, 300), 3)  # three minutes
         chroma = rng.integers(0, 60, (12, 900)).astype(np.uint8)
         chroma[notes, np.arange(900)] = 255
@@ -40,6 +44,22 @@ class Random:
             spectrogram=rng.integers(0, 256, (84, 900)).astype(np.uint8),
             chroma=chroma,
             harmony=np.zeros((36, 0), np.uint8),
+        )
+
+    def _turned(self, number: int) -> Any:
+        """A real recording in another key, whose vectors are as random as any."""
+        from indexer import KeptRecording
+
+        with np.load(self.like[number % len(self.like)]) as parts:
+            chroma, harmony = parts["chroma"], parts["harmony"]
+        by, n_frames = number // len(self.like) % 12, chroma.shape[1]
+        pictures = harmony.reshape(3, 12, n_frames)
+        rng = np.random.default_rng(number)
+        return KeptRecording(
+            duration_s=n_frames / 5,
+            spectrogram=rng.integers(0, 256, (84, n_frames)).astype(np.uint8),
+            chroma=np.roll(chroma, by, axis=0),
+            harmony=np.roll(pictures, by, axis=1).reshape(harmony.shape),
         )
 
     def listen_on(self, source: Path) -> Any:
@@ -68,14 +88,17 @@ def main() -> None:
     given.add_argument("folder", type=Path, help="for the catalog; kept for the next time")
     given.add_argument("--tracks", type=int, default=N_TRACKS)
     given.add_argument("--out", type=Path, help="result file to write")
+    given.add_argument("--like", type=Path, help="packed recordings, for real chroma and harmony")
     chosen = given.parse_args()
+    Random.like = tuple(sorted(chosen.like.glob("*.npz"))) if chosen.like else ()
     fill(chosen.folder, chosen.tracks)
     row = measured(chosen.folder, chosen.tracks)
     print(json.dumps(row, indent=1))
     if chosen.out:
         from retrieval import trace
 
-        command = f"python scripts/bench/serve.py FOLDER --tracks {chosen.tracks}"
+        like = f" --like {chosen.like.name}" if chosen.like else ""
+        command = f"python scripts/bench/serve.py FOLDER --tracks {chosen.tracks}{like}"
         told = {"rows": [row], **vars(trace(command))}
         chosen.out.write_text(json.dumps(told, indent=1, default=str) + "\n")
 

@@ -39,17 +39,20 @@ def best_line(plot: NDArray[np.uint8], ratios: NDArray[np.float64]) -> tuple[int
     """
     n_rows, n_columns = plot.shape
     score, ratio, offset = 0, 0, 0
+    gains = plot.astype(np.int16) * np.int16(HIT + MISS) - np.int16(MISS)
     for which in range(len(ratios)):
         lowest = -int(ratios[which] * n_rows) - 1
         ending = np.zeros(n_columns - lowest, np.int16)  # the best stretch that ends in this row
         top = np.zeros(n_columns - lowest, np.int16)
         for i in range(n_rows):
             first = lowest + round(ratios[which] * i)  # column of the first line, below 0
-            begin = max(0, first)
-            for k in range(begin - first, min(n_columns - first, len(ending))):
-                gain = np.int16(plot[i, first + k] * (HIT + MISS) - MISS)
-                ending[k] = max(np.int16(ending[k] + gain), np.int16(0))
-                top[k] = max(top[k], ending[k])
+            begin, end = max(0, first), min(n_columns, first + len(ending))
+            gain = gains[i, begin:end]  # whole rows, which are added up several at a time
+            ends, tops = ending[begin - first : end - first], top[begin - first : end - first]
+            for k in range(len(gain)):
+                here = max(np.int16(ends[k] + gain[k]), np.int16(0))
+                ends[k] = here
+                tops[k] = max(tops[k], here)
         best = int(top.argmax())
         if top[best] > score:
             score, ratio, offset = int(top[best]), which, best + lowest
