@@ -98,6 +98,7 @@ def joined(machine: Machine) -> Iterator[None]:
     torch.distributed.init_process_group("nccl" if is_gpu else "gloo", timeout=_LONGEST_WAIT)
     try:
         yield
+        torch.distributed.barrier()  # nobody leaves while another still waits for an answer
     finally:
         torch.distributed.destroy_process_group()
 
