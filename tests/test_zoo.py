@@ -4,7 +4,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from pemr.signal import audio
 
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
 
@@ -34,3 +37,15 @@ def test_the_same_seed_makes_the_same_files(zoo, tmp_path):
         for name in ("one", "same")
     )
     assert one == same
+
+
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav"])
+def test_codecs_of_whole_blocks_are_as_long_as_their_blocks(zoo, tmp_path, codec):
+    path = tmp_path / "song.wav"
+    duration_s = zoo.encode(path, codec, np.zeros(16_640, np.float32), 8_000, "mono")
+    header = path.read_bytes()[:128]
+    n_samples = int.from_bytes(header[header.index(b"fact") + 8 :][:4], "little")
+    decoded_s = sum(len(block) for block in audio.blocks(path)) / audio.SAMPLE_RATE
+    assert duration_s == pytest.approx(n_samples / 8_000)
+    assert duration_s == pytest.approx(decoded_s, abs=1e-3)
+    assert duration_s > 16_640 / 8_000

@@ -85,7 +85,7 @@ def sound(rng: np.random.Generator, duration_s: float, rate: int) -> NDArray[np.
 
 
 def encode(path: Path, codec: str, waveform: NDArray[np.float32], rate: int, layout: str) -> float:
-    """Write a waveform; returns its length in seconds, whatever the codec pads."""
+    """Write a waveform; returns its length in seconds: a file of blocks names no rest of one."""
     channels = np.repeat(waveform[None], LAYOUTS[layout], axis=0)
     channels[1:] *= 0.9
     with av.open(str(path), "w") as out:
@@ -96,7 +96,8 @@ def encode(path: Path, codec: str, waveform: NDArray[np.float32], rate: int, lay
         cut = av.AudioResampler(stream.format.name, layout, rate, stream.frame_size or 1024)
         for piece in (*cut.resample(frame), *cut.resample(None), None):
             out.mux(stream.encode(piece))
-    return len(waveform) / rate
+        block = stream.frame_size if codec.startswith("adpcm") else 1
+    return -(-len(waveform) // block) * block / rate
 
 
 class Zoo:
