@@ -43,7 +43,7 @@ class Catalog(Reader):
             If an older pemr wrote it, or it is damaged.
         """
         path = absolute(path)
-        if not (path / "catalog.db").is_file():
+        if not database.is_there(path):
             raise NoCatalogError(path)
         with ExitStack() as undo:
             engine = database.open_engine(path, read_only=True)
@@ -91,7 +91,7 @@ class Catalog(Reader):
             If a newer pemr wrote it.
         """
         path = absolute(path)
-        if not (path / "catalog.db").is_file():
+        if not database.is_there(path):
             raise NoCatalogError(path)
         engine = database.open_engine(path, read_only=True)
         try:

@@ -83,6 +83,20 @@ def open_engine(folder: Path, *, read_only: bool) -> Engine:
     return _engine(folder, _read_only_flags(folder) if read_only else "mode=rwc")
 
 
+def is_there(folder: Path) -> bool:
+    """Tell whether a folder holds a catalog.
+
+    Raises
+    ------
+    CatalogError
+        If it lies where one may not look.
+    """
+    try:
+        return (folder / "catalog.db").is_file()
+    except PermissionError as error:
+        raise CatalogError(folder, "its folder may not be read; ask who owns it") from error
+
+
 def renumber(engine: Engine) -> None:
     """Give the database a `user_version` that it never had, so that a seal is of no other."""
     with engine.begin() as connection:

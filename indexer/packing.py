@@ -3,8 +3,10 @@
 Letters: D embedding, S segments, T frames.
 """
 
+import os
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +60,16 @@ def unpacked_vectors(track_id: int, stored: bytes, found: int, dim: int) -> Vect
     if vectors_checksum(track_id, stored) != found or len(stored) % (4 * dim):
         raise DamagedTrackError(track_id, "vectors")
     return np.frombuffer(stored, dtype="<f4").reshape(-1, dim).astype(np.float32, copy=False)
+
+
+def unpacked_path(track_id: int, stored: object) -> Path:
+    """Read the path of a track's file.
+
+    Raises
+    ------
+    DamagedTrackError
+        If it is no bytes, as all that are written.
+    """
+    if not isinstance(stored, bytes):
+        raise DamagedTrackError(track_id, "facts")
+    return Path(os.fsdecode(stored))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Select, delete, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, Session
 
-from indexer.packing import checksum, packed, unpacked, unpacked_vectors, vectors_checksum
+from indexer import packing
 from indexer.records import (
     N_ROWS,
     Embedded,
@@ -80,7 +80,7 @@ def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
     columns = (TrackRow.id, TrackRow.path, *tags, *facts, *sound, *edition)
     statement = select(*columns).where(*conditions)
     found = session.execute(statement.order_by(TrackRow.id))
-    return [Track(track_id, Path(os.fsdecode(path)), *others) for track_id, path, *others in found]
+    return [Track(row[0], packing.unpacked_path(*row[:2]), *row[2:]) for row in found]
 
 
 def tracks_of(session: Session, track_ids: Sequence[int]) -> dict[int, Track]:
@@ -113,8 +113,8 @@ def known(session: Session) -> list[Known]:
     with_recordings = statement.outerjoin(RecordingRow, RecordingRow.track_id == TrackRow.id)
     found: Iterable[Any] = session.execute(with_recordings)
     return [
-        Known(track_id, AudioFile(Path(os.fsdecode(path)), size_bytes, mtime_ns, its_hash), *others)
-        for track_id, path, size_bytes, mtime_ns, its_hash, *others in found
+        Known(row[0], AudioFile(packing.unpacked_path(*row[:2]), *row[2:5]), *row[5:])
+        for row in found
     ]
 
 
@@ -205,7 +205,7 @@ def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int)
     vectors = np.ascontiguousarray(embedded.vectors, dtype="<f4")
     if len(vectors):
         blob = vectors.tobytes()
-        found = vectors_checksum(row.id, blob)
+        found = packing.vectors_checksum(row.id, blob)
         session.add(
             EmbeddingRow(track_id=row.id, vectors=blob, generation=generation, checksum=found)
         )
@@ -214,8 +214,8 @@ def attach(session: Session, row: TrackRow, embedded: Embedded, generation: int)
 
 def keep(session: Session, track_id: int, recording: Recording) -> None:
     """Store a recording, in place of what was kept of the track before."""
-    parts = {name: packed(getattr(recording, name)) for name in N_ROWS}
-    row = RecordingRow(track_id=track_id, checksum=checksum(parts.values()), **parts)
+    parts = {name: packing.packed(getattr(recording, name)) for name in N_ROWS}
+    row = RecordingRow(track_id=track_id, checksum=packing.checksum(parts.values()), **parts)
     session.merge(row)
     session.flush()
 
@@ -252,9 +252,9 @@ def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
     found: dict[int, Parts] = {}
     for row, *facts in _some(session, statement, RecordingRow.track_id, track_ids):
         packed = {name: getattr(row, name) for name in N_ROWS}
-        if checksum(packed.values()) == row.checksum:
+        if packing.checksum(packed.values()) == row.checksum:
             parts: dict[str, Any] = {
-                name: unpacked(name, packed[name], row.track_id) for name in N_ROWS
+                name: packing.unpacked(name, packed[name], row.track_id) for name in N_ROWS
             }
             about = zip(("duration_s", "damage", "promised_s"), facts, strict=True)
             found[row.track_id] = parts | dict(about)
@@ -300,7 +300,7 @@ def vectors_of(session: Session, track_ids: Sequence[int], dim: int) -> dict[int
     """Read the embeddings of some tracks, float32 (S, D) each; silent ones are left out."""
     statement = select(EmbeddingRow.track_id, EmbeddingRow.vectors, EmbeddingRow.checksum)
     return {
-        track_id: unpacked_vectors(track_id, blob, checksum, dim)
+        track_id: packing.unpacked_vectors(track_id, blob, checksum, dim)
         for track_id, blob, checksum in _some(session, statement, EmbeddingRow.track_id, track_ids)
     }
 
@@ -317,7 +317,8 @@ def pitches_of(session: Session, track_ids: Sequence[int]) -> dict[int, Pitches]
     statement = select(RecordingRow.track_id, RecordingRow.chroma, RecordingRow.harmony)
     return {
         track_id: Pitches(
-            unpacked("chroma", chroma, track_id), unpacked("harmony", harmony, track_id)
+            packing.unpacked("chroma", chroma, track_id),
+            packing.unpacked("harmony", harmony, track_id),
         )
         for track_id, chroma, harmony in _some(session, statement, RecordingRow.track_id, track_ids)
     }
@@ -330,7 +331,7 @@ def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[i
         statement = statement.where(EmbeddingRow.generation > since)
     in_order = statement.order_by(EmbeddingRow.track_id).execution_options(yield_per=256)
     for track_id, blob, found in session.execute(in_order):
-        yield track_id, unpacked_vectors(track_id, blob, found, dim)
+        yield track_id, packing.unpacked_vectors(track_id, blob, found, dim)
 
 
 def n_sounding(session: Session) -> int:

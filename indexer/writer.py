@@ -57,7 +57,7 @@ class Writer(Reader):
     def open_for(cls, path: Path, embedder: Embedder | None) -> Self:
         """Open what `Catalog.write` is asked for."""
         path = absolute(path)
-        if embedder is None and not (path / "catalog.db").is_file():
+        if embedder is None and not database.is_there(path):
             raise NoCatalogError(path)
         with database.writing(path), ExitStack() as undo:
             if embedder is not None:

@@ -12,6 +12,7 @@ import pytest
 
 from indexer import Catalog, CatalogError, DamagedCatalogError, build
 from indexer.database import open_engine
+from indexer.errors import DamagedTrackError
 from indexer.seal import check_seal
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +131,7 @@ except CatalogError as error:
 """
 
 
-def read_as_nobody(folder):
+def read_as_nobody(folder, of_parent=0o755):
     """Read a copy of a catalog as one who may not write it; pytest's folders are for us alone."""
     with tempfile.TemporaryDirectory() as open_to_all:
         Path(open_to_all).chmod(0o755)
@@ -138,11 +139,13 @@ def read_as_nobody(folder):
         for path in copy.iterdir():
             path.chmod(0o444)
         copy.chmod(0o555)
+        Path(open_to_all).chmod(of_parent)
         done = subprocess.run(
             [sys.executable, "-c", AS_NOBODY, str(copy)],
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
+        Path(open_to_all).chmod(0o755)
         copy.chmod(0o755)
     return done.stdout + done.stderr[-300:]
 
@@ -182,3 +185,27 @@ def test_a_schema_that_is_no_text_is_a_sentence(built):
     with pytest.raises(CatalogError) as caught:
         said(built)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stored", [None, 7, "text"])
+def test_a_path_that_is_no_bytes_is_a_sentence(built, stored):
+    (built / "catalog.sum").unlink()
+    connection = sqlite3.connect(built / "catalog.db")
+    with connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'path BLOB NOT NULL', 'path')"
+        )
+    connection.close()
+    connection = sqlite3.connect(built / "catalog.db")
+    with connection:
+        connection.execute("UPDATE track SET path = ? WHERE id = 1", (stored,))
+    connection.close()
+    with pytest.raises(DamagedTrackError, match="track 1 are damaged"):
+        said(built)
+
+
+def test_a_catalog_below_a_folder_that_one_may_not_read_is_a_sentence(built):
+    told = read_as_nobody(built, of_parent=0o000)
+    assert "may not be read" in told
+    assert "Traceback" not in told
