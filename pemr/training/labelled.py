@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pemr.embed import Embedder
+from pemr.signal.recording import Recording
 from pemr.training.cliques import Member
 from pemr.training.data import Prepared
 
@@ -27,7 +28,23 @@ def embedded(embedder: Embedder, performances: Sequence[Member]) -> list[NDArray
     list of float32 array, shape (S, D)
         Unit vectors of each performance's segments.
     """
-    return embedder.embed([embedder.restore(_arrays(one.recording)) for one in performances])
+    return embedder.embed([restored(embedder, one) for one in performances])
+
+
+def restored(embedder: Embedder, performance: Member) -> Recording:
+    """Restore what is kept of a performance's sound: spectrogram, and harmony where there is one.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        That will embed it.
+    performance : Member
+
+    Returns
+    -------
+    Recording
+    """
+    return embedder.restore(_arrays(performance.recording))
 
 
 def _arrays(recording: Prepared) -> dict[str, NDArray[np.uint8]]:

@@ -16,7 +16,6 @@ import argparse
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,10 +27,12 @@ from qmax_difficulty import chroma_of
 from pemr import load_embedder
 from pemr.embed import Embedder
 from pemr.training.cliques import Member, read_manifest
-from pemr.training.labelled import embedded
+from pemr.training.labelled import restored
 from retrieval import Ranking, chosen, trace, write_rows
 from retrieval.measuring.metrics import score_queries
 from retrieval.measuring.scorers import SegmentScorer
+from retrieval.ranking.matching.harmony import tonal
+from retrieval.ranking.query import embed_at_tempos
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,14 +79,6 @@ def interval(values: Floats, works: list[str]) -> str:
     return f"{low:+.3f} to {high:+.3f}"
 
 
-def versions(
-    embedder: Embedder, packed: NDArray[np.uint8], tempos: Sequence[float]
-) -> list[Vectors]:
-    """Embed a recording at its own tempo, and at others."""
-    recording = embedder.restore({"spectrogram": packed})
-    return [embedder.embed([recording], tempo=tempo)[0] for tempo in (1.0, *tempos)]
-
-
 def scored(
     embedder: Embedder,
     performances: list[Member],
@@ -94,16 +87,20 @@ def scored(
 ) -> dict[str, Floats]:
     """Score all performances for each query by each ranking, as search does: (Q, N) each."""
     is_aligned = any(ranking.n_aligned != 0 for ranking in rankings.values())
-    paths = [performance.recording.cached for performance in performances]
+    recordings = [restored(embedder, performance) for performance in performances]
 
     @cache
-    def at_tempos(query: int, tempos: tuple[float, ...]) -> list[Vectors]:
-        return versions(embedder, np.load(paths[query]), tempos)[1:]
+    def at_tempos(query: int, tempos: tuple[float, ...]) -> tuple[Vectors, ...]:
+        return embed_at_tempos(embedder, recordings[query], tempos)
 
     scorer = SegmentScorer(
         names=[performance.recording.path.name for performance in performances],
-        embeddings=embedded(embedder, performances),
-        tonal=[chroma_of(path) for path in paths] if is_aligned else [],
+        embeddings=embedder.embed(recordings),
+        tonal=[
+            tonal(chroma_of(performance.recording.cached), recording.harmony)
+            for performance, recording in zip(performances, recordings, strict=True)
+            if is_aligned
+        ],
     )
     everything = np.arange(len(performances))
     return {

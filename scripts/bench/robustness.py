@@ -5,24 +5,24 @@
         [--without STAGE ...] [--out STEM]
 
 FOLDER has one sub-folder per work, or is a corpus of `pemr corpus build`, whose
-spectrograms are read (`--codec` then needs one built with --audio). Each query is
-changed in one way and looks for its relatives among the unchanged recordings; the
-figure is MAP without alignment, and its difference from the unchanged queries with
-a 95 % interval bootstrapped over works. Key, tempo, noise and excerpts are changed
-in the spectrogram (transposing moves it by whole bins), the codec in the sound.
+spectrograms and harmony are read (`--codec` then needs one built with --audio). Each
+query is changed in one way and looks for its relatives among the unchanged recordings;
+the figure is MAP without alignment, and its difference from the unchanged queries with
+a 95 % interval bootstrapped over works. Key, tempo, noise and excerpts are changed in
+what is kept of the recording (transposing moves the spectrogram by whole bins and turns
+harmony; noise leaves harmony as it was heard), the codec in the sound.
 """
 
 import argparse
-import json
 import shlex
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
-from corpus_cover import versions
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -30,16 +30,18 @@ from pemr import load_embedder
 from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
-from pemr.signal.frontend import semitone_spectrogram, unpack
+from pemr.signal.frontend import pack, unpack
+from pemr.signal.recording import N_PITCH_CLASSES, Recording
+from pemr.training.cliques import read_manifest
+from pemr.training.labelled import restored
 from retrieval import Ranking, chosen, trace, write_rows
 from retrieval.measuring.metrics import score_queries
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness, mean_embeddings
 from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
+from retrieval.ranking.query import embed_at_tempos
 from retrieval.ranking.stages import rank
-
-Floats = NDArray[np.float32]
 
 SUFFIXES = {".opus", ".mp3", ".ogg", ".flac", ".wav", ".m4a"}
 EXCERPT_LENGTH = 100  # frames: 20 s
@@ -47,9 +49,9 @@ N_REPLICATES = 2000
 SILENT = np.zeros((12, 0), np.uint8)  # nothing is aligned here
 
 
-def pool_of(embedder: Embedder, spectrograms: list[Floats]) -> Pool:
+def pool_of(embedder: Embedder, recordings: list[Recording]) -> Pool:
     """Embed what is searched: the unchanged recordings."""
-    embeddings = [versions(embedder, one, ())[0] for one in spectrograms]
+    embeddings = embedder.embed(recordings)
     hubs = hubness(mean_embeddings(embeddings))
     return Pool(
         embeddings=embeddings,
@@ -60,32 +62,40 @@ def pool_of(embedder: Embedder, spectrograms: list[Floats]) -> Pool:
     )
 
 
-def transposed(spectrogram: Floats, semitones: int) -> Floats:
-    """Move by whole bins, the edge repeated."""
-    bins = np.clip(np.arange(len(spectrogram)) - semitones, 0, len(spectrogram) - 1)
-    return spectrogram[bins]
+def transposed(recording: Recording, semitones: int) -> Recording:
+    """Move by whole bins, the edge repeated, and turn the circles of pitch classes."""
+    bins = np.arange(len(recording.spectrogram)) - semitones
+
+    def turned(circles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        n_pictures = len(circles) // N_PITCH_CLASSES
+        pictures = circles.reshape(n_pictures, N_PITCH_CLASSES, circles.shape[1])
+        return np.roll(pictures, semitones, axis=1).reshape(circles.shape)
+
+    return replace(
+        recording,
+        spectrogram=recording.spectrogram[np.clip(bins, 0, len(bins) - 1)],
+        chroma=turned(recording.chroma),
+        harmony=turned(recording.harmony),
+    )
 
 
-def stretched(spectrogram: Floats, factor: float) -> Floats:
-    """Play faster by a factor."""
-    frames = np.arange(0, spectrogram.shape[1] - 1, factor)
-    return spectrogram[:, np.rint(frames).astype(int)]
-
-
-def excerpt(spectrogram: Floats, rng: Generator) -> Floats:
+def excerpt(recording: Recording, rng: Generator) -> Recording:
     """Take 20 s from anywhere."""
-    start = int(rng.integers(max(1, spectrogram.shape[1] - EXCERPT_LENGTH)))
-    return spectrogram[:, start : start + EXCERPT_LENGTH]
+    start = int(rng.integers(max(1, recording.spectrogram.shape[1] - EXCERPT_LENGTH)))
+    end = start + EXCERPT_LENGTH
+    return replace(recording, **{k: part[:, start:end] for k, part in recording.parts.items()})
 
 
-def noisy(spectrogram: Floats, rng: Generator) -> Floats:
+def noisy(recording: Recording, rng: Generator) -> Recording:
     """Add noise, 20 dB below the loudest cell in every bin."""
-    noise = spectrogram.max() - 20 + rng.normal(0, 2, spectrogram.shape)
-    return (10 * np.log10(10 ** (spectrogram / 10) + 10 ** (noise / 10))).astype(np.float32)
+    shown = unpack(recording.spectrogram)
+    noise = shown.max() - 20 + rng.normal(0, 2, shown.shape)
+    both = 10 * np.log10(10 ** (shown / 10) + 10 ** (noise / 10))
+    return replace(recording, spectrogram=pack(both.astype(np.float32)))
 
 
-def through_codec(path: Path) -> Floats:
-    """Encode as MP3 with 32 kbit/s, 16 kHz, mono, and decode again."""
+def through_codec(path: Path, embedder: Embedder) -> Recording:
+    """Encode as MP3 with 32 kbit/s, 16 kHz, mono, and listen to that."""
     waveform = audio.load(path)
     with tempfile.TemporaryDirectory() as folder:
         coded = Path(folder) / "coded.mp3"
@@ -99,11 +109,15 @@ def through_codec(path: Path) -> Floats:
             for piece in [*resampled.resample(frame), *resampled.resample(None)]:
                 container.mux(stream.encode(piece))
             container.mux(stream.encode(None))
-        return semitone_spectrogram(audio.load(coded))
+        return embedder.listen(coded)
 
 
 def precision(
-    queries: NDArray[np.int64], asked: list[list[Floats]], pool: Pool, works: list[str], by: Ranking
+    queries: NDArray[np.int64],
+    asked: list[tuple[NDArray[np.float32], ...]],
+    pool: Pool,
+    works: list[str],
+    by: Ranking,
 ) -> NDArray[np.float64]:
     """Average precision of each query, at whatever tempos, each candidate by itself."""
     names = np.array(works)
@@ -127,22 +141,24 @@ def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.f
     return np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
 
 
-def read(folder: Path) -> tuple[list[Path], list[str], list[Floats]]:
-    """Read paths of the sound, works and spectrograms of all recordings that can be read."""
+def read(folder: Path, embedder: Embedder) -> tuple[list[Path], list[str], list[Recording]]:
+    """Read paths of the sound, works and recordings of all that can be read."""
     manifest = folder / "manifest.jsonl"
     if manifest.is_file():
-        rows = [json.loads(line) for line in manifest.read_text().splitlines()]
-        paths = [folder / row.get("audio", row["spectrogram"]) for row in rows]
-        shown = [unpack(np.load(folder / row["spectrogram"])) for row in rows]
-        return paths, [row["work"] for row in rows], shown
-    paths, shown = [], []
+        members = read_manifest(manifest)
+        spectrograms = folder / "spectrograms"
+        names = [one.recording.path.relative_to(spectrograms) for one in members]
+        paths = [(folder / "audio" / name).with_suffix(".flac") for name in names]
+        works = [one.clique for one in members]
+        return paths, works, [restored(embedder, one) for one in members]
+    paths, heard = [], []
     for path in sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES):
         try:
-            shown.append(semitone_spectrogram(audio.load(path)))
+            heard.append(embedder.listen(path))
             paths.append(path)
         except AudioError as error:
             print(f"left out: {error}", file=sys.stderr)
-    return paths, [path.parent.name for path in paths], shown
+    return paths, [path.parent.name for path in paths], heard
 
 
 def main() -> None:
@@ -157,14 +173,14 @@ def main() -> None:
     options = parser.parse_args()
 
     embedder = load_embedder(options.embedder)
-    paths, works, spectrograms = read(options.folder)
+    paths, works, recordings = read(options.folder, embedder)
     counts = Counter(works)
     several = np.array([i for i, work in enumerate(works) if counts[work] > 1])
     drawn = np.random.default_rng(1).permutation(several)[: options.queries]
     queries = np.sort(drawn)
-    pool = pool_of(embedder, spectrograms)
+    pool = pool_of(embedder, recordings)
     ranking = chosen(embedder.ranking, ("neighbours", "alignment", *options.without))
-    whole = [spectrograms[i] for i in queries]
+    whole = [recordings[i] for i in queries]
     rng = np.random.default_rng(0)
     changes = {
         "none": lambda: whole,
@@ -173,15 +189,16 @@ def main() -> None:
             for s in range(-6, 7)
             if s
         },
-        **{f"tempo x {f}": lambda f=f: [stretched(x, f) for x in whole] for f in (0.7, 1.4)},
+        **{f"tempo x {f}": lambda f=f: [x.at_tempo(f) for x in whole] for f in (0.7, 1.4)},
         "noise at 20 dB": lambda: [noisy(x, rng) for x in whole],
         "excerpt of 20 s": lambda: [excerpt(x, rng) for x in whole],
     }
     if options.codec:
-        changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i]) for i in queries]
+        changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i], embedder) for i in queries]
     rows, plain = [], None
     for name, make in changes.items():
-        asked = [versions(embedder, one, ranking.tempos) for one in make()]
+        tempos = (1.0, *ranking.tempos)
+        asked = [embed_at_tempos(embedder, one, tempos) for one in make()]
         found = precision(queries, asked, pool, works, ranking)
         plain = found if plain is None else plain
         low, high = interval(found - plain, [works[i] for i in queries])
