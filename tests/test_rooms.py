@@ -64,7 +64,8 @@ def test_rooms_talk_through_doors():
 
 
 def test_no_file_is_longer_than_a_reader_bears():
-    lengths = {p: len(p.read_text().splitlines()) for room in ROOMS for p in modules(room)}
+    everything = [p for room in (*ROOMS, "tests", "scripts") for p in modules(room)]
+    lengths = {p: len(p.read_text().splitlines()) for p in everything}
     assert [str(p) for p, length in lengths.items() if length > 400] == []
     assert len((ROOT / "cli.py").read_text().splitlines()) <= 1000
 

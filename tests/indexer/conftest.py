@@ -1,10 +1,15 @@
-"""What tests of the searched vectors share."""
+"""What tests of this room share: vectors to search, a folder of music, a catalog of it."""
 
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from indexer import AudioFile, build
+from indexer.scan import OLD_HASH
 
 Tracks = list[tuple[int, NDArray[np.float32]]]
 
@@ -29,3 +34,45 @@ def drawn(rng: np.random.Generator) -> Callable[..., Tracks]:
         return [(id_, _unit(rng, int(rng.integers(1, 10)), dim)) for id_ in ids]
 
     return draw
+
+
+@pytest.fixture
+def music(tmp_path, tone):
+    folder = tmp_path / "music"
+    for seed in range(4):
+        tone(folder / f"{seed}.wav", seed=seed, duration_s=2.5 + seed)
+    tone(folder / "silence.wav", seed=-1)
+    return folder
+
+
+@pytest.fixture
+def built(catalog, fake_embedder, music):
+    list(build(catalog, fake_embedder, [music]))
+    return catalog
+
+
+def execute(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / "catalog.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def packet_hash(path: Path) -> str:
+    """Hash a file as it was hashed before its coding counted."""
+    return str(AudioFile(path, 0, 0).hashed().packet_hash).removeprefix(OLD_HASH)
+
+
+@pytest.fixture
+def index(catalog, fake_embedder, music):
+    """Build once more, and give the kinds of the events by file name."""
+
+    def run(**options):
+        fake_embedder.heard.clear()
+        events = list(build(catalog, fake_embedder, [music], **options))
+        return {event.path.name: event for event in events}
+
+    return run
+
+
+def kinds(events) -> dict[str, type]:
+    return {name: type(event) for name, event in events.items()}

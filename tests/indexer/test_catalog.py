@@ -1,54 +1,26 @@
 import os
 import sqlite3
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from indexer import Added, AudioFile, Catalog, Track, Unchanged, build, carry_out, hash_audio, plan
+from indexer import Catalog, Track, build, hash_audio
 from indexer.errors import (
     CatalogError,
     CatalogWriteError,
     ForeignEmbedderError,
-    NewerSchemaError,
     NoCatalogError,
 )
-from indexer.scan import OLD_HASH
-from indexer.schema import REVISIONS
-
-
-@pytest.fixture
-def music(tmp_path, tone):
-    folder = tmp_path / "music"
-    for seed in range(4):
-        tone(folder / f"{seed}.wav", seed=seed, duration_s=2.5 + seed)
-    tone(folder / "silence.wav", seed=-1)
-    return folder
-
-
-@pytest.fixture
-def built(catalog, fake_embedder, music):
-    list(build(catalog, fake_embedder, [music]))
-    return catalog
+from tests.indexer.conftest import execute
 
 
 def by_name(catalog, name) -> Track:
     return next(track for track in catalog.tracks() if track.path.name == name)
 
 
-def packet_hash(path: Path) -> str:
-    """Hash a file as it was hashed before its coding counted."""
-    return str(AudioFile(path, 0, 0).hashed().packet_hash).removeprefix(OLD_HASH)
-
-
 either = pytest.mark.parametrize("opening", [Catalog.open, Catalog.write], ids=["open", "write"])
-
-
-def execute(folder: Path, statement: str) -> None:
-    with sqlite3.connect(folder / "catalog.db") as connection:
-        connection.execute(statement)
-    connection.close()
 
 
 def test_a_track_says_what_was_stored(built, music):
@@ -243,21 +215,6 @@ def test_a_folder_without_a_catalog_says_so(tmp_path, opening):
 
 
 @either
-def test_a_newer_schema_is_refused(built, opening):
-    built.close()
-    execute(built.path, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(NewerSchemaError, match="upgrade pemr"):
-        opening(built.path)
-
-
-def test_an_older_schema_is_left_alone_by_a_reader(built, monkeypatch):
-    built.close()
-    monkeypatch.setattr("indexer.database.REVISIONS", (*REVISIONS, "9998"))
-    with pytest.raises(CatalogError, match="older pemr"):
-        Catalog.open(built.path, "fake")
-
-
-@either
 def test_a_damaged_database_is_one_sentence(built, opening):
     built.close()
     (built.path / "catalog.db").write_bytes(b"no database" * 1000)
@@ -355,76 +312,6 @@ def test_names_that_are_not_utf8_are_kept(built, fake_embedder, music, tone):
     assert built.remove(path) == 1
 
 
-def turn_back(folder: Path) -> None:
-    """Give a catalog the schema of before recordings were kept, and its hashes of packets alone."""
-    with Catalog.open(folder) as catalog:
-        hashes = {track.id: packet_hash(track.path) for track in catalog.tracks()}
-    for track_id, found in hashes.items():
-        execute(folder, f"UPDATE track SET audio_hash = '{found}' WHERE id = {track_id}")
-    key = "track_id INTEGER NOT NULL PRIMARY KEY REFERENCES track (id) ON DELETE CASCADE"
-    for statement in (
-        f"CREATE TABLE chroma ({key}, frames BLOB NOT NULL)",
-        "INSERT INTO chroma SELECT track_id, chroma FROM recording",
-        "DROP TABLE recording",
-        "DROP TABLE removal",
-        "DROP INDEX ix_track_missing",
-        "DROP INDEX ix_embedding_generation",
-        "ALTER TABLE embedding DROP COLUMN generation",
-        "ALTER TABLE catalog DROP COLUMN merged",
-        "ALTER TABLE catalog DROP COLUMN token",
-        "ALTER TABLE track DROP COLUMN damage",
-        "ALTER TABLE track DROP COLUMN promised_s",
-        "ALTER TABLE track DROP COLUMN album_artist",
-        "ALTER TABLE track DROP COLUMN year",
-        "ALTER TABLE embedding DROP COLUMN checksum",
-        "UPDATE alembic_version SET version_num = '0001'",
-    ):
-        execute(folder, statement)
-
-
-def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):
-    tracks = built.tracks()
-    kept = [
-        (built.pitches_of([t.id])[0].chroma, built.embeddings(t.id), built.segments(t.id))
-        for t in tracks
-    ]
-    built.close()
-    turn_back(built.path)
-    fake_embedder.heard.clear()
-    with Catalog.write(built.path) as new:
-        hashed = [replace(t, audio_hash=OLD_HASH + packet_hash(t.path)) for t in tracks]
-        assert new.tracks() == hashed
-        for track, before in zip(tracks, kept, strict=True):
-            now = (
-                new.pitches_of([track.id])[0].chroma,
-                new.embeddings(track.id),
-                new.segments(track.id),
-            )
-            for mine, theirs in zip(now, before, strict=True):
-                np.testing.assert_array_equal(mine, theirs)
-        assert new.recordings_of([track.id for track in tracks]) == [None] * 5
-        assert new.stats().n_unrecorded == 4
-        assert all(known.is_embedded and not known.is_recorded for known in new.known())
-    assert fake_embedder.heard == []
-
-
-def test_indexing_again_fills_in_what_is_not_recorded(built, fake_embedder, music):
-    tracks = built.tracks()
-    built.set_labels({2: "Ode"})
-    built.close()
-    turn_back(built.path)
-    with Catalog.write(built.path) as new:
-        assert {type(event) for event in build(new, fake_embedder, [music])} == {Unchanged}
-        planned = plan(new, [music], again=True)
-        assert (planned.n_unchanged, planned.again) == (0, True)
-        assert {type(event) for event in carry_out(new, fake_embedder, planned)} == {Added}
-        assert new.tracks() == tracks
-        assert new.labels() == {2: "Ode"}
-        assert new.stats().n_unrecorded == 0
-        assert None not in new.recordings_of([track.id for track in tracks])
-        assert plan(new, [music], again=True).n_unchanged == 5
-
-
 def test_a_recording_comes_back_as_it_was_heard(built, fake_embedder, music):
     heard = fake_embedder.listen(music / "1.wav")
     (kept, *_) = built.recordings_of([by_name(built, "1.wav").id])
@@ -444,12 +331,6 @@ def test_recordings_come_in_the_order_asked(built):
 def test_a_damaged_recording_is_not_believed(built):
     execute(built.path, "UPDATE recording SET spectrogram = x'0102' WHERE track_id = 2")
     assert [kept is None for kept in built.recordings_of([1, 2])] == [False, True]
-
-
-def test_the_embedder_of_a_catalog_of_before_can_be_asked_for(built):
-    built.close()
-    turn_back(built.path)
-    assert Catalog.embedder_of(built.path) == "fake"
 
 
 @pytest.mark.parametrize("content", [None, b""])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from pemr.config import CoverConfig
 from pemr.embed import cover_embedder
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import Checkpoint, load, save
@@ -18,27 +17,15 @@ from pemr.model.loss import agreement, clique_loss
 from pemr.presets import cover, paper
 from pemr.training.cliques import (
     CliqueBatches,
-    read_cliques,
     read_manifest,
-    strength_of,
     usable,
 )
 from pemr.training.finetune import BEST, Finetuning, learning_rate
 from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, Step, train
-from pemr.training.machine import Machine
 from pemr.training.norms import settle_norms
 from pemr.training.start import SHIPPED, continuing
-
-MACHINE = Machine(n_workers=1)
-
-
-def small(**changes):
-    config = cover()
-    encoder = CoverConfig(n_stem=4, n_narrow=8, n_wide=8, dilations=(1,), dim=16, n_dims=8)
-    recipe = {"n_steps": 6, "n_cliques": 4, "n_crops": 3, "score_every": 3, "easy": 2}
-    recipe["warm_up"] = 2
-    return replace(config, encoder=encoder, finetune=replace(config.finetune, **recipe | changes))
+from tests.pemr.conftest import MACHINE, corpus, small
 
 
 def asked(out, **given):
@@ -47,39 +34,6 @@ def asked(out, **given):
 
 def finetune(task_and_folder, machine, **options):
     return train(*task_and_folder, machine, **options)
-
-
-def tune(rng, n_notes=40):
-    return rng.integers(30, 60, n_notes)
-
-
-def spectrogram(pitches, semitones=0, frames_a_note=5):
-    """A melody as bars in a quiet room."""
-    shown = np.full((84, len(pitches) * frames_a_note), 60, np.uint8)
-    for place, pitch in enumerate(pitches):
-        shown[pitch + semitones, place * frames_a_note : (place + 1) * frames_a_note] = 200
-    return shown
-
-
-def corpus(folder, rng, n_works=5, n_performances=2):
-    lines = []
-    for work in range(n_works):
-        pitches = tune(rng)
-        for index in range(n_performances):
-            name = f"w{work}-{index}.npy"
-            np.save(folder / name, spectrogram(pitches, semitones=3 * index))
-            passage = {"kind": "tune", "start_s": 0, "end_s": 40, "start_beat": 0, "end_beat": 40}
-            row = {"performance": name, "work": f"w{work}", "spectrogram": name, "source": "s"}
-            row |= {"time_map": [[0, 0], [40, 40]], "passages": [passage | {"transposition": 0}]}
-            lines.append(json.dumps(row))
-    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
-    return folder / "manifest.jsonl"
-
-
-@pytest.fixture
-def cliques(tmp_path, rng):
-    (tmp_path / "corpus").mkdir()
-    return usable(read_manifest(corpus(tmp_path / "corpus", rng)))
 
 
 def test_the_clique_loss_equals_a_slow_sum_over_pairs(rng):
@@ -102,36 +56,6 @@ def test_the_clique_loss_equals_a_slow_sum_over_pairs(rng):
 def test_agreement_is_the_share_whose_nearest_is_of_its_clique():
     vectors = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.95, 0.05]])
     assert agreement(vectors, torch.tensor([0, 0, 1, 1])).item() == pytest.approx(0.25)
-
-
-def test_crops_of_a_clique_show_the_same_beats(cliques):
-    config = small(easy=0, n_crops=2)
-    still = replace(config.disguise, max_stretch=1.0, jitter_s=0.0)
-    batch = CliqueBatches(cliques, replace(config, disguise=still), MACHINE)(0)
-    assert batch.crops.shape == (8, 84, 100)
-    for one, other in zip(batch.crops[::2].numpy(), batch.crops[1::2].numpy(), strict=True):
-        agreeing = max(
-            np.mean(one[:-3] == np.roll(other, (-shift, late), (0, 1))[:-3])
-            for shift in (-3, 0, 3)
-            for late in range(-15, 16)
-        )
-        assert agreeing > 0.97
-
-
-def test_a_batch_depends_on_its_step_alone(cliques):
-    one, again = (CliqueBatches(cliques, small(), MACHINE)(4) for _ in range(2))
-    assert torch.equal(one.crops, again.crops)
-    assert not torch.equal(one.crops, CliqueBatches(cliques, small(), MACHINE)(5).crops)
-
-
-def test_processes_share_a_batch_without_overlap(cliques):
-    shares = [
-        CliqueBatches(cliques, small(), Machine(n_workers=1, rank=rank, world=2))(0)
-        for rank in range(2)
-    ]
-    first, second = (set(share.cliques.tolist()) for share in shares)
-    assert len(first) == len(second) == 2
-    assert not first & second
 
 
 def test_a_run_killed_and_started_again_ends_where_it_would_have(cliques, tmp_path):
@@ -227,42 +151,6 @@ def test_a_preset_without_cover_encoder_is_refused(cliques, tmp_path):
         next(finetune(asked(cliques=cliques, config=paper(), out=tmp_path / "c"), MACHINE))
 
 
-def test_too_few_cliques_are_refused_and_cliques_of_one_left_out(tmp_path, rng, caplog):
-    performances = read_manifest(corpus(tmp_path, rng, n_works=5))
-    assert len(usable(performances[:-1])) == 4
-    assert "1 cliques of one" in caplog.text
-    with pytest.raises(TrainingError, match="3 cliques have two performances"):
-        usable(performances[:6])
-
-
-def test_a_damaged_manifest_is_one_sentence(tmp_path):
-    (tmp_path / "m.jsonl").write_text("{\n")
-    with pytest.raises(TrainingError, match="no manifest of a corpus"):
-        read_manifest(tmp_path / "m.jsonl")
-
-
-def test_features_of_another_front_end_are_refused(tmp_path, rng):
-    manifest = corpus(tmp_path, rng)
-    np.save(tmp_path / "w0-0.npy", np.zeros((128, 50), np.float32))
-    with pytest.raises(TrainingError, match="not a compact spectrogram"):
-        read_manifest(manifest)
-
-
-def test_a_users_own_cliques_are_read_from_a_table(tmp_path, rng, caplog):
-    corpus(tmp_path, rng)
-    rows = [f"w{work}-{index}.npy,{work}" for work in range(4) for index in range(2)]
-    (tmp_path / "c.csv").write_text("\n".join(["path,clique", *rows, "absent.mp3,4"]) + "\n")
-    found = read_cliques(tmp_path / "c.csv", tmp_path / "cache", 1)
-    assert [performance.clique for performance in found] == list("00112233")
-    assert "absent.mp3 is left out" in caplog.text
-
-
-def test_a_table_without_its_columns_is_refused(tmp_path):
-    (tmp_path / "c.csv").write_text("file,work\na,b\n")
-    with pytest.raises(TrainingError, match="columns path and clique"):
-        read_cliques(tmp_path / "c.csv", tmp_path / "cache", 1)
-
-
 def test_performances_are_embedded_by_segments(cliques, tmp_path):
     seen = []
     config = small(n_steps=1, score_every=1)
@@ -283,24 +171,6 @@ def test_learning_rate_rises_then_falls():
     assert np.argmax(rates) == 9
     assert rates[-1] < 0.05
     assert (np.diff(rates[9:]) < 0).all()
-
-
-def test_the_disguise_grows_while_the_task_is_easy():
-    config = small(easy=10)
-    assert [strength_of(step, config) for step in (0, 5, 10, 99)] == [0.0, 0.5, 1.0, 1.0]
-
-
-def test_cliques_with_one_performance_twice_get_fewer_while_it_is_easy(cliques):
-    config = small(easy=1000, n_crops=2)
-
-    def n_twice(step):
-        paths = CliqueBatches(cliques, config, MACHINE)(step).paths
-        return sum(one == other for one, other in zip(paths[::2], paths[1::2], strict=True))
-
-    counts = [sum(n_twice(start + k) for k in range(10)) for start in (0, 500, 1000)]
-    assert counts[0] >= 38
-    assert 10 <= counts[1] <= 30
-    assert counts[2] == 0
 
 
 def test_fine_tuning_may_start_from_the_shipped_weights(cliques, tmp_path):
@@ -375,7 +245,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_finetune import small
+from tests.pemr.conftest import small
 from pemr.training.cliques import read_manifest, usable
 from pemr.training.finetune import Finetuning
 from pemr.training.loop import train
@@ -466,27 +336,6 @@ def test_gradients_are_clipped(cliques, tmp_path, monkeypatch):
     )
     list(finetune(asked(cliques=cliques, config=small(n_steps=1), out=tmp_path / "c"), MACHINE))
     assert norms == [pytest.approx(5.0, rel=1e-3)]
-
-
-def test_crops_show_the_harmony_of_the_frames_that_they_show(tmp_path, rng):
-    manifest = corpus(tmp_path, rng)
-    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
-    for row in rows[1:]:  # the first has none
-        stored = np.load(tmp_path / row["spectrogram"])
-        places = np.arange(stored.shape[1], dtype=np.uint8)
-        stored[0], row["harmony"] = places, f"h-{row['spectrogram']}"
-        np.save(tmp_path / row["spectrogram"], stored)
-        np.save(tmp_path / row["harmony"], np.tile(places, (36, 1)))
-    manifest.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
-    config = small(easy=0)
-    config = replace(config, encoder=replace(config.encoder, n_harmony=2))
-    batch = CliqueBatches(usable(read_manifest(manifest)), config, MACHINE)(3)
-    shown, told = batch.crops[:, 0], batch.crops[:, 84:]
-    assert batch.crops.shape[1] == 120
-    is_known = told.any(1).any(1)
-    assert is_known.sum() > len(is_known) / 2
-    bytes_seen = (shown[is_known] + 100) / 100 * 255
-    torch.testing.assert_close(told[is_known, 5] * 255, bytes_seen, atol=0.01, rtol=0)
 
 
 def test_an_encoder_learns_from_harmony_alone(tmp_path, rng):

@@ -1,0 +1,106 @@
+"""A catalog of before, or of after, opened by this version."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import Added, Catalog, Unchanged, build, carry_out, plan
+from indexer.errors import CatalogError, NewerSchemaError
+from indexer.scan import OLD_HASH
+from indexer.schema import REVISIONS
+from tests.indexer.conftest import execute, packet_hash
+
+either = pytest.mark.parametrize("opening", [Catalog.open, Catalog.write], ids=["open", "write"])
+
+
+def turn_back(folder: Path) -> None:
+    """Give a catalog the schema of before recordings were kept, and its hashes of packets alone."""
+    with Catalog.open(folder) as catalog:
+        hashes = {track.id: packet_hash(track.path) for track in catalog.tracks()}
+    for track_id, found in hashes.items():
+        execute(folder, f"UPDATE track SET audio_hash = '{found}' WHERE id = {track_id}")
+    key = "track_id INTEGER NOT NULL PRIMARY KEY REFERENCES track (id) ON DELETE CASCADE"
+    for statement in (
+        f"CREATE TABLE chroma ({key}, frames BLOB NOT NULL)",
+        "INSERT INTO chroma SELECT track_id, chroma FROM recording",
+        "DROP TABLE recording",
+        "DROP TABLE removal",
+        "DROP INDEX ix_track_missing",
+        "DROP INDEX ix_embedding_generation",
+        "ALTER TABLE embedding DROP COLUMN generation",
+        "ALTER TABLE catalog DROP COLUMN merged",
+        "ALTER TABLE catalog DROP COLUMN token",
+        "ALTER TABLE track DROP COLUMN damage",
+        "ALTER TABLE track DROP COLUMN promised_s",
+        "ALTER TABLE track DROP COLUMN album_artist",
+        "ALTER TABLE track DROP COLUMN year",
+        "ALTER TABLE embedding DROP COLUMN checksum",
+        "UPDATE alembic_version SET version_num = '0001'",
+    ):
+        execute(folder, statement)
+
+
+def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):
+    tracks = built.tracks()
+    kept = [
+        (built.pitches_of([t.id])[0].chroma, built.embeddings(t.id), built.segments(t.id))
+        for t in tracks
+    ]
+    built.close()
+    turn_back(built.path)
+    fake_embedder.heard.clear()
+    with Catalog.write(built.path) as new:
+        hashed = [replace(t, audio_hash=OLD_HASH + packet_hash(t.path)) for t in tracks]
+        assert new.tracks() == hashed
+        for track, before in zip(tracks, kept, strict=True):
+            now = (
+                new.pitches_of([track.id])[0].chroma,
+                new.embeddings(track.id),
+                new.segments(track.id),
+            )
+            for mine, theirs in zip(now, before, strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+        assert new.recordings_of([track.id for track in tracks]) == [None] * 5
+        assert new.stats().n_unrecorded == 4
+        assert all(known.is_embedded and not known.is_recorded for known in new.known())
+    assert fake_embedder.heard == []
+
+
+def test_indexing_again_fills_in_what_is_not_recorded(built, fake_embedder, music):
+    tracks = built.tracks()
+    built.set_labels({2: "Ode"})
+    built.close()
+    turn_back(built.path)
+    with Catalog.write(built.path) as new:
+        assert {type(event) for event in build(new, fake_embedder, [music])} == {Unchanged}
+        planned = plan(new, [music], again=True)
+        assert (planned.n_unchanged, planned.again) == (0, True)
+        assert {type(event) for event in carry_out(new, fake_embedder, planned)} == {Added}
+        assert new.tracks() == tracks
+        assert new.labels() == {2: "Ode"}
+        assert new.stats().n_unrecorded == 0
+        assert None not in new.recordings_of([track.id for track in tracks])
+        assert plan(new, [music], again=True).n_unchanged == 5
+
+
+def test_the_embedder_of_a_catalog_of_before_can_be_asked_for(built):
+    built.close()
+    turn_back(built.path)
+    assert Catalog.embedder_of(built.path) == "fake"
+
+
+@either
+def test_a_newer_schema_is_refused(built, opening):
+    built.close()
+    execute(built.path, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(NewerSchemaError, match="upgrade pemr"):
+        opening(built.path)
+
+
+def test_an_older_schema_is_left_alone_by_a_reader(built, monkeypatch):
+    built.close()
+    monkeypatch.setattr("indexer.database.REVISIONS", (*REVISIONS, "9998"))
+    with pytest.raises(CatalogError, match="older pemr"):
+        Catalog.open(built.path, "fake")
