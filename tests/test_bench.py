@@ -58,7 +58,7 @@ def test_key_and_tempo_cost_what_a_change_of_the_recording_costs(
         load("robustness"), monkeypatch, tmp_path, corpus, "--queries", 2, "--without", "tempos"
     )
     rows = {row["change"]: row for row in found["rows"]}
-    assert {"none", "transposed -6", "tempo x 1.4", "noise at 20 dB"} <= rows.keys()
+    assert {"none", "transposed -6", "tempo x 1.4", "excerpt of 20 s"} <= rows.keys()
     assert rows["none"]["difference"] == "+0.0000"
     assert all(0 < float(row["MAP"]) <= 1 for row in rows.values())
 
@@ -88,3 +88,15 @@ def test_queries_and_candidates_of_a_corpus_are_heard_alike(load, corpus, monkey
     found = measured(script, monkeypatch, tmp_path, corpus, "--queries", 2, "--without", "tempos")
     assert [row["system"] for row in found["rows"]][-1] == "both"
     assert {tonal.shape[0] for tonal in asked[0]["tonal"]} == {36}
+
+
+def test_noise_changes_what_is_heard_and_a_poor_codec_little(load, tone, tmp_path, rng):
+    script = load("robustness")
+    embedder = script.load_embedder("cover", "cpu")
+    path = tone(tmp_path / "a.wav", seed=1, duration_s=3)
+    clean, noisy = embedder.listen(path), script.noisy(path, embedder, rng)
+    coded = script.through_codec(path, embedder)
+    assert noisy.spectrogram.shape == clean.spectrogram.shape
+    assert noisy.spectrogram.min() > clean.spectrogram.min()
+    loudest = clean.spectrogram.mean(1).argmax()
+    assert loudest == noisy.spectrogram.mean(1).argmax() == coded.spectrogram.mean(1).argmax()

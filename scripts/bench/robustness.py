@@ -1,22 +1,23 @@
 #!/usr/bin/env python
 """Measure what key, tempo, excerpts, noise and a poor codec cost an embedder.
 
-    scripts/bench/robustness.py FOLDER [--embedder cover] [--codec] [--queries N]
+    scripts/bench/robustness.py FOLDER [--embedder cover] [--sound] [--queries N]
         [--without STAGE ...] [--out STEM]
 
 FOLDER has one sub-folder per work, or is a corpus of `pemr corpus build`, whose
-spectrograms and harmony are read (`--codec` then needs one built with --audio). Each
+spectrograms and harmony are read (`--sound` then needs one built with --audio). Each
 query is changed in one way and looks for its relatives among the unchanged recordings;
 the figure is MAP without alignment, and its difference from the unchanged queries with
-a 95 % interval bootstrapped over works. Key, tempo, noise and excerpts are changed in
-what is kept of the recording (transposing moves the spectrogram by whole bins and turns
-harmony; noise leaves harmony as it was heard), the codec in the sound.
+a 95 % interval bootstrapped over works. Key, tempo and excerpts are changed in what is
+kept of the recording (transposing moves the spectrogram by whole bins and turns harmony);
+with `--sound`, noise and a codec in what is listened to.
 """
 
 import argparse
 import shlex
 import sys
 import tempfile
+import wave
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,6 @@ from pemr import load_embedder
 from pemr.embed import Embedder
 from pemr.errors import AudioError
 from pemr.signal import audio
-from pemr.signal.frontend import pack, unpack
 from pemr.signal.recording import N_PITCH_CLASSES, Recording
 from pemr.training.cliques import read_manifest
 from pemr.training.labelled import restored
@@ -86,12 +86,17 @@ def excerpt(recording: Recording, rng: Generator) -> Recording:
     return replace(recording, **{k: part[:, start:end] for k, part in recording.parts.items()})
 
 
-def noisy(recording: Recording, rng: Generator) -> Recording:
-    """Add noise, 20 dB below the loudest cell in every bin."""
-    shown = unpack(recording.spectrogram)
-    noise = shown.max() - 20 + rng.normal(0, 2, shown.shape)
-    both = 10 * np.log10(10 ** (shown / 10) + 10 ** (noise / 10))
-    return replace(recording, spectrogram=pack(both.astype(np.float32)))
+def noisy(path: Path, embedder: Embedder, rng: Generator) -> Recording:
+    """Add white noise, 20 dB below the whole recording, and listen to that."""
+    waveform = audio.load(path)
+    noise = rng.normal(0, waveform.std() / 10, len(waveform))
+    with tempfile.TemporaryDirectory() as folder:
+        noisy_file = Path(folder) / "noisy.wav"
+        with wave.open(str(noisy_file), "wb") as file:
+            file.setparams((1, 2, audio.SAMPLE_RATE, 0, "NONE", ""))
+            samples = np.rint(np.clip(waveform + noise, -1, 1) * 32767)
+            file.writeframes(samples.astype("<i2").tobytes())
+        return embedder.listen(noisy_file)
 
 
 def through_codec(path: Path, embedder: Embedder) -> Recording:
@@ -166,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--embedder", default="cover")
-    parser.add_argument("--codec", action="store_true", help="also through a 32 kbit/s MP3")
+    parser.add_argument("--sound", action="store_true", help="also noise, and a 32 kbit/s MP3")
     parser.add_argument("--queries", type=int, help="how many to draw; all of them if not given")
     parser.add_argument("--without", action="append", default=[], help="as `pemr search`")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
@@ -190,10 +195,10 @@ def main() -> None:
             if s
         },
         **{f"tempo x {f}": lambda f=f: [x.at_tempo(f) for x in whole] for f in (0.7, 1.4)},
-        "noise at 20 dB": lambda: [noisy(x, rng) for x in whole],
         "excerpt of 20 s": lambda: [excerpt(x, rng) for x in whole],
     }
-    if options.codec:
+    if options.sound:
+        changes["noise at 20 dB"] = lambda: [noisy(paths[i], embedder, rng) for i in queries]
         changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i], embedder) for i in queries]
     rows, plain = [], None
     for name, make in changes.items():
