@@ -162,8 +162,10 @@ def _of_package(package: str, place: Path, out: Path) -> Gathered:
         return Gathered(package, "", left_out="cannot be downloaded and unpacked")
     told = place / "unpacked" / "usr" / "share" / "doc" / package / "copyright"
     licence = licence_of_sound(told.read_text("utf-8", "replace")) if told.is_file() else ""
-    if not licence or not is_free(licence):
-        return Gathered(package, licence or "not told", left_out="its licence does not allow it")
+    if not licence:
+        return Gathered(package, "not told", left_out="its copyright file cannot be read by a program")
+    if not is_free(licence):
+        return Gathered(package, licence, left_out="its licence does not allow it")
     return _packed(package, licence, place / "unpacked", out)
 
 

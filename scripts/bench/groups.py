@@ -71,7 +71,7 @@ def figures(groups: Sequence[Group], works: dict[int, str]) -> dict[str, Any]:
 
     def figure(under: int) -> dict[str, float]:
         low, high = np.percentile(draws[:, 0] / draws[:, under], [2.5, 97.5])
-        return {"value": total[0] / total[under], "low": low, "high": high}
+        return {"value": float(total[0] / total[under]), "low": float(low), "high": float(high)}
 
     return {
         "tracks": len(works),

@@ -108,7 +108,7 @@ def summary(counts: NDArray[np.float64], n_strangers: int) -> Row:
 
     def figure(over: int, under: int) -> dict[str, float]:
         low, high = np.percentile(draws[:, over] / draws[:, under], [2.5, 97.5])
-        return {"value": total[over] / total[under], "low": low, "high": high}
+        return {"value": float(total[over] / total[under]), "low": float(low), "high": float(high)}
 
     return {
         "mix": f"{N_PLAYED} works, {n_strangers} strangers",
