@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "results.py"
 RESULTS = sorted((ROOT / "docs" / "results").glob("*.json"))
 
+
 @pytest.fixture(scope="module")
 def script():
     spec = importlib.util.spec_from_file_location("results", SCRIPT)

@@ -163,7 +163,9 @@ def _of_package(package: str, place: Path, out: Path) -> Gathered:
     told = place / "unpacked" / "usr" / "share" / "doc" / package / "copyright"
     licence = licence_of_sound(told.read_text("utf-8", "replace")) if told.is_file() else ""
     if not licence:
-        return Gathered(package, "not told", left_out="its copyright file cannot be read by a program")
+        return Gathered(
+            package, "not told", left_out="its copyright file cannot be read by a program"
+        )
     if not is_free(licence):
         return Gathered(package, licence, left_out="its licence does not allow it")
     return _packed(package, licence, place / "unpacked", out)
