@@ -16,6 +16,8 @@ import typer  # noqa: E402
 from typer import Argument, Option  # noqa: E402
 from typer.core import TyperGroup  # noqa: E402
 
+from retrieval.reporting import options as opt  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -66,67 +68,6 @@ _quiet = False
 Text = str | None
 File = Path | None
 Files = list[Path] | None
-_CATALOG = "Folder of the catalog. [default: the platform's user data folder]"
-_EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
-_WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
-_PRUNE = "Delete tracks whose file is gone, not just mark them."
-_RESCAN = "Read all files, though size and date are as they were."
-_STRICT = "Exit with 1 if files failed or are damaged."
-_COPIES = "Answer with each of the tracks that hold the same audio."
-_DAMAGED = "Only tracks of which not all could be decoded."
-_DUPLICATES = "Only tracks that hold the same recording."
-_EMBEDDINGS = "Score this .npz or .h5 of any system instead of ours."
-_CLIQUES = "CSV with the columns path and clique; may be repeated."
-_DEV = "Manifest, or CSV of cliques, to validate on; of several the mean counts."
-_INIT = (
-    "Checkpoint to start from, pretrained or tuned; or shipped, the weights that come with pemr."
-)
-_SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
-_FONTS = (
-    "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
-)
-CatalogFolder = Annotated[File, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
-EmbedderName = Annotated[Text, Option("--embedder", help=_EMBEDDER)]
-Device = Annotated[
-    Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")
-]
-Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
-_ARTIST = "Only tracks of this artist, in whole or in part; may be repeated."
-Artist = Annotated[list[str] | None, Option("--artist", help=_ARTIST)]
-NotArtist = Annotated[
-    list[str] | None, Option("--not-artist", help="No tracks of this artist; may be repeated.")
-]
-Album = Annotated[
-    list[str] | None, Option("--album", help="Only tracks of this album; may be repeated.")
-]
-Years = Annotated[
-    str, Option("--year", metavar="YEARS", help="Only of these years: 1966, 1960..1979, 1960..")
-]
-Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
-AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
-AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
-_LIKELY = "How likely an answer must be to be named."
-MinProbability = Annotated[float, Option("--min-probability", min=0.0, max=1.0, help=_LIKELY)]
-ScoresPicture = Annotated[
-    File, Option("--picture", help="Draw the scores of covers and of others.")
-]
-ReportFolder = Annotated[File, Option("--out", help="Write JSON, Markdown and a web page here.")]
-RowsFile = Annotated[File, Option("--out", help="Write the rows as JSON to this file.")]
-Fresh = Annotated[bool, Option("--fresh", help="Embed anew, as after a change of the embedder.")]
-BenchmarkName = Annotated[str, Argument(help="One of `pemr benchmark list`.")]
-Root = Annotated[Path, Option("--root", help="Where the data set lies.")]
-Subset = Annotated[Text, Option("--subset", help="Part of it. [default: the test set]")]
-Convention = Annotated[Text, Option("--convention", help="Who asks whom, or by which feature.")]
-CheckpointFolder = Annotated[Path, Option("--checkpoint", help="From pemr pretrain.")]
-NewCheckpoint = Annotated[Path, Option("--out", help="Folder of the checkpoint.")]
-_CACHE = "Folder for decoded audio. [default: beside the checkpoint]"
-Cache = Annotated[File, Option("--cache", help=_CACHE)]
-Workers = Annotated[int | None, Option("--workers", min=1, help="Threads. [default: one a core]")]
-Seed = Annotated[int | None, Option("--seed", help="Of every random draw.")]
-Scores = Annotated[Path, Option("--scores", help="Folder of score archives.")]
-SoundFonts = Annotated[Files, Option("--soundfont", help=_FONTS)]
-Parsed = Annotated[File, Option("--cache", help="Of parsed scores. [default: above the corpus]")]
-Jobs = Annotated[int, Option("--jobs", "-j", min=1, help="Processes.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -240,14 +181,14 @@ def _show(answer: Any, *, as_json: bool = False, as_csv: bool = False) -> None: 
 @app.command()
 def index(
     folders: Annotated[list[Path], Argument(help="Folders of music, or single files.")],
-    catalog: CatalogFolder = None,
-    embedder: EmbedderName = None,
-    device: Device = None,
-    prune: Annotated[bool, Option("--prune", help=_PRUNE)] = False,
+    catalog: opt.CatalogFolder = None,
+    embedder: opt.EmbedderName = None,
+    device: opt.Device = None,
+    prune: Annotated[bool, Option("--prune", help=opt.PRUNE)] = False,
     again: Annotated[bool, Option("--again", help="Decode what has no recording.")] = False,
-    rescan: Annotated[bool, Option("--rescan", help=_RESCAN)] = False,
-    strict: Annotated[bool, Option("--strict", help=_STRICT)] = False,
-    as_json: AsJson = False,
+    rescan: Annotated[bool, Option("--rescan", help=opt.RESCAN)] = False,
+    strict: Annotated[bool, Option("--strict", help=opt.STRICT)] = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Add folders of music to the catalog, or bring it up to date with them.
 
@@ -273,25 +214,25 @@ def index(
 @app.command()
 def search(
     query: Annotated[Path, Argument(help="A recording, in the catalog or not.")],
-    catalog: CatalogFolder = None,
-    embedder: EmbedderName = None,
+    catalog: opt.CatalogFolder = None,
+    embedder: opt.EmbedderName = None,
     top: Annotated[int, Option("--top", "-n", min=1, help="How many candidates.")] = 10,
     min_probability: Annotated[
         float, Option(min=0.0, max=1.0, help="What a candidate needs to be listed.")
     ] = 0.5,
     everything: Annotated[bool, Option("--all", help="List the unlikely ones too.")] = False,
     picture: Annotated[File, Option("--picture", help="Draw where the best one agrees.")] = None,
-    without: Without = None,
-    only: Only = "",
-    device: Device = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    without: opt.Without = None,
+    only: opt.Only = "",
+    device: opt.Device = None,
+    as_json: opt.AsJson = False,
+    as_csv: opt.AsCsv = False,
     as_m3u: Annotated[bool, Option("--m3u", help="Print a playlist.")] = False,
-    all_copies: Annotated[bool, Option("--all-copies", help=_COPIES)] = False,
-    artist: Artist = None,
-    not_artist: NotArtist = None,
-    album: Album = None,
-    year: Years = "",
+    all_copies: Annotated[bool, Option("--all-copies", help=opt.COPIES)] = False,
+    artist: opt.Artist = None,
+    not_artist: opt.NotArtist = None,
+    album: opt.Album = None,
+    year: opt.Years = "",
 ) -> None:
     """Find the performances of the query's work in the catalog, or say that there is none.
 
@@ -322,9 +263,9 @@ def search(
 def compare(
     first: Annotated[Path, Argument(help="A recording.")],
     second: Annotated[Path, Argument(help="Another one.")],
-    embedder: EmbedderName = None,
-    device: Device = None,
-    as_json: AsJson = False,
+    embedder: opt.EmbedderName = None,
+    device: opt.Device = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Ask whether two files are performances of one work, and where they agree; no catalog needed.
 
@@ -341,12 +282,12 @@ def compare(
 @app.command()
 def setlist(
     source: Annotated[Path, Argument(help="A recording of any length; - for standard input.")],
-    catalog: CatalogFolder = None,
-    embedder: EmbedderName = None,
-    device: Device = None,
-    min_probability: MinProbability = 0.5,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    catalog: opt.CatalogFolder = None,
+    embedder: opt.EmbedderName = None,
+    device: opt.Device = None,
+    min_probability: opt.MinProbability = 0.5,
+    as_json: opt.AsJson = False,
+    as_csv: opt.AsCsv = False,
     as_cue: Annotated[bool, Option("--cue", help="Print a cue sheet.")] = False,
     picture: Annotated[File, Option("--picture", help="Draw it as a line of time.")] = None,
 ) -> None:
@@ -369,11 +310,11 @@ def setlist(
 
 @app.command("group")
 def group_tracks(
-    catalog: CatalogFolder = None,
-    embedder: EmbedderName = None,
-    min_probability: MinProbability = 0.5,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    catalog: opt.CatalogFolder = None,
+    embedder: opt.EmbedderName = None,
+    min_probability: opt.MinProbability = 0.5,
+    as_json: opt.AsJson = False,
+    as_csv: opt.AsCsv = False,
 ) -> None:
     """Group the whole catalog by works; what represents a group has a star.
 
@@ -393,9 +334,9 @@ def group_tracks(
 
 @app.command("serve")
 def serve_page(
-    catalog: CatalogFolder = None,
-    embedder: EmbedderName = None,
-    device: Device = None,
+    catalog: opt.CatalogFolder = None,
+    embedder: opt.EmbedderName = None,
+    device: opt.Device = None,
     host: Annotated[str, Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, Option("--port", min=0, max=65535, help="0 for any.")] = 8765,
     token: Annotated[Text, Option(envvar="PEMR_TOKEN", help="What requests must carry.")] = None,
@@ -417,15 +358,15 @@ def serve_page(
 
 @app.command("list")
 def list_tracks(
-    catalog: CatalogFolder = None,
-    duplicates: Annotated[bool, Option("--duplicates", help=_DUPLICATES)] = False,
-    damaged: Annotated[bool, Option("--damaged", help=_DAMAGED)] = False,
-    artist: Artist = None,
-    not_artist: NotArtist = None,
-    album: Album = None,
-    year: Years = "",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    catalog: opt.CatalogFolder = None,
+    duplicates: Annotated[bool, Option("--duplicates", help=opt.DUPLICATES)] = False,
+    damaged: Annotated[bool, Option("--damaged", help=opt.DAMAGED)] = False,
+    artist: opt.Artist = None,
+    not_artist: opt.NotArtist = None,
+    album: opt.Album = None,
+    year: opt.Years = "",
+    as_json: opt.AsJson = False,
+    as_csv: opt.AsCsv = False,
 ) -> None:
     """List the catalog's tracks in order of their paths.
 
@@ -445,9 +386,9 @@ def list_tracks(
 
 @app.command()
 def info(
-    catalog: CatalogFolder = None,
+    catalog: opt.CatalogFolder = None,
     system: Annotated[bool, Option("--system", help="Describe the installation instead.")] = False,
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Describe the catalog, or the installation.
 
@@ -469,7 +410,7 @@ def info(
 @app.command()
 def remove(
     paths: Annotated[list[Path], Argument(help="Files, or folders with all below them.")],
-    catalog: CatalogFolder = None,
+    catalog: opt.CatalogFolder = None,
 ) -> None:
     """Forget tracks; the files themselves stay.
 
@@ -486,10 +427,10 @@ def remove(
 
 @app.command()
 def reembed(
-    catalog: CatalogFolder = None,
-    embedder: EmbedderName = None,
-    device: Device = None,
-    as_json: AsJson = False,
+    catalog: opt.CatalogFolder = None,
+    embedder: opt.EmbedderName = None,
+    device: opt.Device = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Change the catalog over to another embedder; the old one answers until it is done.
 
@@ -511,7 +452,7 @@ def reembed(
 @app.command()
 def label(
     source: Annotated[Path, Argument(help="CSV with the columns path and work.")],
-    catalog: CatalogFolder = None,
+    catalog: opt.CatalogFolder = None,
 ) -> None:
     """Say which tracks are performances of which work.
 
@@ -553,14 +494,14 @@ def _show_report(
 @app.command()
 def evaluate(
     folder: Annotated[Path, Argument(help="A sub-folder for each work.")],
-    embedder: EmbedderName = None,
-    without: Without = None,
-    only: Only = "",
-    device: Device = None,
-    fresh: Fresh = False,
-    out: ReportFolder = None,
-    picture: ScoresPicture = None,
-    as_json: AsJson = False,
+    embedder: opt.EmbedderName = None,
+    without: opt.Without = None,
+    only: opt.Only = "",
+    device: opt.Device = None,
+    fresh: opt.Fresh = False,
+    out: opt.ReportFolder = None,
+    picture: opt.ScoresPicture = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Measure how well the performances of a work find each other: `benchmark run folder`.
 
@@ -584,19 +525,19 @@ app.add_typer(benchmark, name="benchmark")
 
 @benchmark.command("run")
 def benchmark_run(
-    name: BenchmarkName,
-    root: Root,
-    subset: Subset = None,
-    convention: Convention = None,
-    embedder: EmbedderName = None,
-    without: Without = None,
-    only: Only = "",
-    embeddings: Annotated[File, Option("--embeddings", help=_EMBEDDINGS)] = None,
-    device: Device = None,
-    fresh: Fresh = False,
-    out: ReportFolder = None,
-    picture: ScoresPicture = None,
-    as_json: AsJson = False,
+    name: opt.BenchmarkName,
+    root: opt.Root,
+    subset: opt.Subset = None,
+    convention: opt.Convention = None,
+    embedder: opt.EmbedderName = None,
+    without: opt.Without = None,
+    only: opt.Only = "",
+    embeddings: Annotated[File, Option("--embeddings", help=opt.EMBEDDINGS)] = None,
+    device: opt.Device = None,
+    fresh: opt.Fresh = False,
+    out: opt.ReportFolder = None,
+    picture: opt.ScoresPicture = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Rank a data set exactly and completely, and report every figure with its interval.
 
@@ -624,15 +565,15 @@ def benchmark_run(
 
 @benchmark.command("excerpts")
 def benchmark_excerpts(
-    name: BenchmarkName,
-    root: Root,
-    subset: Subset = None,
-    convention: Convention = None,
-    embedder: EmbedderName = None,
-    device: Device = None,
-    fresh: Fresh = False,
-    out: RowsFile = None,
-    as_json: AsJson = False,
+    name: opt.BenchmarkName,
+    root: opt.Root,
+    subset: opt.Subset = None,
+    convention: opt.Convention = None,
+    embedder: opt.EmbedderName = None,
+    device: opt.Device = None,
+    fresh: opt.Fresh = False,
+    out: opt.RowsFile = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Measure excerpts of 5 to 90 s: the best match of two, and a random one against whole tracks.
 
@@ -662,7 +603,7 @@ def benchmark_excerpts(
 
 
 @benchmark.command("list")
-def benchmark_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+def benchmark_list(as_json: opt.AsJson = False, as_csv: opt.AsCsv = False) -> None:
     """List the data sets that can be measured on, with their licences and sources.
 
     Example: pemr benchmark list --csv
@@ -674,12 +615,12 @@ def benchmark_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 @benchmark.command("missing")
 def benchmark_missing(
-    name: BenchmarkName,
-    root: Root,
-    subset: Subset = None,
-    convention: Convention = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    name: opt.BenchmarkName,
+    root: opt.Root,
+    subset: opt.Subset = None,
+    convention: opt.Convention = None,
+    as_json: opt.AsJson = False,
+    as_csv: opt.AsCsv = False,
 ) -> None:
     """List what a data set names and its folder does not hold, and where to look for it.
 
@@ -699,7 +640,7 @@ def benchmark_missing(
 def benchmark_compare(
     first: Annotated[Path, Argument(help="A report.json.")],
     second: Annotated[Path, Argument(help="Another one of the same data set.")],
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Say what the second report gains over the first, query by query.
 
@@ -721,17 +662,17 @@ def _usable(told: "Iterable[Prepared | Rejected]") -> "list[Prepared]":
 @app.command()
 def pretrain(
     folder: Annotated[Path, Argument(help="Folder of music; no labels are needed.")],
-    out: NewCheckpoint,
+    out: opt.NewCheckpoint,
     preset: Annotated[str, Option("--preset", help="paper, paper-2021, cover or tiny.")] = "paper",
-    cache: Cache = None,
-    device: Device = None,
-    workers: Workers = None,
+    cache: opt.Cache = None,
+    device: opt.Device = None,
+    workers: opt.Workers = None,
     batch_size: Annotated[
         int | None, Option("--batch-size", min=2, help="Recordings a step.")
     ] = None,
-    seed: Seed = None,
+    seed: opt.Seed = None,
     log: Annotated[File, Option("--log", help="Folder for a TensorBoard log.")] = None,
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Pretrain an encoder on any folder of music, as PEMR does.
 
@@ -754,21 +695,21 @@ def pretrain(
 
 @app.command()
 def finetune(
-    out: NewCheckpoint,
+    out: opt.NewCheckpoint,
     corpus: Annotated[
         Files, Option("--corpus", help="manifest.jsonl of a corpus; may be repeated.")
     ] = None,
-    cliques: Annotated[Files, Option("--cliques", help=_CLIQUES)] = None,
-    dev: Annotated[Files, Option("--dev", help=_DEV)] = None,
-    init: Annotated[File, Option("--init", help=_INIT)] = None,
-    settle: Annotated[File, Option("--settle", help=_SETTLE)] = None,
+    cliques: Annotated[Files, Option("--cliques", help=opt.CLIQUES)] = None,
+    dev: Annotated[Files, Option("--dev", help=opt.DEV)] = None,
+    init: Annotated[File, Option("--init", help=opt.INIT)] = None,
+    settle: Annotated[File, Option("--settle", help=opt.SETTLE)] = None,
     preset: Annotated[str, Option("--preset", help="cover, or a variant of it.")] = "cover",
-    cache: Cache = None,
-    device: Device = None,
-    workers: Workers = None,
+    cache: opt.Cache = None,
+    device: opt.Device = None,
+    workers: opt.Workers = None,
     batch_size: Annotated[int | None, Option("--batch-size", min=2, help="Cliques a step.")] = None,
-    seed: Seed = None,
-    as_json: AsJson = False,
+    seed: opt.Seed = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Train the cover encoder on cliques: a corpus, or your own labelled recordings.
 
@@ -801,9 +742,9 @@ def join(
     first: Annotated[Path, Argument(help="Checkpoint that pemr finetune wrote.")],
     second: Annotated[Path, Argument(help="Another, trained otherwise.")],
     corpus: Annotated[Path, Option("--corpus", help="manifest.jsonl of a corpus, to whiten on.")],
-    out: NewCheckpoint,
-    device: Device = None,
-    workers: Workers = None,
+    out: opt.NewCheckpoint,
+    device: opt.Device = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Make one encoder of two: both hear every segment, their embeddings side by side.
 
@@ -820,7 +761,7 @@ def join(
 
 @app.command()
 def export(
-    checkpoint: CheckpointFolder,
+    checkpoint: opt.CheckpointFolder,
     onnx: Annotated[File, Option("--onnx", help="ONNX file to write.")] = None,
     weights: Annotated[File, Option("--weights", help="Folder for half-precision weights.")] = None,
 ) -> None:
@@ -842,15 +783,15 @@ def export(
 @app.command()
 def probe(
     dataset: Annotated[str, Argument(help="magnatagatune or gtzan.")],
-    root: Root,
-    checkpoint: CheckpointFolder,
+    root: opt.Root,
+    checkpoint: opt.CheckpointFolder,
     fine_tune: Annotated[bool, Option("--fine-tune", help="Train the encoder too.")] = False,
     labels: Annotated[float, Option(min=0.001, max=1.0, help="Share of the training clips.")] = 1.0,
-    cache: Cache = None,
-    device: Device = None,
-    workers: Workers = None,
+    cache: opt.Cache = None,
+    device: opt.Device = None,
+    workers: opt.Workers = None,
     seed: Annotated[int, Option("--seed", help="Of every random draw.")] = 42,
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Measure how well a pretrained encoder classifies music.
 
@@ -878,7 +819,7 @@ def probe(
 @app.command()
 def mask(
     song: Annotated[Path, Argument(help="A recording.")],
-    checkpoint: CheckpointFolder,
+    checkpoint: opt.CheckpointFolder,
     out: Annotated[Path, Option("--out", help="Picture to write: .png, .svg or .pdf.")],
     start: Annotated[float, Option("--start", min=0.0, help="Second to start at.")] = 0.0,
 ) -> None:
@@ -900,7 +841,7 @@ app.add_typer(corpus, name="corpus")
 def corpus_demo(
     folder: Annotated[Path, Argument(help="Where to write; a folder for each work.")],
     seed: Annotated[int, Option("--seed", help="Another seed, other performances.")] = 0,
-    jobs: Jobs = 2,
+    jobs: opt.Jobs = 2,
 ) -> None:
     """Write a dozen old tunes in four performances each, and some unrelated ones.
 
@@ -934,7 +875,7 @@ def corpus_music(
 
 @corpus.command("build")
 def corpus_build(
-    scores: Scores,
+    scores: opt.Scores,
     out: Annotated[Path, Option("--out", help="Folder of the corpus.")],
     split: Annotated[str, Option("--split", help="train, dev, test or human.")] = "train",
     works: Annotated[int, Option("--works", min=1, help="Works to take.")] = 120,
@@ -944,13 +885,13 @@ def corpus_build(
     ] = 0,
     difficulty: Annotated[str, Option(help="standard, brutal or mixed.")] = "standard",
     seed: Annotated[int, Option("--seed", help="Another seed, another corpus.")] = 0,
-    soundfont: SoundFonts = None,
+    soundfont: opt.SoundFonts = None,
     audio: Annotated[bool, Option("--audio", help="Write FLAC beside the spectrograms.")] = False,
     sketch: Annotated[
         bool, Option("--sketch", help="Spectrograms from notes, without sound.")
     ] = False,
-    cache: Parsed = None,
-    jobs: Jobs = 2,
+    cache: opt.Parsed = None,
+    jobs: opt.Jobs = 2,
 ) -> None:
     """Turn scores into recordings of covers, with a manifest of what was done to each.
 
@@ -977,9 +918,9 @@ def corpus_play(
     folder: Annotated[Path, Argument(help="A corpus.")],
     work: Annotated[str, Argument(help="Name of a work, or the start of one.")],
     out: Annotated[Path, Option("--out", help="Folder for the FLAC files.")],
-    scores: Scores,
-    soundfont: SoundFonts = None,
-    cache: Parsed = None,
+    scores: opt.Scores,
+    soundfont: opt.SoundFonts = None,
+    cache: opt.Parsed = None,
 ) -> None:
     """Write the performances of one work of a corpus as FLAC, to listen to.
 

@@ -1,0 +1,69 @@
+"""The options that several commands share: how they are written, and what their help says."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Text = str | None
+File = Path | None
+Files = list[Path] | None
+_CATALOG = "Folder of the catalog. [default: the platform's user data folder]"
+_EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
+_WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
+PRUNE = "Delete tracks whose file is gone, not just mark them."
+RESCAN = "Read all files, though size and date are as they were."
+STRICT = "Exit with 1 if files failed or are damaged."
+COPIES = "Answer with each of the tracks that hold the same audio."
+DAMAGED = "Only tracks of which not all could be decoded."
+DUPLICATES = "Only tracks that hold the same recording."
+EMBEDDINGS = "Score this .npz or .h5 of any system instead of ours."
+CLIQUES = "CSV with the columns path and clique; may be repeated."
+DEV = "Manifest, or CSV of cliques, to validate on; of several the mean counts."
+INIT = "Checkpoint to start from, pretrained or tuned; or shipped, the weights that come with pemr."
+SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
+_FONTS = (
+    "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
+)
+CatalogFolder = Annotated[File, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
+EmbedderName = Annotated[Text, Option("--embedder", help=_EMBEDDER)]
+Device = Annotated[
+    Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")
+]
+Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
+_ARTIST = "Only tracks of this artist, in whole or in part; may be repeated."
+Artist = Annotated[list[str] | None, Option("--artist", help=_ARTIST)]
+NotArtist = Annotated[
+    list[str] | None, Option("--not-artist", help="No tracks of this artist; may be repeated.")
+]
+Album = Annotated[
+    list[str] | None, Option("--album", help="Only tracks of this album; may be repeated.")
+]
+Years = Annotated[
+    str, Option("--year", metavar="YEARS", help="Only of these years: 1966, 1960..1979, 1960..")
+]
+Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
+AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
+AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
+_LIKELY = "How likely an answer must be to be named."
+MinProbability = Annotated[float, Option("--min-probability", min=0.0, max=1.0, help=_LIKELY)]
+ScoresPicture = Annotated[
+    File, Option("--picture", help="Draw the scores of covers and of others.")
+]
+ReportFolder = Annotated[File, Option("--out", help="Write JSON, Markdown and a web page here.")]
+RowsFile = Annotated[File, Option("--out", help="Write the rows as JSON to this file.")]
+Fresh = Annotated[bool, Option("--fresh", help="Embed anew, as after a change of the embedder.")]
+BenchmarkName = Annotated[str, Argument(help="One of `pemr benchmark list`.")]
+Root = Annotated[Path, Option("--root", help="Where the data set lies.")]
+Subset = Annotated[Text, Option("--subset", help="Part of it. [default: the test set]")]
+Convention = Annotated[Text, Option("--convention", help="Who asks whom, or by which feature.")]
+CheckpointFolder = Annotated[Path, Option("--checkpoint", help="From pemr pretrain.")]
+NewCheckpoint = Annotated[Path, Option("--out", help="Folder of the checkpoint.")]
+_CACHE = "Folder for decoded audio. [default: beside the checkpoint]"
+Cache = Annotated[File, Option("--cache", help=_CACHE)]
+Workers = Annotated[int | None, Option("--workers", min=1, help="Threads. [default: one a core]")]
+Seed = Annotated[int | None, Option("--seed", help="Of every random draw.")]
+Scores = Annotated[Path, Option("--scores", help="Folder of score archives.")]
+SoundFonts = Annotated[Files, Option("--soundfont", help=_FONTS)]
+Parsed = Annotated[File, Option("--cache", help="Of parsed scores. [default: above the corpus]")]
+Jobs = Annotated[int, Option("--jobs", "-j", min=1, help="Processes.")]
