@@ -4,8 +4,9 @@
     scripts/bench/robustness.py FOLDER [--embedder cover] [--sound] [--queries N]
         [--without STAGE ...] [--out STEM]
 
-FOLDER has one sub-folder per work, or is a corpus of `pemr corpus build`, whose
-spectrograms and harmony are read (`--sound` then needs one built with --audio). Each
+FOLDER has one sub-folder per work, or is a folder of packed recordings, or a corpus of
+`pemr corpus build`, whose spectrograms and harmony are read (`--sound` needs sound, of a
+corpus one built with --audio). Each
 query is changed in one way and looks for its relatives among the unchanged recordings;
 the figure is MAP without alignment, and its difference from the unchanged queries with
 a 95 % interval bootstrapped over works. Key, tempo and excerpts are changed in what is
@@ -34,10 +35,12 @@ from pemr.signal import audio
 from pemr.signal.recording import N_PITCH_CLASSES, Recording
 from pemr.training.cliques import read_manifest
 from pemr.training.labelled import restored
-from retrieval import Ranking, chosen, trace, write_rows
+from retrieval import Ranking, chosen, load_benchmark, trace, write_rows
+from retrieval.benchmarks.packed import LIST, read_parts
 from retrieval.measuring.metrics import score_queries
 from retrieval.ranking.candidate import Query
 from retrieval.ranking.hubs import hubness, mean_embeddings
+from retrieval.ranking.matching.harmony import no_harmony
 from retrieval.ranking.nearest import mean_length
 from retrieval.ranking.pool import Pool
 from retrieval.ranking.query import embed_at_tempos
@@ -148,6 +151,11 @@ def interval(differences: NDArray[np.float64], works: list[str]) -> NDArray[np.f
 
 def read(folder: Path, embedder: Embedder) -> tuple[list[Path], list[str], list[Recording]]:
     """Read paths of the sound, works and recordings of all that can be read."""
+    if (folder / LIST).is_file():
+        packed = load_benchmark("packed", folder).present
+        parts = [read_parts(one.path) for one in packed]
+        recordings = [embedder.restore({"harmony": no_harmony(), **one}) for one in parts]
+        return [one.path for one in packed], [one.work for one in packed], recordings
     manifest = folder / "manifest.jsonl"
     if manifest.is_file():
         members = read_manifest(manifest)
