@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pemr.errors import AudioError, UnfitEmbedderError, UnknownEmbedderError
 from pemr.model import ftm2d
+from pemr.signal.cores import best_device, one_for_each_product
 
 if TYPE_CHECKING:
     from pemr.model.cover import CoverModel
@@ -289,6 +290,7 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
         If the folder holds no fine-tuned cover encoder, or a damaged one.
     """
     asked = DEFAULT if name is None else name
+    one_for_each_product()
     loader = _LOADERS.get(preset_of(asked))
     if loader is None and asked and Path(asked).is_dir():
         return _load_checkpoint(Path(asked), device)
@@ -343,9 +345,13 @@ def _load_cover(device: str | None) -> Embedder:
     shipped = weights.describe("cover")
 
     def load_encoder() -> Encoder:
+        place = device or best_device()
+        if place == "cpu":
+            from pemr.model.inference import CoverNetwork  # noqa: PLC0415 (not all need it)
+
+            return CoverNetwork(shipped.config, weights.load_arrays("cover"))
         from pemr.model.cover import load_shipped  # noqa: PLC0415 (not all need torch)
 
-        place = device or _best_device()
         return _encoder_of(load_shipped("cover").to(place), place)
 
     name = f"cover@{shipped.hash[:8]}"
@@ -361,7 +367,7 @@ def _load_checkpoint(folder: Path, device: str | None) -> Embedder:
     from pemr.model.cover import load_model  # noqa: PLC0415 (as above)
 
     name = f"{load_trained(folder).config.preset}@{weights_hash(folder)[:8]}"
-    place = device or _best_device()
+    place = device or best_device()
     return cover_embedder(load_model(folder).to(place), place, name)
 
 
@@ -386,12 +392,6 @@ def _encoder_of(model: "CoverModel", device: str) -> Encoder:
         return np.asarray(embedded.cpu().numpy(), dtype=np.float32)
 
     return encode
-
-
-def _best_device() -> str:
-    import torch  # noqa: PLC0415 (as above)
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 _LOADERS: Final[dict[str, Callable[[str | None], Embedder]]] = {

@@ -13,7 +13,7 @@ Letters: B batch, C channels, F frequency bins (84), T frames, D embedding.
 
 import math
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,17 +23,11 @@ from pemr import weights
 from pemr.config import CoverConfig, FcnConfig, ModelConfig, PairConfig
 from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained
-
-N_PITCH_CLASSES: Final = 12
-RANGE_DB: Final = 70.0  # below the loudest cell of a segment, nothing is heard
-
-N_BINS: Final = 84  # semitones; what rows come after them are harmony
+from pemr.model.inference import N_BINS, N_PITCH_CLASSES, NEIGHBOURHOOD, POWER_FLOOR, RANGE_DB
 
 _N_OCTAVES = 7
 _N_PICTURES = 3  # of harmony: pitch classes, basses, roots
-_NEIGHBOURHOOD = 13  # semitones over which a level is compared with its surroundings
 _UPPER = frozenset({"late", "last"})  # layers
-_POWER_FLOOR = 1e-6  # keeps the gradient of the root finite
 
 
 def contrast(spectrogram: Tensor) -> Tensor:
@@ -65,9 +59,9 @@ def _smooth(spectrogram: Tensor) -> Tensor:
     """Average over neighbouring bins, (B, F, T) to the same."""
     pooled = functional.avg_pool1d(
         spectrogram.transpose(1, 2),
-        _NEIGHBOURHOOD,
+        NEIGHBOURHOOD,
         stride=1,
-        padding=_NEIGHBOURHOOD // 2,
+        padding=NEIGHBOURHOOD // 2,
         count_include_pad=False,
     )
     return pooled.transpose(1, 2)
@@ -223,7 +217,7 @@ class CoverEncoder(nn.Module):
         y = self.early(folded.contiguous(memory_format=torch.channels_last))
         y = functional.avg_pool2d(y, (1, 2))  # (B, C, 12, T / 4)
         y = functional.relu(self.last(self.late(y))).float()
-        return (y.square().mean((2, 3)) + _POWER_FLOOR).sqrt()
+        return (y.square().mean((2, 3)) + POWER_FLOOR).sqrt()
 
     def _heard(self, harmony: Tensor, beside: Tensor) -> Tensor:
         """Map harmony (B, 36, T) to (B, n_harmony, 12, T / 2); (B, 0, T) is as if none sounded.
@@ -351,7 +345,7 @@ def load_shipped(name: str) -> CoverModel:
     """
     model = build_model(weights.describe(name).config)
     stored = weights.load_arrays(name)
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in stored.items()})
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
     return model.eval()
 
 

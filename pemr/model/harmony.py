@@ -16,7 +16,6 @@ from functools import cache, partial
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pemr.signal import cqt
@@ -35,7 +34,8 @@ _N_UNITS = 128  # of a recurrent layer, in each direction
 _STRETCH_LENGTH = 6_615  # frames, ten minutes: a longer recording is read in stretches
 _CONTEXT_LENGTH = 882  # frames, 82 s, that a stretch reads on either side
 
-Weights = Mapping[str, torch.Tensor]
+Floats = NDArray[np.float32]
+Weights = Mapping[str, Floats]
 
 
 class ChordNetwork:
@@ -48,14 +48,14 @@ class ChordNetwork:
     """
 
     def __init__(self, weights: Weights) -> None:
-        self._weights = {name: value.float() for name, value in weights.items()}
+        self._weights = weights
+        self._smoothing = _smoothing(weights["smooth.kernel"][0])
         self._layers = {
             (index, direction): _layer(self._weights, f"gru{index}.{direction}")
             for index in (1, 2)
             for direction in ("forward", "backward")
         }
 
-    @torch.inference_mode()
     def __call__(self, level_db: NDArray[np.float32]) -> NDArray[np.float32]:
         """Read a whole recording.
 
@@ -82,39 +82,45 @@ class ChordNetwork:
             read.append(likely[start - first : end - first])
         return np.concatenate(read).T
 
-    def _read(self, channels: torch.Tensor) -> NDArray[np.float32]:
-        """Likelihoods (T, 36) of two channels (2, T, 216)."""
+    def _read(self, channels: Floats) -> Floats:
+        """Likelihoods (T, 36) of two channels (T, 2, 216)."""
         of = self._weights
-        scale, shift = of["norm1.scale"][:, None, None], of["norm1.shift"][:, None, None]
-        x = torch.nn.functional.conv2d(
-            (channels * scale + shift)[None], of["smooth.kernel"], of["smooth.bias"], padding=2
-        )
-        x = self._normed(x[0, 0].relu(), 2)  # (T, 216)
-        x = self._normed((x @ of["project.kernel"] + of["project.bias"]).relu(), 3)  # (T, 72)
+        x = channels * of["norm1.scale"][:, None] + of["norm1.shift"][:, None]
+        x = self._normed(_rectified(self._smoothed(x) + of["smooth.bias"]), 2)  # (T, 216)
+        x = self._normed(_rectified(x @ of["project.kernel"] + of["project.bias"]), 3)  # (T, 72)
         x = self._normed(self._recur(x, 1), 4)  # (T, 256)
         x = self._recur(x, 2)
         pitch, bass, root = (
             x @ of[f"{head}.kernel"] + of[f"{head}.bias"] for head in ("pitch", "bass", "root")
         )
         # The thirteenth bass and root is "none".
-        likely = [pitch.sigmoid(), bass.softmax(1)[:, :12], root.softmax(1)[:, :12]]
-        return np.asarray(torch.cat(likely, dim=1).numpy())
+        likely = [1 / (1 + np.exp(-pitch)), _shares(bass)[:, :12], _shares(root)[:, :12]]
+        return np.concatenate(likely, axis=1, dtype=np.float32)
 
-    def _normed(self, x: torch.Tensor, index: int) -> torch.Tensor:
+    def _smoothed(self, x: Floats) -> Floats:
+        """Convolve two channels (T, 2, 216) to one (T, 216)."""
+        reach = len(self._smoothing) // 2
+        rows = np.pad(x.reshape(len(x), -1), ((reach, reach), (0, 0)))
+        total = np.zeros((len(x), _N_READ), np.float32)
+        for tap, matrix in enumerate(self._smoothing):
+            total += rows[tap : tap + len(x)] @ matrix
+        return total
+
+    def _normed(self, x: Floats, index: int) -> Floats:
         return x * self._weights[f"norm{index}.scale"] + self._weights[f"norm{index}.shift"]
 
-    def _recur(self, x: torch.Tensor, index: int) -> torch.Tensor:
+    def _recur(self, x: Floats, index: int) -> Floats:
         """States (T, 256) of the units that read forwards, then of those that read backwards."""
         states = np.empty((len(x), 2 * _N_UNITS), np.float32)
         for place, direction in enumerate(("forward", "backward")):
             kernel, bias, gates, update = self._layers[index, direction]
-            entering = (x @ kernel + bias).numpy()
+            entering = x @ kernel + bias
             columns = states[:, place * _N_UNITS : (place + 1) * _N_UNITS]
             if direction == "forward":
                 _run(entering, gates, update, columns)
             else:
                 _run(entering[::-1], gates, update, columns[::-1])
-        return torch.from_numpy(states)
+        return states
 
 
 class Listener:
@@ -201,20 +207,40 @@ def _shipped() -> tuple[ChordNetwork, Cqt]:
     return ChordNetwork(weights.load_arrays("harmony")), Cqt(grid=cqt.HARMONY)
 
 
-def _layer(weights: Weights, name: str) -> tuple[torch.Tensor, torch.Tensor, NDArray, NDArray]:  # type: ignore[type-arg]
+def _layer(weights: Weights, name: str) -> tuple[Floats, Floats, Floats, Floats]:
     """Kernel and bias (C, 384), (384,); recurrent kernels (128, 256) and (128, 128).
 
     The slope and offset of the hard sigmoid, 0.2 x + 0.5, are taken into those
     of the gates.
     """
-    slope = torch.ones(3 * _N_UNITS)
+    slope = np.ones(3 * _N_UNITS, np.float32)
     slope[: 2 * _N_UNITS] = 0.2
-    offset = (slope < 1) * 0.5
-    recurrent = (weights[f"{name}.recurrent_kernel"] * slope).numpy()
+    offset = np.float32(0.5) * (slope < 1)
+    recurrent = weights[f"{name}.recurrent_kernel"] * slope
     gates = np.ascontiguousarray(recurrent[:, : 2 * _N_UNITS])
     update = np.ascontiguousarray(recurrent[:, 2 * _N_UNITS :])
     kernel, bias = weights[f"{name}.kernel"] * slope, weights[f"{name}.bias"] * slope + offset
     return kernel, bias, gates, update
+
+
+def _smoothing(kernel: Floats) -> Floats:
+    """Lay out a convolution of two channels (2, 5, 5) as a matrix for each frame: (5, 432, 216)."""
+    reach = kernel.shape[2] // 2
+    matrices = np.zeros((kernel.shape[1], len(kernel), _N_READ, _N_READ), np.float32)
+    for tap, shift in enumerate(range(-reach, reach + 1)):
+        band = np.eye(_N_READ, k=-shift, dtype=np.float32)  # from bin f + shift to bin f
+        matrices += kernel[:, :, tap].T[:, :, None, None] * band
+    return matrices.reshape(len(matrices), -1, _N_READ)
+
+
+def _rectified(x: Floats) -> Floats:
+    return np.maximum(x, 0, out=x)
+
+
+def _shares(x: Floats) -> Floats:
+    """Softmax of each row."""
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 @partial(compiled, fastmath=True)
@@ -256,10 +282,10 @@ def _add_product(
             )
 
 
-def _channels(level: NDArray[np.float32], loudest: tuple[np.float32, np.float32]) -> torch.Tensor:
-    """Two channels (2, T, 216), the second an octave higher, each in dB below its loudest bin."""
+def _channels(level: NDArray[np.float32], loudest: tuple[np.float32, np.float32]) -> Floats:
+    """Two channels (T, 2, 216), the second an octave higher, each in dB below its loudest bin."""
     both = np.stack([level[:_N_READ] - loudest[0], level[BINS_PER_OCTAVE:] - loudest[1]])
-    return torch.from_numpy(np.maximum(both, -_RANGE_DB).transpose(0, 2, 1))
+    return np.maximum(both, np.float32(-_RANGE_DB)).transpose(2, 0, 1)
 
 
 def _pack(magnitude: NDArray[np.float32]) -> NDArray[np.uint8]:

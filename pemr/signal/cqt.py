@@ -16,7 +16,6 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pemr.signal.audio import SAMPLE_RATE
@@ -28,6 +27,7 @@ N_FINE_BINS: Final = N_OCTAVES * BINS_PER_OCTAVE
 
 _HALF_BAND_LENGTH = 31
 _DECIMATION_PATCH = 128  # input samples that one row of the decimation's product advances
+_FRAMES_AT_ONCE = 512  # so that they stay in a processor's cache
 _MARGIN_STEP = 640  # samples of which the context is a multiple: whole at the rate of each octave
 
 
@@ -103,8 +103,6 @@ class Cqt:
 
     Parameters
     ----------
-    device : str
-        Where to compute, in PyTorch's words.
     grid : Grid
         Where to read; the spectrum's unless given.
 
@@ -117,13 +115,10 @@ class Cqt:
        log-frequency resolution", AES Semantic Audio, 2014 (gamma).
     """
 
-    def __init__(self, device: str = "cpu", *, grid: Grid = SPECTRUM) -> None:
-        self._device = torch.device(device)
+    def __init__(self, *, grid: Grid = SPECTRUM) -> None:
         self._grid = grid
-        self._kernels = [
-            _octave_kernels(grid, octave).to(self._device) for octave in range(N_OCTAVES)
-        ]
-        self._decimation = _decimation_matrix().to(self._device)
+        self._kernels = [_octave_kernels(grid, octave) for octave in range(N_OCTAVES)]
+        self._decimation = _decimation_matrix()
         reach = grid.lengths_s.max() / 2 * SAMPLE_RATE + _HALF_BAND_LENGTH * 2 ** (N_OCTAVES - 1)
         self._margin_length = math.ceil(reach / _MARGIN_STEP) * _MARGIN_STEP
 
@@ -179,7 +174,6 @@ class Cqt:
         """Count the samples that so many frames span, up to whole ones at the lowest rate."""
         return math.ceil(n_frames * self._grid.hop_length / _MARGIN_STEP) * _MARGIN_STEP
 
-    @torch.no_grad()
     def frames(self, stretch: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
         """Magnitudes of so many frames from the first sample after the margin of a stretch.
 
@@ -194,26 +188,27 @@ class Cqt:
         -------
         float32 array, shape (252, n_frames)
         """
-        waveform = torch.from_numpy(stretch).to(self._device)
+        waveform = stretch
         octaves = []
         for octave, kernels in enumerate(self._kernels):
-            start = (self._margin_length >> octave) - kernels.shape[0] // 2
+            start = (self._margin_length >> octave) - len(kernels) // 2
             hop_length = self._grid.hop_length / 2**octave
-            frames = _cut(waveform[start:], kernels.shape[0], hop_length, n_frames)
-            real, imaginary = (frames @ kernels).T.chunk(2)
-            octaves.append(torch.hypot(real, imaginary))
+            parts = _compared(waveform[start:], kernels, hop_length, n_frames).T
+            octaves.append(
+                np.sqrt(np.square(parts[:BINS_PER_OCTAVE]) + np.square(parts[BINS_PER_OCTAVE:]))
+            )
             waveform = self._decimated(waveform)
-        return torch.cat(octaves[::-1]).cpu().numpy()
+        return np.concatenate(octaves[::-1])
 
-    def _decimated(self, waveform: torch.Tensor) -> torch.Tensor:
+    def _decimated(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """Half the sample rate: a product with a matrix whose columns are shifted filters."""
-        n_samples = len(waveform) // 2
+        n_samples, patch = len(waveform) // 2, _DECIMATION_PATCH
         reach = _HALF_BAND_LENGTH // 2
-        padding = (reach, reach + -len(waveform) % _DECIMATION_PATCH)
-        patches = torch.nn.functional.pad(waveform, padding).unfold(
-            0, _DECIMATION_PATCH + 2 * reach, _DECIMATION_PATCH
-        )
-        return (patches @ self._decimation).reshape(-1)[:n_samples]
+        padding = (reach, patch - reach + -len(waveform) % patch)
+        patches = np.pad(waveform, padding).reshape(-1, patch)
+        decimated = patches[:-1] @ self._decimation[:patch]
+        decimated += patches[1:, : 2 * reach] @ self._decimation[patch:]
+        return decimated.reshape(-1)[:n_samples]
 
 
 class Stretches:
@@ -266,15 +261,21 @@ class Stretches:
             yield self._cqt.frames(np.pad(stretch, (0, n_wanted - len(stretch))), n_frames)
 
 
-def _cut(waveform: torch.Tensor, length: int, hop_length: Fraction, n_frames: int) -> torch.Tensor:
-    """Frames (T, length), so many samples apart; a broken number of them is rounded for each."""
-    if hop_length.denominator == 1:
-        return waveform.unfold(0, length, int(hop_length))[:n_frames]
-    places = torch.arange(n_frames, dtype=torch.float64, device=waveform.device)
-    return waveform.unfold(0, length, 1)[(places * float(hop_length)).round().long()]
+def _compared(
+    waveform: NDArray[np.float32], kernels: NDArray[np.float32], hop_length: Fraction, n_frames: int
+) -> NDArray[np.float32]:
+    """Multiply frames (L,), so many samples apart, with kernels (L, 72): (T, 72).
+
+    A broken number of samples is rounded for each frame.
+    """
+    places = np.rint(np.arange(n_frames) * float(hop_length)).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(waveform, len(kernels))
+    starts = range(0, n_frames, _FRAMES_AT_ONCE)
+    found = [windows[places[i : i + _FRAMES_AT_ONCE]] @ kernels for i in starts]
+    return np.concatenate([np.zeros((0, kernels.shape[1]), np.float32), *found])
 
 
-def _octave_kernels(grid: Grid, octave: int) -> torch.Tensor:
+def _octave_kernels(grid: Grid, octave: int) -> NDArray[np.float32]:
     """Kernels of the octave that is `octave` below the top, real parts then imaginary: (L, 72)."""
     end = N_FINE_BINS - octave * BINS_PER_OCTAVE
     bins = slice(end - BINS_PER_OCTAVE, end)
@@ -289,10 +290,10 @@ def _octave_kernels(grid: Grid, octave: int) -> torch.Tensor:
     windows *= 2 / windows.sum(axis=0)
     phases = 2 * np.pi * samples * frequencies
     kernels = np.concatenate([windows * np.cos(phases), -windows * np.sin(phases)], axis=1)
-    return torch.from_numpy(kernels.astype(np.float32))
+    return np.asarray(kernels, np.float32)
 
 
-def _decimation_matrix() -> torch.Tensor:
+def _decimation_matrix() -> NDArray[np.float32]:
     """Half-band filter, shifted by two samples from column to column: (L, L / 2)."""
     reach = _HALF_BAND_LENGTH // 2
     taps = np.sinc(np.arange(-reach, reach + 1) / 2) * np.kaiser(_HALF_BAND_LENGTH, 9.0)
@@ -300,4 +301,4 @@ def _decimation_matrix() -> torch.Tensor:
     matrix = np.zeros((_DECIMATION_PATCH + 2 * reach, _DECIMATION_PATCH // 2), np.float32)
     for column in range(matrix.shape[1]):
         matrix[2 * column : 2 * column + _HALF_BAND_LENGTH, column] = taps
-    return torch.from_numpy(matrix)
+    return matrix

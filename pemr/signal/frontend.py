@@ -13,14 +13,16 @@ import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
 from threading import Lock
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pemr.signal.cqt import C1_HZ, N_FINE_BINS, SPECTRUM, Cqt
 from pemr.signal.tuning import Tuning
+
+if TYPE_CHECKING:
+    import torch
 
 FRAME_RATE: Final = 5  # frames a second of the compact spectrogram and of chroma
 N_BINS: Final = 84  # semitones from C1 to B7
@@ -168,7 +170,9 @@ def unpack(compact: NDArray[np.uint8]) -> NDArray[np.float32]:
     return compact.astype(np.float32) * np.float32(-FLOOR_DB / 255) + np.float32(FLOOR_DB)
 
 
-def log_mel(waveform: torch.Tensor, *, mel_sample_rate: int = PAPER_SAMPLE_RATE) -> torch.Tensor:
+def log_mel(
+    waveform: "torch.Tensor", *, mel_sample_rate: int = PAPER_SAMPLE_RATE
+) -> "torch.Tensor":
     """Transform waveforms as the paper does.
 
     A short-time Fourier transform of 256 samples every 128 (Hann, centred),
@@ -192,6 +196,8 @@ def log_mel(waveform: torch.Tensor, *, mel_sample_rate: int = PAPER_SAMPLE_RATE)
     .. [1] Yao et al., "Contrastive learning with positive-negative frame mask
        for music representation", WWW 2022.
     """
+    import torch  # noqa: PLC0415 (only the paper's front end computes with it)
+
     window = torch.hann_window(256, device=waveform.device)
     transform = torch.stft(
         waveform, 256, 128, window=window, center=True, pad_mode="reflect", return_complex=True
@@ -205,14 +211,14 @@ _MUTED = Lock()  # warnings are muted for all threads at once, so by one at a ti
 
 
 @cache
-def _mel_filters(sample_rate: int) -> torch.Tensor:
+def _mel_filters(sample_rate: int) -> "torch.Tensor":
     from torchaudio.functional import melscale_fbanks  # noqa: PLC0415 (only the paper needs it)
 
     with _MUTED, warnings.catch_warnings():
         # 129 bins under 128 filters leave some empty; the paper lives with it.
         warnings.filterwarnings("ignore", message="At least one mel filterbank")
         return cast(
-            torch.Tensor,
+            "torch.Tensor",
             melscale_fbanks(129, 0.0, sample_rate / 2, 128, sample_rate, mel_scale="htk"),
         )
 

@@ -8,12 +8,12 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pemr.config import FcnConfig, ModelConfig, model_from_json
-
-if TYPE_CHECKING:
-    import torch
 
 SHIPPED: Final = "cover"
 
@@ -73,7 +73,7 @@ def describe(name: str) -> WeightsCard:
     )
 
 
-def load_arrays(name: str) -> "dict[str, torch.Tensor]":
+def load_arrays(name: str) -> dict[str, NDArray[Any]]:
     """Load the shipped arrays of a name.
 
     Parameters
@@ -84,8 +84,12 @@ def load_arrays(name: str) -> "dict[str, torch.Tensor]":
     Returns
     -------
     dict
-        As they are stored.
+        In single precision, whole numbers as they are stored.
     """
-    from safetensors.torch import load
+    from safetensors.numpy import load
 
-    return load((resources.files(__name__) / f"{name}.safetensors").read_bytes())
+    stored = load((resources.files(__name__) / f"{name}.safetensors").read_bytes())
+    return {
+        key: value.astype(np.float32) if value.dtype.kind == "f" else value
+        for key, value in stored.items()
+    }
