@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pemr.cores import best_device, one_for_each_product
 from pemr.errors import AudioError, UnfitEmbedderError, UnknownEmbedderError
 from pemr.model import ftm2d
-from pemr.signal.cores import best_device, one_for_each_product
 
 if TYPE_CHECKING:
     from pemr.model.cover import CoverModel

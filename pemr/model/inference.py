@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pemr.config import CoverConfig, ModelConfig, PairConfig
-from pemr.signal.cores import n_cores
+from pemr.cores import n_cores
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, NDArray[Any]]
