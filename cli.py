@@ -21,7 +21,7 @@ from retrieval.reporting import options as opt  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from indexer import Catalog, Event, Filter, Tally
+    from indexer import Address, Catalog, Event, Filter, Tally
     from pemr import Embedder
     from pemr.training.data import Prepared, Rejected
     from retrieval import Benchmark
@@ -109,27 +109,27 @@ def _say(sentence: str) -> None:
         terminal.say(sentence)
 
 
-def _embedder_for(folder: Path, asked: str | None, device: str | None) -> "Embedder":
+def _embedder_for(where: "Path | Address", asked: str | None, device: str | None) -> "Embedder":
     """Load the embedder asked for, or else the catalog's, or else the best there is."""
     from indexer import Catalog, NoCatalogError
     from pemr import load_embedder, preset_of
 
     if asked is None:
         with suppress(NoCatalogError):
-            asked = preset_of(Catalog.embedder_of(folder))
+            asked = preset_of(Catalog.embedder_of(where))
     return load_embedder(asked, device)
 
 
 @contextmanager
 def _asked(
-    catalog: Path | None, embedder: str | None, device: str | None
+    catalog: str | None, embedder: str | None, device: str | None
 ) -> "Iterator[tuple[Catalog, Embedder]]":
     """Open a catalog for reading, with the embedder that it was made with."""
-    from indexer import Catalog, catalog_folder
+    from indexer import Catalog, catalog_place
 
-    folder = catalog_folder(catalog)
-    encoder = _embedder_for(folder, embedder, device)
-    with Catalog.open(folder, encoder.name) as opened:
+    where = catalog_place(catalog)
+    encoder = _embedder_for(where, embedder, device)
+    with Catalog.open(where, encoder.name) as opened:
         yield opened, encoder
 
 
@@ -181,7 +181,7 @@ def _show(answer: Any, *, as_json: bool = False, as_csv: bool = False) -> None: 
 @app.command()
 def index(
     folders: Annotated[list[Path], Argument(help="Folders of music, or single files.")],
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     device: opt.Device = None,
     prune: Annotated[bool, Option("--prune", help=opt.PRUNE)] = False,
@@ -196,12 +196,12 @@ def index(
 
     Example: pemr index ~/Music
     """
-    from indexer import Catalog, carry_out, catalog_folder, find_audio, plan
+    from indexer import Catalog, carry_out, catalog_place, find_audio, plan
 
-    folder = catalog_folder(catalog)
-    encoder = _embedder_for(folder, embedder, device)
+    where = catalog_place(catalog)
+    encoder = _embedder_for(where, embedder, device)
     next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
-    with Catalog.write(folder, encoder) as opened:
+    with Catalog.write(where, encoder) as opened:
         planned = plan(opened, folders, again=again, rescan=rescan)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
     _show(tally.row(), as_json=as_json)
@@ -214,7 +214,7 @@ def index(
 @app.command()
 def search(
     query: Annotated[Path, Argument(help="A recording, in the catalog or not.")],
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     top: Annotated[int, Option("--top", "-n", min=1, help="How many candidates.")] = 10,
     min_probability: Annotated[
@@ -282,7 +282,7 @@ def compare(
 @app.command()
 def setlist(
     source: Annotated[Path, Argument(help="A recording of any length; - for standard input.")],
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     device: opt.Device = None,
     min_probability: opt.MinProbability = 0.5,
@@ -310,7 +310,7 @@ def setlist(
 
 @app.command("group")
 def group_tracks(
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     min_probability: opt.MinProbability = 0.5,
     as_json: opt.AsJson = False,
@@ -334,7 +334,7 @@ def group_tracks(
 
 @app.command("serve")
 def serve_page(
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     device: opt.Device = None,
     host: Annotated[str, Option("--host", help="Address to listen at.")] = "127.0.0.1",
@@ -346,19 +346,19 @@ def serve_page(
 
     Example: pemr serve --port 8765
     """
-    from indexer import catalog_folder
+    from indexer import catalog_place
     from pemr import load_embedder, opus_stream
     from retrieval import Place, serve
 
-    folder = catalog_folder(catalog)
-    load = partial(load_embedder, embedder or _embedder_for(folder, None, device).name, device)
+    where = catalog_place(catalog)
+    load = partial(load_embedder, embedder or _embedder_for(where, None, device).name, device)
     place = Place(host=host, port=port, token=token, upload_mb=max_upload)
-    serve(folder, load, opus_stream, place, _say)
+    serve(where, load, opus_stream, place, _say)
 
 
 @app.command("list")
 def list_tracks(
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     duplicates: Annotated[bool, Option("--duplicates", help=opt.DUPLICATES)] = False,
     damaged: Annotated[bool, Option("--damaged", help=opt.DAMAGED)] = False,
     artist: opt.Artist = None,
@@ -372,10 +372,10 @@ def list_tracks(
 
     Example: pemr list --csv
     """
-    from indexer import Catalog, catalog_folder, duplicate_groups, track_rows
+    from indexer import Catalog, catalog_place, duplicate_groups, track_rows
 
     wanted = _filter(artist, not_artist, album, year)
-    with Catalog.open(catalog_folder(catalog)) as opened:
+    with Catalog.open(catalog_place(catalog)) as opened:
         if duplicates:
             tracks = [track for group in duplicate_groups(opened) for track in group]
         else:
@@ -386,7 +386,7 @@ def list_tracks(
 
 @app.command()
 def info(
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     system: Annotated[bool, Option("--system", help="Describe the installation instead.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -394,7 +394,7 @@ def info(
 
     Example: pemr info --system
     """
-    from indexer import Catalog, catalog_folder, stats_row
+    from indexer import Catalog, catalog_place, stats_row
 
     if system:
         from pemr import embedder_names
@@ -402,32 +402,32 @@ def info(
 
         row = {**system_row(), "embedders": ", ".join(embedder_names())}
     else:
-        with Catalog.open(catalog_folder(catalog)) as opened:
-            row = {"catalog": str(opened.path), **stats_row(opened.stats())}
+        with Catalog.open(catalog_place(catalog)) as opened:
+            row = {"catalog": str(opened.place), **stats_row(opened.stats())}
     _show(row, as_json=as_json)
 
 
 @app.command()
 def remove(
     paths: Annotated[list[Path], Argument(help="Files, or folders with all below them.")],
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
 ) -> None:
     """Forget tracks; the files themselves stay.
 
     Example: pemr remove ~/Music/Podcasts
     """
-    from indexer import Catalog, CatalogError, catalog_folder
+    from indexer import Catalog, CatalogError, catalog_place
 
-    with Catalog.write(catalog_folder(catalog)) as opened:
+    with Catalog.write(catalog_place(catalog)) as opened:
         for path in paths:
             if not (n_removed := opened.remove(path)):
-                raise CatalogError(opened.path, f"holds no track {path}")
+                raise CatalogError(opened.place, f"holds no track {path}")
             _say(f"removed {n_removed} from the catalog: {path}")
 
 
 @app.command()
 def reembed(
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     device: opt.Device = None,
     as_json: opt.AsJson = False,
@@ -438,30 +438,30 @@ def reembed(
 
     Example: pemr reembed --embedder cover
     """
-    from indexer import Catalog, catalog_folder
+    from indexer import Catalog, catalog_place
     from indexer import reembed as change_over
     from pemr import load_embedder
 
-    folder = catalog_folder(catalog)
-    with Catalog.open(folder) as opened:
+    where = catalog_place(catalog)
+    with Catalog.open(where) as opened:
         n_tracks = opened.stats().n_tracks
-    tally = _follow(change_over(folder, load_embedder(embedder, device)), n_tracks)
+    tally = _follow(change_over(where, load_embedder(embedder, device)), n_tracks)
     _show(tally.row(), as_json=as_json)
 
 
 @app.command()
 def label(
     source: Annotated[Path, Argument(help="CSV with the columns path and work.")],
-    catalog: opt.CatalogFolder = None,
+    catalog: opt.CatalogPlace = None,
 ) -> None:
     """Say which tracks are performances of which work.
 
     Example: pemr label works.csv
     """
-    from indexer import Catalog, catalog_folder
+    from indexer import Catalog, catalog_place
     from indexer import label as set_labels
 
-    with Catalog.write(catalog_folder(catalog)) as opened:
+    with Catalog.write(catalog_place(catalog)) as opened:
         unknown = set_labels(opened, source)
         n_labelled = opened.stats().n_labelled
     for path in unknown:

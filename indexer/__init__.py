@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from indexer.address import Address
     from indexer.catalog import Catalog
     from indexer.duplicates import duplicate_groups
     from indexer.embedder import Embedder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from indexer.filters import Filter
     from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label, read_rows
-    from indexer.places import cache_root, catalog_folder
+    from indexer.places import cache_root, catalog_place
     from indexer.reader import Reader
     from indexer.records import (
         FRAME_RATE,
@@ -48,6 +49,7 @@ __all__ = [
     "FRAME_RATE",
     "N_ROWS",
     "Added",
+    "Address",
     "AudioFile",
     "Catalog",
     "CatalogError",
@@ -80,7 +82,7 @@ __all__ = [
     "build",
     "cache_root",
     "carry_out",
-    "catalog_folder",
+    "catalog_place",
     "duplicate_groups",
     "find_audio",
     "hash_audio",
@@ -93,6 +95,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "address": "Address",
     "ingest": "Plan build carry_out plan",
     "catalog": "Catalog",
     "duplicates": "duplicate_groups",
@@ -102,7 +105,7 @@ _HOMES = {
     "filters": "Filter",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label read_rows",
-    "places": "cache_root catalog_folder",
+    "places": "cache_root catalog_place",
     "reembedding": "reembed",
     "reader": "Reader",
     "records": "FRAME_RATE N_ROWS CatalogStats Embedded KeptRecording Recording Track",

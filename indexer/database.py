@@ -1,4 +1,7 @@
-"""`catalog.db` opened: pragmas, the writer's lock, and the schema brought up to date."""
+"""A catalog's database opened: pragmas, the writer's lock, and the schema brought up to date.
+
+Here it is `catalog.db` in a folder; a database on a server is opened by `indexer.postgresql`.
+"""
 
 import errno
 import secrets
@@ -10,6 +13,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
+from indexer import postgresql
+from indexer.address import Address, Place
 from indexer.errors import (
     CatalogError,
     CatalogWriteError,
@@ -18,7 +23,7 @@ from indexer.errors import (
     NoCatalogError,
 )
 from indexer.schema import REVISIONS
-from indexer.seal import check_seal
+from indexer.seal import break_seal, check_seal
 
 _BUSY_TIMEOUT_S = 20.0
 _OF_CONTENT = (sqlite3.DatabaseError, sqlite3.OperationalError, UnicodeDecodeError)
@@ -59,13 +64,13 @@ class WriterLock:
         self._connection.close()
 
 
-def open_engine(folder: Path, *, read_only: bool) -> Engine:
+def open_engine(place: Place, *, read_only: bool) -> Engine:
     """Open the database of a catalog.
 
     Parameters
     ----------
-    folder : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
     read_only : bool
         Whether the file must not be touched; then it may lie on a disk that cannot be written.
 
@@ -80,27 +85,42 @@ def open_engine(folder: Path, *, read_only: bool) -> Engine:
     CatalogError
         If what was written last cannot be read where the file lies.
     """
-    return _engine(folder, _read_only_flags(folder) if read_only else "mode=rwc")
+    if isinstance(place, Address):
+        return postgresql.open_engine(place, read_only=read_only)
+    return _engine(place, _read_only_flags(place) if read_only else "mode=rwc")
 
 
-def is_there(folder: Path) -> bool:
-    """Tell whether a folder holds a catalog.
+def writing_engine(engine: Engine) -> Engine:
+    """Return the engine whose transactions write; on a server they see what others store."""
+    return postgresql.for_writing(engine) if engine.dialect.name == "postgresql" else engine
+
+
+def is_there(place: Place) -> bool:
+    """Tell whether there is a catalog.
 
     Raises
     ------
     CatalogError
-        If it lies where one may not look.
+        If it lies where one may not look, or its server does not answer.
     """
+    if isinstance(place, Address):
+        engine = open_engine(place, read_only=True)
+        try:
+            return _revision(engine, place) is not None
+        finally:
+            engine.dispose()
     try:
-        return (folder / "catalog.db").is_file()
+        return (place / "catalog.db").is_file()
     except PermissionError as error:
-        raise CatalogError(folder, "its folder may not be read; ask who owns it") from error
+        raise CatalogError(place, "its folder may not be read; ask who owns it") from error
 
 
-def renumber(engine: Engine) -> None:
-    """Give the database a `user_version` that it never had, so that a seal is of no other."""
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"PRAGMA user_version={secrets.randbits(31)}")
+def unseal(engine: Engine, place: Place) -> None:
+    """Take the seal off a folder, and give its database a `user_version` that it never had."""
+    if isinstance(place, Path):
+        break_seal(place)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA user_version={secrets.randbits(31)}")
 
 
 def _read_only_flags(folder: Path) -> str:
@@ -156,7 +176,7 @@ def _engine(folder: Path, flags: str) -> Engine:
     return engine
 
 
-def _told(folder: Path, error: BaseException) -> CatalogError:
+def _told(folder: Place, error: BaseException) -> CatalogError:
     """Turn an error of SQLite into a sentence; others are our own mistakes."""
     text = str(error)
     is_about_content = ("malformed", "not a database", "decode", "no such", "corrupt", "orphan")
@@ -178,15 +198,15 @@ def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
     return connection
 
 
-def check_revision(engine: Engine, folder: Path, *, may_be_older: bool = False) -> None:
+def check_revision(engine: Engine, place: Place, *, may_be_older: bool = False) -> None:
     """Make sure that a reader understands the schema, and that the seal holds.
 
     Parameters
     ----------
     engine : Engine
         From `open_engine`.
-    folder : Path
-        The catalog's folder, for the error.
+    place : Path or Address
+        Where the catalog is.
     may_be_older : bool
         Whether the schema of an older pemr will do.
 
@@ -201,25 +221,26 @@ def check_revision(engine: Engine, folder: Path, *, may_be_older: bool = False) 
     DamagedCatalogError
         If it is no database, or another than was sealed.
     """
-    revision = _revision(engine, folder)
+    revision = _revision(engine, place)
     if revision is None:
-        raise NoCatalogError(folder)
+        raise NoCatalogError(place)
     if may_be_older:
         return
     if revision != REVISIONS[-1]:
-        raise CatalogError(folder, "made by an older pemr; `pemr index` brings it up to date")
-    check_seal(folder)
+        raise CatalogError(place, "made by an older pemr; `pemr index` brings it up to date")
+    if isinstance(place, Path):
+        check_seal(place)
 
 
-def migrate(engine: Engine, folder: Path) -> None:
+def migrate(engine: Engine, place: Place) -> None:
     """Bring the schema up to date; a new database gets all tables.
 
     Parameters
     ----------
     engine : Engine
         From `open_engine`, not read-only.
-    folder : Path
-        The catalog's folder, for the error.
+    place : Path or Address
+        Where the catalog is.
 
     Raises
     ------
@@ -227,10 +248,27 @@ def migrate(engine: Engine, folder: Path) -> None:
         If a newer pemr wrote it.
     DamagedCatalogError
         If it is no database, or another than was sealed.
+    CatalogWriteError
+        If a server's database is another program's, or others write to one of an older pemr.
     """
-    if _revision(engine, folder) == REVISIONS[-1]:
-        check_seal(folder)
-        return
+    if _revision(engine, place) == REVISIONS[-1]:
+        if isinstance(place, Path):
+            check_seal(place)
+    elif isinstance(place, Path):
+        with engine.begin() as connection:
+            _upgrade(connection)
+    else:
+        with postgresql.making(engine) as connection:
+            revision = _revision_of(connection, place)  # it may have been made meanwhile
+            if revision is None:
+                postgresql.refuse_foreign_tables(connection, place, _tables(connection))
+            else:
+                postgresql.refuse_busy(connection, place)
+            if revision != REVISIONS[-1]:
+                _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 (slow to load, and seldom needed)
     from alembic.config import Config  # noqa: PLC0415
 
@@ -238,31 +276,44 @@ def migrate(engine: Engine, folder: Path) -> None:
     scripts = str(Path(__file__).with_name("migrations"))
     config.set_main_option("script_location", scripts.replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
-def _revision(engine: Engine, folder: Path) -> str | None:
+def _revision(engine: Engine, place: Place) -> str | None:
     with engine.begin() as connection:
-        tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
-        if "alembic_version" not in tables:
-            return None
-        query = "SELECT version_num FROM alembic_version"
-        revision: str | None = connection.exec_driver_sql(query).scalar()
+        return _revision_of(connection, place)
+
+
+def _revision_of(connection: Connection, place: Place) -> str | None:
+    """Read the revision of a catalog; None where the database holds none."""
+    tables = _tables(connection)
+    if "alembic_version" not in tables or (isinstance(place, Address) and "track" not in tables):
+        return None
+    query = "SELECT version_num FROM alembic_version"
+    revision: str | None = connection.exec_driver_sql(query).scalar()
     if revision is not None and revision not in REVISIONS:
-        raise NewerSchemaError(folder)
+        raise NewerSchemaError(place)
     return revision
 
 
+def _tables(connection: Connection) -> set[str]:
+    queries = {
+        "sqlite": "SELECT name FROM sqlite_master",
+        "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+    }
+    found = connection.exec_driver_sql(queries[connection.dialect.name])
+    return set(found.scalars().all())
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(place: Place) -> Iterator[None]:
     """Turn what goes wrong while writing into one sentence.
 
     Parameters
     ----------
-    folder : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
 
     Yields
     ------
@@ -277,9 +328,9 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
-        raise CatalogWriteError(folder, _reason(error)) from error
+        raise CatalogWriteError(place, _reason(error)) from error
     except sqlite3.DatabaseError as error:
-        raise _told(folder, error) from error
+        raise _told(place, error) from error
 
 
 def _reason(error: BaseException | None) -> str:

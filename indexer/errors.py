@@ -17,6 +17,8 @@
 
 from pathlib import Path
 
+from indexer.address import Place
+
 
 class IndexerError(Exception):
     """Any error of this room that the user can do something about."""
@@ -47,13 +49,13 @@ class CatalogError(IndexerError):
 
     Parameters
     ----------
-    path : Path
-        The catalog's folder.
+    path : Path or Address
+        Where the catalog is.
     reason : str
         What is wrong with it, and the way out.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Place, reason: str) -> None:
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
@@ -63,9 +65,9 @@ class CatalogError(IndexerError):
 
 
 class NoCatalogError(CatalogError):
-    """There is no catalog in this folder."""
+    """There is no catalog in this place."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path, "there is none here; make one with `pemr index FOLDER`")
 
 
@@ -74,13 +76,13 @@ class ForeignEmbedderError(CatalogError):
 
     Parameters
     ----------
-    path : Path
-        The catalog's folder.
+    path : Path or Address
+        Where the catalog is.
     stored, asked : str
         Names of the embedder in the catalog, and of the one asked for.
     """
 
-    def __init__(self, path: Path, stored: str, asked: str) -> None:
+    def __init__(self, path: Place, stored: str, asked: str) -> None:
         super().__init__(
             path,
             f"made by embedder {stored!r}, not {asked!r}; "
@@ -94,7 +96,7 @@ class ForeignEmbedderError(CatalogError):
 class NewerSchemaError(CatalogError):
     """The catalog was written by a newer pemr."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path, "written by a newer pemr; upgrade pemr to read it")
 
 
@@ -103,13 +105,13 @@ class DamagedCatalogError(CatalogError):
 
     Parameters
     ----------
-    path : Path
-        The catalog's folder.
+    path : Path or Address
+        Where the catalog is.
     what : str
         What is damaged.
     """
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Place, what: str) -> None:
         super().__init__(
             path,
             f"damaged: {what}; put a copy of the folder back, or delete it and index again "

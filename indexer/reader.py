@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import repair, statements
+from indexer import repair, statements, states
+from indexer.address import Place
 from indexer.errors import ForeignEmbedderError, NoCatalogError
+from indexer.kept import files_of
 from indexer.records import (
     NO_PITCHES,
     CatalogStats,
@@ -34,6 +36,7 @@ from indexer.records import (
     Track,
     Vectors,
 )
+from indexer.repair import Name
 from indexer.scan import absolute
 from indexer.schema import CatalogRow, TrackRow
 from indexer.searched import Searched
@@ -51,7 +54,7 @@ class _Look(threading.local):
 class _Held(NamedTuple):
     """What was searched last, and of which state of the database that is."""
 
-    name: repair.Name
+    state: Name
     generation: int
     searched: Searched
 
@@ -64,21 +67,24 @@ class Reader:
 
     Parameters
     ----------
-    path : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
     engine : Engine
         Its database.
     """
 
-    def __init__(self, path: Path, engine: Engine) -> None:
-        self.path = path
+    def __init__(self, place: Place, engine: Engine) -> None:
+        self.place = place
         self._engine = engine
         with Session(engine) as session:
             about = statements.catalog_row(session)
             if about is None:
-                raise NoCatalogError(path)
+                raise NoCatalogError(place)
             self.embedder_name = about.embedder
             self.dim = about.dim
+        self._files = files_of(place, engine)
+        self.path = self._files.folder
+        """The folder of what can be made again: the catalog's own, or one of this machine's."""
         self._look = _Look()
         self._lock = threading.Lock()  # so that what is held only ever gets newer
         self._held: _Held | None = None
@@ -86,7 +92,7 @@ class Reader:
     def refuse_foreign(self, embedder_name: str | None) -> None:
         """Raise a `ForeignEmbedderError` if this was made by another embedder."""
         if embedder_name not in {None, self.embedder_name}:
-            raise ForeignEmbedderError(self.path, self.embedder_name, str(embedder_name))
+            raise ForeignEmbedderError(self.place, self.embedder_name, str(embedder_name))
 
     def __enter__(self) -> Self:
         return self
@@ -135,9 +141,9 @@ class Reader:
     def _about(self, session: Session) -> CatalogRow:
         about = statements.catalog_row(session)
         if about is None:
-            raise NoCatalogError(self.path)
+            raise NoCatalogError(self.place)
         if about.embedder != self.embedder_name:
-            raise ForeignEmbedderError(self.path, about.embedder, self.embedder_name)
+            raise ForeignEmbedderError(self.place, about.embedder, self.embedder_name)
         return about
 
     def tracks(self) -> list[Track]:
@@ -255,11 +261,12 @@ class Reader:
             counts = statements.counts(session)
             generation = self._about(session).generation
             roots = tuple(statements.roots(session))
+            size_bytes = self._files.size_bytes(session)
         return CatalogStats(
             embedder=self.embedder_name,
             dim=self.dim,
             generation=generation,
-            size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
+            size_bytes=size_bytes,
             roots=roots,
             **counts,
         )
@@ -326,6 +333,17 @@ class Reader:
                 raise RuntimeError("nothing to search inside of a snapshot")
             yield self._look.searched
 
+    def stamp(self) -> tuple[object, ...]:
+        """Tell one state of the catalog from another, by what its database or its files say.
+
+        Raises
+        ------
+        NoCatalogError
+            If there is no catalog any more.
+        """
+        with Session(self._engine) as session:
+            return self._files.stamp(session)
+
     def _looked(self) -> tuple[Session, Searched]:
         """Look at the present state: a session that sees it, and what is searched then."""
         lost = None
@@ -334,42 +352,42 @@ class Reader:
                 with ExitStack() as undo:
                     session = undo.enter_context(Session(self._engine))
                     about = self._about(session)
-                    name = repair.Name(about.merged, about.token)
-                    searched = self._caught_up(session, about)
-                    if searched is None and (name == lost or about.merged < 0):
-                        searched = self._rebuilt(session)
+                    name = self._files.name(session, about)
+                    searched = self._caught_up(session, about, name)
+                    if searched is None and (name is None or name == lost):
+                        searched = self._files.rebuilt(session, about, self.dim)
                     if searched is not None:
-                        self._held = _Held(name, about.generation, searched)
+                        state = self._files.state(about)
+                        self._held = _Held(state, about.generation, searched)
                         undo.pop_all()
                         return session, searched
                     lost = name  # a writer may have put another in its place: look again
 
-    def _rebuilt(self, session: Session) -> Searched:
-        return repair.rebuilt(
-            lambda: statements.all_vectors(session, self.dim),
-            statements.n_sounding(session),
-            self.dim,
-        )
-
-    def _caught_up(self, session: Session, about: CatalogRow) -> Searched | None:
+    def _caught_up(self, session: Session, about: CatalogRow, name: Name | None) -> Searched | None:
         """Bring what was searched last up to date, or read the vector file; None without one."""
-        held, name = self._held, repair.Name(about.merged, about.token)
-        if held is not None and held.name == name:
+        held = self._held
+        if held is not None and self._files.is_still(session, about, held.state):
             return self._changed(session, held.searched, held.generation, about.generation)
-        return self._read(session, about)
+        searched = self._read(session, about, name)
+        return None if searched is None else self._files.renewed(session, about, searched)
 
-    def _read(self, session: Session, about: CatalogRow) -> Searched | None:
+    def _read(self, session: Session, about: CatalogRow, name: Name | None) -> Searched | None:
         """Read the vector file, and what came and went since it was made."""
-        if about.merged < 0:
+        if name is None:
             return None
-        searched = repair.read(self.path, repair.Name(about.merged, about.token), self.dim)
+        searched = repair.read(self.path, name, self.dim)
         if searched is None:
-            log.debug("vector file %d is absent or damaged", about.merged)
+            log.debug("vector file %d is absent or damaged", name.generation)
             return None
-        return self._changed(session, searched, about.merged, about.generation)
+        return self._changed(session, searched, name.generation, about.generation)
 
     def _changed(self, session: Session, searched: Searched, since: int, until: int) -> Searched:
         if since == until:
             return searched
-        gone = statements.removed(session, since)
+        gone = states.removed(session, since)
         return searched.changed(gone, statements.all_vectors(session, self.dim, since))
+
+
+def tidy(place: Place) -> Place:
+    """Write a folder without detours; an address as it is."""
+    return absolute(place) if isinstance(place, Path) else place

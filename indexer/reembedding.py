@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
+from indexer.address import Place
 from indexer.catalog import Catalog
 from indexer.embedder import Embedder
 from indexer.errors import ForeignEmbedderError
@@ -20,19 +21,19 @@ from indexer.tags import NO_TAGS
 from indexer.writer import Writer
 
 
-def reembed(path: Path, embedder: Embedder) -> Iterator[Event]:
+def reembed(place: Place, embedder: Embedder) -> Iterator[Event]:
     """Change a catalog over to another embedder, while the old one goes on answering.
 
     The new vectors are gathered in a catalog of their own, in the folder `reembed` inside this
-    one, and taken over in a single transaction when all are there. Cut short, it goes on where it
-    was. Tracks are embedded from the recordings that the catalog keeps. One that was indexed
-    before catalogs kept them is decoded again; where its file is gone, it stays in the catalog
-    without vectors, and is embedded when `build` finds it again.
+    one (of a server's catalog: on this machine), and taken over in a single transaction when all
+    are there. Cut short, it goes on where it was. Tracks are embedded from the recordings that the
+    catalog keeps. One that was indexed before catalogs kept them is decoded again; where its file
+    is gone, it stays in the catalog without vectors, and is embedded when `build` finds it again.
 
     Parameters
     ----------
-    path : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
     embedder : Embedder
         The new one.
 
@@ -47,7 +48,7 @@ def reembed(path: Path, embedder: Embedder) -> Iterator[Event]:
     CatalogError
         As `Catalog.write` does.
     """
-    with Catalog.write(path) as catalog:
+    with Catalog.write(place, is_alone=True) as catalog:
         staging = catalog.path / "reembed"
         if catalog.embedder_name == embedder.name:
             _discard(staging)

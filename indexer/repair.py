@@ -274,6 +274,14 @@ def _is_sound(found: Mapped, name: Name, dim: int) -> bool:
     return found.is_sound(one for one in found.arrays if is_small or one != "values")
 
 
+def names(folder: Path) -> list[Name]:
+    """Name the vector files of a folder as they name themselves, newest first."""
+    found = (opened(path) for path in folder.glob("vectors-*.bin"))
+    about = [one.facts for one in found if one is not None]
+    listed = [Name(facts["generation"], facts["token"]) for facts in about]
+    return sorted(listed, key=lambda name: -name.generation)
+
+
 def delete_files(folder: Path, keep: Name | None = None) -> None:
     """Delete vector files, half-written ones and those of older versions too.
 

@@ -4,11 +4,50 @@ Vectors are kept as float32, as they are compared: half precision would save hal
 move scores by 1e-3, which is more than separates neighbours in a ranking.
 """
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, LargeBinary, text
+import re
+
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    TypeDecorator,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema that this program can read or bring up to date, oldest first."""
+
+_REFUSED = re.compile("[\x00\x1b\ud800-\udfff]")
+_ESCAPED = re.compile("\x1b([0-9a-f]{4})")
+
+
+class Words(TypeDecorator[str]):
+    """Any text, without loss: what a database refuses in text stands there as ESC and four digits.
+
+    PostgreSQL takes no NUL, and neither it nor SQLite takes the surrogate escapes in which Python
+    holds bytes that are no UTF-8.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the same for all)
+        """Write a text as it is stored."""
+        if value is None:
+            return None
+        return _REFUSED.sub(lambda found: f"\x1b{ord(found[0]):04x}", value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the same for all)
+        """Read a text as it was before."""
+        if value is None:
+            return None
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
 
 
 class Base(DeclarativeBase):
@@ -16,6 +55,7 @@ class Base(DeclarativeBase):
 
     type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own way to say it)
         float: Double,
+        str: Words,
         int: BigInteger().with_variant(Integer(), "sqlite"),  # which counts ids of this type alone
     }
 
@@ -31,9 +71,10 @@ class CatalogRow(Base):
     generation: Mapped[int]
     """Counts every change to the vectors."""
     merged: Mapped[int] = mapped_column(BigInteger, default=-1)
-    """The generation that the vector file holds; -1 where there is none."""
+    """The generation that the vector file holds; -1 where there is none, and on a server."""
     token: Mapped[int] = mapped_column(BigInteger, default=0)
-    """A number drawn for that file, so that no other is taken for it."""
+    """A number drawn for that file, so that no other is taken for it; on a server for this
+    generation."""
 
 
 class RootRow(Base):
@@ -117,6 +158,42 @@ class RemovalRow(Base):
 
     track_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     generation: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChangeRow(Base):
+    """A state of the vectors of a catalog on a server, where each machine has files of its own.
+
+    A file of a state that is not here is of another history: the database was put back from a copy.
+    That of generation 0 names the catalog.
+    """
+
+    __tablename__ = "change"
+
+    generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token: Mapped[int] = mapped_column(BigInteger)
+    """A number drawn for it."""
+
+
+class ClaimRow(Base):
+    """A file that is to be indexed by one of several processes, and which of them does."""
+
+    __tablename__ = "claim"
+    __table_args__ = (
+        Index("ix_claim_owner", "owner"),
+        Index(
+            "ix_claim_audio_hash",
+            "audio_hash",
+            unique=True,
+            sqlite_where=text("owner IS NOT NULL"),
+            postgresql_where=text("owner IS NOT NULL"),
+        ),
+    )
+
+    path: Mapped[bytes] = mapped_column(primary_key=True)
+    owner: Mapped[int | None]
+    """The number of the process; nobody's where there is none."""
+    audio_hash: Mapped[str | None]
+    """What is embedded, so that two copies of a recording are not embedded at once."""
 
 
 class RecordingRow(Base):

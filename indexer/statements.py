@@ -58,13 +58,6 @@ def embedder_name(session: Session) -> str | None:
     return session.scalar(select(CatalogRow.embedder))
 
 
-def next_generation(session: Session) -> int:
-    """Count one more change to the vectors."""
-    row = session.get_one(CatalogRow, 1)
-    row.generation += 1
-    return row.generation
-
-
 def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
     """List the tracks that meet some conditions, by id."""
     n_segments = (
@@ -148,9 +141,9 @@ def roots(session: Session) -> list[Path]:
 
 
 def add_root(session: Session, path: Path) -> None:
-    """Note a folder that the user asked to index."""
-    if path not in roots(session):
-        session.add(RootRow(path=os.fsencode(path)))
+    """Note a folder that the user asked to index; others may note it at the same time."""
+    statement = text("INSERT INTO root (path) VALUES (:path) ON CONFLICT DO NOTHING")
+    session.execute(statement, {"path": os.fsencode(path)})
 
 
 def forget_root(session: Session, path: Path) -> None:
@@ -233,10 +226,9 @@ def detach(session: Session, track_ids: Sequence[int], generation: int) -> None:
 
 
 def detach_all(session: Session) -> None:
-    """Delete the vectors of all tracks; no vector file belongs to what is left."""
+    """Delete the vectors of all tracks."""
     for table in (SegmentRow, EmbeddingRow, RemovalRow):
         session.execute(delete(table))
-    session.get_one(CatalogRow, 1).merged = -1
 
 
 def forget_recording(session: Session, track_id: int) -> None:
@@ -337,26 +329,6 @@ def all_vectors(session: Session, dim: int, since: int = -1) -> Iterator[tuple[i
 def n_sounding(session: Session) -> int:
     """Count the tracks that have segments."""
     return int(session.scalar(select(func.count(EmbeddingRow.track_id))) or 0)
-
-
-def n_changed(session: Session, since: int) -> int:
-    """Count the tracks whose vectors came or went after a generation."""
-    came = select(func.count()).where(EmbeddingRow.generation > since)
-    went = select(func.count()).where(RemovalRow.generation > since)
-    return int(session.scalar(came) or 0) + int(session.scalar(went) or 0)
-
-
-def removed(session: Session, since: int) -> Ids:
-    """List the tracks whose vectors went after a generation, that of the vector file or later."""
-    statement = select(RemovalRow.track_id).where(RemovalRow.generation > since)
-    return np.array(session.scalars(statement).all(), dtype=np.int64)
-
-
-def set_merged(session: Session, generation: int, token: int) -> None:
-    """Say which vector file belongs to the database from now on."""
-    about = session.get_one(CatalogRow, 1)
-    about.merged, about.token = generation, token
-    session.execute(delete(RemovalRow).where(RemovalRow.generation <= generation))
 
 
 def missing(session: Session) -> Ids:

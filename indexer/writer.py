@@ -4,7 +4,6 @@ Letters: D embedding.
 """
 
 import logging
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,14 +13,18 @@ from typing import Self
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import database, repair, statements
+from indexer import database, repair, statements, states
+from indexer.address import Place
 from indexer.embedder import Embedder
-from indexer.errors import CatalogWriteError, NoCatalogError
-from indexer.reader import Reader
-from indexer.records import Embedded, Vectors
+from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
+from indexer.kept import FolderFile
+from indexer.postgresql import ServerLock, making
+from indexer.reader import Reader, tidy
+from indexer.records import Embedded
+from indexer.repair import Name
 from indexer.scan import AudioFile, absolute
 from indexer.schema import CatalogRow, TrackRow
-from indexer.seal import break_seal, sealed
+from indexer.seal import sealed
 from indexer.tags import Tags
 
 log = logging.getLogger(__name__)
@@ -33,45 +36,41 @@ _STORED_AT_ONCE = 2_000
 class Writer(Reader):
     """A catalog that can be changed too; make it with `Catalog.write`.
 
-    It brings the schema up to date when it is opened and the vector file when it is closed, and
-    keeps other writers out. Every change is a transaction of its own.
+    It brings the schema up to date when it is opened and the vector file of a folder when it is
+    closed. It keeps other writers out of a folder; to a server many may write. Every change is a
+    transaction of its own.
 
     Parameters
     ----------
-    path : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
     engine : Engine
         Its database.
-    lock : WriterLock
+    lock : WriterLock or ServerLock
         Released when it is closed.
     """
 
-    def __init__(self, path: Path, engine: Engine, lock: database.WriterLock) -> None:
-        super().__init__(path, engine)
+    def __init__(
+        self, place: Place, engine: Engine, lock: database.WriterLock | ServerLock
+    ) -> None:
+        super().__init__(place, engine)
+        self._writing_engine = database.writing_engine(engine)
         self._writer_lock = lock
         self._n_stored = 0
         self._flushed_generation = -1
         self._is_open = True
 
     @classmethod
-    def open_for(cls, path: Path, embedder: Embedder | None) -> Self:
+    def open_for(cls, place: Place, embedder: Embedder | None, *, is_alone: bool = False) -> Self:
         """Open what `Catalog.write` is asked for."""
-        path = absolute(path)
-        if embedder is None and not database.is_there(path):
-            raise NoCatalogError(path)
-        with database.writing(path), ExitStack() as undo:
-            if embedder is not None:
-                path.mkdir(parents=True, exist_ok=True)
-            lock = database.WriterLock(path)
-            undo.callback(lock.release)
-            engine = database.open_engine(path, read_only=False)
-            undo.callback(engine.dispose)
-            database.migrate(engine, path)
-            break_seal(path)
-            database.renumber(engine)
-            if embedder is not None:
-                _make(path, engine, embedder)
-            opened = cls(path, engine, lock)
+        place = tidy(place)
+        if embedder is None and not database.is_there(place):
+            raise NoCatalogError(place)
+        with database.writing(place), ExitStack() as undo:
+            if embedder is not None and isinstance(place, Path):
+                place.mkdir(parents=True, exist_ok=True)
+            lock, engine = _prepared(place, embedder, undo, is_alone=is_alone)
+            opened = cls(place, engine, lock)
             opened.refuse_foreign(None if embedder is None else embedder.name)
             undo.pop_all()
         return opened
@@ -105,8 +104,9 @@ class Writer(Reader):
             self.flush()
         finally:
             super().close()
-            with suppress(OSError):
-                sealed(self.path)
+            if isinstance(self.place, Path):
+                with suppress(OSError):
+                    sealed(self.place)
             self._writer_lock.release()
 
     def flush(self) -> None:
@@ -117,41 +117,43 @@ class Writer(Reader):
         CatalogWriteError
             If one cannot be written; the rows are stored all the same.
         """
-        with database.writing(self.path):
+        if not isinstance(self._files, FolderFile):
+            return  # each machine that searches makes its own
+        with database.writing(self.place):
             with self._session() as session:
                 about = self._about(session)
                 generation = about.generation
                 is_behind = generation != self._flushed_generation
-                name = self._merged(session, about) if is_behind else None
+                name = self._merged(session, about, self._files) if is_behind else None
             if name is not None:
-                with Session(self._engine) as session, session.begin():
-                    statements.set_merged(session, name.generation, name.token)
+                with self._writing() as session:
+                    states.set_merged(session, name.generation, name.token)
                 repair.delete_files(self.path, keep=name)
         self._flushed_generation = generation
 
-    def _merged(self, session: Session, about: CatalogRow) -> repair.Name | None:
+    def _merged(self, session: Session, about: CatalogRow, files: FolderFile) -> Name | None:
         """Make the vector file anew, where it is absent or too much came and went since."""
         n_tracks = statements.n_sounding(session)
-        n_changed = statements.n_changed(session, about.merged)
-        is_there = repair.is_there(self.path, repair.Name(about.merged, about.token), self.dim)
+        n_changed = states.n_changed(session, about.merged)
+        name = files.name(session, about)
+        is_there = name is not None and repair.is_there(self.path, name, self.dim)
         if is_there and not repair.is_outdated(n_changed, n_tracks):
             return None
-        old = self._read(session, about)
-        name = repair.Name(about.generation, secrets.randbits(62))
-
-        def stored() -> Iterator[tuple[int, Vectors]]:
-            return statements.all_vectors(session, self.dim)
-
-        if old is None:
-            repair.write(stored, n_tracks, self.dim, self.path, name)
-        else:
-            repair.write_again(old, stored, self.path, name)
-        return name
+        return files.write(session, about, self._read(session, about, name), self.dim)
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        with database.writing(self.path), Session(self._engine) as session, session.begin():
+        engine = self._writing_engine
+        with database.writing(self.place), Session(engine) as session, session.begin():
             yield session
+
+    def _counted(self, session: Session) -> int:
+        """Count one more change to the vectors; on a server others wait from here on."""
+        generation = states.next_generation(session, self.embedder_name)
+        if generation is None:
+            name = str(statements.embedder_name(session))
+            raise ForeignEmbedderError(self.place, name, self.embedder_name)
+        return generation
 
     def store(self, file: AudioFile, tags: Tags, embedded: Embedded) -> int:
         """Store a recording, in place of what the catalog held of the same file.
@@ -172,14 +174,16 @@ class Writer(Reader):
         """
         with self._writing() as session:
             row = statements.track_at(session, file.path)
-            generation = statements.next_generation(session)
+            is_new = row is None
             if row is None:
                 row = statements.insert_track(session, file, tags)
             else:
                 statements.describe(row, file, tags)
-                statements.detach(session, [row.id], generation)
             statements.unskip(session, file.path)
             statements.keep(session, row.id, embedded.recording)
+            generation = self._counted(session)
+            if not is_new:
+                statements.detach(session, [row.id], generation)
             statements.attach(session, row, embedded, generation)
             track_id = row.id
         self._n_stored += 1
@@ -219,7 +223,7 @@ class Writer(Reader):
         if not track_ids:
             return
         with self._writing() as session:
-            generation = statements.next_generation(session)
+            generation = self._counted(session)
             for some in statements.batched(track_ids):
                 statements.delete_tracks(session, some, generation)
 
@@ -262,11 +266,9 @@ class Writer(Reader):
             The other catalog, of the same recordings.
         """
         with self._writing() as session:
-            about = session.get_one(CatalogRow, 1)
-            about.embedder, about.dim = new.embedder_name, new.dim
-            about.generation += 1
-            generation = about.generation
+            generation = self._counted(session)
             statements.detach_all(session)
+            states.change_over(session, new.embedder_name, new.dim)
             for track in statements.tracks(session):
                 embedded = new.embedded(track.audio_hash)
                 if embedded is None:
@@ -281,9 +283,28 @@ class Writer(Reader):
         self._held = None
 
 
-def _make(path: Path, engine: Engine, embedder: Embedder) -> None:
-    with Session(engine) as session, session.begin():
-        if statements.catalog_row(session) is None:
-            repair.delete_files(path)
-            new = CatalogRow(id=1, embedder=embedder.name, dim=embedder.dim, generation=0)
-            session.add(new)
+def _prepared(
+    place: Place, embedder: Embedder | None, undo: ExitStack, *, is_alone: bool
+) -> tuple[database.WriterLock | ServerLock, Engine]:
+    """Lock and open a database, bring it up to date, and make a catalog where there is none."""
+    if isinstance(place, Path):
+        lock: database.WriterLock | ServerLock = database.WriterLock(place)
+        undo.callback(lock.release)
+        engine = database.open_engine(place, read_only=False)
+        undo.callback(engine.dispose)
+        database.migrate(engine, place)
+        database.unseal(engine, place)
+        if embedder is not None:
+            with Session(engine) as session, session.begin():
+                if states.make(session, embedder.name, embedder.dim):
+                    repair.delete_files(place)
+        return lock, engine
+    engine = database.open_engine(place, read_only=False)
+    undo.callback(engine.dispose)
+    database.migrate(engine, place)
+    if embedder is not None:
+        with making(engine) as connection, Session(connection) as session:
+            states.make(session, embedder.name, embedder.dim)
+    lock = ServerLock(engine, place, is_alone=is_alone)
+    undo.callback(lock.release)
+    return lock, engine

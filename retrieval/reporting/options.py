@@ -8,7 +8,7 @@ from typer import Argument, Option
 Text = str | None
 File = Path | None
 Files = list[Path] | None
-_CATALOG = "Folder of the catalog. [default: the platform's user data folder]"
+_CATALOG = "Folder, or postgresql://USER@HOST/DATABASE. [default: in the user's data folder]"
 _EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
 _WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
 PRUNE = "Delete tracks whose file is gone, not just mark them."
@@ -25,7 +25,7 @@ SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
 _FONTS = (
     "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
 )
-CatalogFolder = Annotated[File, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
+CatalogPlace = Annotated[Text, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
 EmbedderName = Annotated[Text, Option("--embedder", help=_EMBEDDER)]
 Device = Annotated[
     Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")

@@ -147,7 +147,7 @@ def label(desk: DeskOf, labels: Labels) -> dict[str, int]:
     with desk.shelf.reader() as catalog:
         for track_id in works:
             track_of(catalog, track_id)
-    with Catalog.write(desk.shelf.folder) as catalog:
+    with Catalog.write(desk.shelf.place) as catalog:
         catalog.set_labels(works)
     return {"labelled": len(works)}
 
@@ -160,7 +160,7 @@ def index(desk: DeskOf, root: Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]) -
     if not found:
         raise refusal(404, "the catalog has no folder of this id")
     return desk.jobs.start(
-        LongJob("index"), index_apart(desk.shelf.folder, found[0], desk.apart.load)
+        LongJob("index"), index_apart(desk.shelf.place, found[0], desk.apart.load)
     ).row()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlencode
 
-from indexer import Catalog
+from indexer import Address, Catalog
 from retrieval.errors import ServiceError
 from retrieval.ranking.ranking import ranking_from
 from retrieval.service.limits import LOOPBACK, Limits, Opus
@@ -65,7 +65,7 @@ class Place:
 
 
 def serve(
-    folder: Path,
+    catalog: Path | Address,
     load: Load,
     opus: Opus,
     place: Place,
@@ -75,8 +75,8 @@ def serve(
 
     Parameters
     ----------
-    folder : Path
-        The catalog's folder.
+    catalog : Path or Address
+        Where it is.
     load : callable
         Makes the catalog's embedder, here and in other processes; it must pickle.
     opus : callable
@@ -97,7 +97,7 @@ def serve(
     if absent:
         raise ServiceError("`pemr serve` needs the extra [web]: pip install 'pemr-covers[web]'")
     with closing(_bound(place)) as listening:
-        _run(folder, load, opus, place, say, listening)
+        _run(catalog, load, opus, place, say, listening)
 
 
 def _bound(place: Place) -> socket.socket:
@@ -118,7 +118,7 @@ def _bound(place: Place) -> socket.socket:
 
 
 def _run(
-    folder: Path, load: Load, opus: Opus, place: Place, say: Callable[[str], object],
+    catalog: Path | Address, load: Load, opus: Opus, place: Place, say: Callable[[str], object],
     listening: socket.socket,
 ) -> None:  # fmt: skip
     import uvicorn  # noqa: PLC0415 (of the extra)
@@ -127,8 +127,8 @@ def _run(
     from retrieval.service.desk import Desk  # noqa: PLC0415
 
     apart = Apart(load)
-    Catalog.open(folder, apart.name).close()
-    desk = Desk(Shelf(folder, apart.name), apart, ranking_from(apart.ranking), opus, _version())
+    Catalog.open(catalog, apart.name).close()
+    desk = Desk(Shelf(catalog, apart.name), apart, ranking_from(apart.ranking), opus, _version())
     app = application(desk, _limits(place))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="off",

@@ -1,13 +1,13 @@
-"""A catalog's folder → a catalog for every call, also where the folder was put there anew."""
+"""Where a catalog is → a catalog for every call, also where a folder was put there anew."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from indexer import Catalog, NoCatalogError
+from indexer import Address, Catalog
 
-Stamp = tuple[tuple[int, int, int], ...]
+Stamp = tuple[object, ...]
 
 
 class Shelf:
@@ -15,16 +15,16 @@ class Shelf:
 
     Parameters
     ----------
-    folder : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
     embedder_name : str
         The embedder that it must have been made with.
     """
 
-    def __init__(self, folder: Path, embedder_name: str) -> None:
-        self.folder = folder
+    def __init__(self, place: Path | Address, embedder_name: str) -> None:
+        self.place = place
         self.embedder_name = embedder_name
-        self._open: tuple[int, Catalog] | None = None
+        self._open: tuple[object, Catalog] | None = None
         self._lock = Lock()
 
     @contextmanager
@@ -40,22 +40,19 @@ class Shelf:
         CatalogError
             If the catalog is gone, busy, damaged, or of another embedder or version.
         """
-        catalog = self._opened(self.stamp()[0][0])
+        catalog = self._opened()
         with catalog.snapshot():
             yield catalog
 
     def stamp(self) -> Stamp:
-        """Tell one state of the catalog's files from another: inode, size and date of each.
+        """Tell one state of the catalog from another.
 
         Raises
         ------
         NoCatalogError
             If there is no catalog.
         """
-        if not (self.folder / "catalog.db").is_file():
-            raise NoCatalogError(self.folder)
-        files = (self.folder / "catalog.db", self.folder / "catalog.db-wal")
-        return tuple(_likeness(file) for file in files)
+        return self._opened().stamp()
 
     def close(self) -> None:
         """Let go of the catalog."""
@@ -64,18 +61,11 @@ class Shelf:
                 self._open[1].close()
             self._open = None
 
-    def _opened(self, inode: int) -> Catalog:
+    def _opened(self) -> Catalog:
         with self._lock:
-            if self._open is None or self._open[0] != inode:
+            database = Catalog.database_at(self.place)
+            if self._open is None or self._open[0] != database:
                 if self._open is not None:
                     self._open[1].close()
-                self._open = (inode, Catalog.open(self.folder, self.embedder_name))
+                self._open = (database, Catalog.open(self.place, self.embedder_name))
             return self._open[1]
-
-
-def _likeness(file: Path) -> tuple[int, int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_ino, found.st_size, found.st_mtime_ns)

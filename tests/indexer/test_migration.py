@@ -27,6 +27,8 @@ def turn_back(folder: Path) -> None:
         "INSERT INTO chroma SELECT track_id, chroma FROM recording",
         "DROP TABLE recording",
         "DROP TABLE removal",
+        "DROP TABLE change",
+        "DROP TABLE claim",
         "DROP INDEX ix_track_missing",
         "DROP INDEX ix_embedding_generation",
         "ALTER TABLE embedding DROP COLUMN generation",

@@ -96,7 +96,7 @@ def test_a_vector_file_that_a_writer_made_anew_is_picked_up(folder, monkeypatch)
         assert add_elsewhere(folder, 8, 16).wait() == 0
         monkeypatch.setattr(repair, "rebuilt", lambda *_: pytest.fail("made again"))
         assert sounding(reader) == {track.id for track in reader.tracks()}
-        assert reader._held.name.path(folder).is_file()
+        assert reader._held.state.path(folder).is_file()
         assert not reader._held.searched.n_changed
 
 

@@ -12,7 +12,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-from indexer import Catalog, Embedder, IndexerError, Tally, carry_out, plan
+from indexer import Address, Catalog, Embedder, IndexerError, Tally, carry_out, plan
 from retrieval.errors import ServiceError
 from retrieval.service.work.jobs import LongJob, StoppedError
 
@@ -29,13 +29,15 @@ def root_rows(roots: list[Path]) -> list[dict[str, str]]:
     return [{"id": root_id(root), "path": str(root)} for root in roots]
 
 
-def index_apart(folder: Path, root: Path, load: Callable[[], Embedder]) -> Callable[[LongJob], Any]:
+def index_apart(
+    place: Path | Address, root: Path, load: Callable[[], Embedder]
+) -> Callable[[LongJob], Any]:
     """Make the work of a job that indexes a folder.
 
     Parameters
     ----------
-    folder : Path
-        The catalog's folder.
+    place : Path or Address
+        Where the catalog is.
     root : Path
         One of the catalog's own folders of music.
     load : callable
@@ -52,7 +54,7 @@ def index_apart(folder: Path, root: Path, load: Callable[[], Embedder]) -> Calla
         here, there = context.Pipe(duplex=False)
         is_cancelled = context.Event()
         process = context.Process(
-            target=_index, args=(there, is_cancelled, folder, root, load), daemon=True
+            target=_index, args=(there, is_cancelled, place, root, load), daemon=True
         )
         job.on_cancel = is_cancelled.set
         process.start()
@@ -87,13 +89,17 @@ def _followed(job: LongJob, pipe: Connection) -> Any:  # noqa: ANN401
 
 
 def _index(
-    pipe: Connection, is_cancelled: Event, folder: Path, root: Path, load: Callable[[], Embedder]
+    pipe: Connection,
+    is_cancelled: Event,
+    place: Path | Address,
+    root: Path,
+    load: Callable[[], Embedder],
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server says when it ends
     tally = Tally()
     try:
         embedder = load()
-        with Catalog.write(folder, embedder) as catalog:
+        with Catalog.write(place, embedder) as catalog:
             planned = plan(catalog, [root])
             for n_done, event in enumerate(carry_out(catalog, embedder, planned), start=1):
                 tally.count(event)

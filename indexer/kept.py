@@ -1,0 +1,214 @@
+"""Which vector file belongs to a state of the database, and what is done where there is none.
+
+A catalog in a folder has one file, which its database names and its writer makes. The vectors of
+a catalog on a server are kept on each machine that searches it, in a folder of its own below that
+of caches: a file of any state that the database has been in will do, and what came and went since
+is read from the database. The readers make it, when the first of them looks.
+
+Letters: D embedding.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from indexer import database, repair, statements, states
+from indexer.address import Address, Place
+from indexer.errors import CatalogError, CatalogWriteError
+from indexer.exact import Track
+from indexer.places import cache_root
+from indexer.repair import Name
+from indexer.schema import CatalogRow
+from indexer.searched import Searched
+
+log = logging.getLogger(__name__)
+
+
+class FolderFile:
+    """The vector file of a catalog in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The catalog's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def stamp(self, session: Session) -> tuple[object, ...]:  # noqa: ARG002 (as below)
+        """Tell one state of the catalog from another."""
+        return tuple(likeness(self.folder / name) for name in ("catalog.db", "catalog.db-wal"))
+
+    def size_bytes(self, session: Session) -> int:  # noqa: ARG002 (as below)
+        """Measure the folder."""
+        return _size_bytes(self.folder)
+
+    def name(self, session: Session, about: CatalogRow) -> Name | None:  # noqa: ARG002 (as below)
+        """Name the file that is to be read; None where there is none."""
+        return Name(about.merged, about.token) if about.merged >= 0 else None
+
+    def state(self, about: CatalogRow) -> Name:
+        """Name what is searched now, to be asked about later."""
+        return Name(about.merged, about.token)
+
+    def is_still(self, session: Session, about: CatalogRow, state: Name) -> bool:  # noqa: ARG002 (likewise)
+        """Whether what was searched in a state can be brought up to date from the database."""
+        return state == self.state(about)
+
+    def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> Searched:  # noqa: ARG002 (likewise)
+        """Make what is searched in memory: the file is its writer's."""
+        return _rebuilt(session, dim)
+
+    def renewed(self, session: Session, about: CatalogRow, searched: Searched) -> Searched:  # noqa: ARG002 (likewise)
+        """Return what was read from a file as it is."""
+        return searched
+
+    def write(self, session: Session, about: CatalogRow, old: Searched | None, dim: int) -> Name:
+        """Make the file anew, from an older one where there is one."""
+        name = Name(about.generation, secrets.randbits(62))
+        _write(session, old, dim, self.folder, name)
+        return name
+
+
+class CachedFiles:
+    """The vector files of a catalog on a server, on this machine.
+
+    Parameters
+    ----------
+    folder : Path
+        Of this catalog alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def stamp(self, session: Session) -> tuple[object, ...]:
+        """Tell one state of the database from another."""
+        return (states.stamp(session),)
+
+    def size_bytes(self, session: Session) -> int:
+        """Measure the database, and this machine's files of it."""
+        return states.size_bytes(session) + _size_bytes(self.folder)
+
+    def name(self, session: Session, about: CatalogRow) -> Name | None:
+        """Name the newest file of a state that the database has been in."""
+        for name in repair.names(self.folder):
+            is_past = name.generation <= about.generation
+            if is_past and states.has_been(session, name.generation, name.token):
+                return name
+        return None
+
+    def state(self, about: CatalogRow) -> Name:
+        """Name the present state of the database."""
+        return Name(about.generation, about.token)
+
+    def is_still(self, session: Session, about: CatalogRow, state: Name) -> bool:
+        """Whether the database has been in a state, and was not put back from a copy since."""
+        return state == self.state(about) or (
+            state.generation < about.generation
+            and states.has_been(session, state.generation, state.token)
+        )
+
+    def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> Searched:
+        """Make a file of the present state, and read it; in memory where it cannot be written."""
+        return self._made(session, about, None, dim) or _rebuilt(session, dim)
+
+    def renewed(self, session: Session, about: CatalogRow, searched: Searched) -> Searched:
+        """Make the file anew, where too much came and went since it was made."""
+        if not repair.is_outdated(searched.n_changed, len(searched)):
+            return searched
+        return self._made(session, about, searched, searched.dim) or searched
+
+    def _made(
+        self, session: Session, about: CatalogRow, old: Searched | None, dim: int
+    ) -> Searched | None:
+        name = self.state(about)
+        try:
+            with _alone(self.folder):
+                _write(session, old, dim, self.folder, name)
+                made = repair.read(self.folder, name, dim)
+                repair.delete_files(self.folder, keep=name)
+        except (OSError, CatalogWriteError) as error:
+            log.debug("no vector file is kept: %s", error)
+            return None
+        return made
+
+
+def files_of(place: Place, engine: Engine) -> FolderFile | CachedFiles:
+    """Find where the vector files of a catalog are.
+
+    Parameters
+    ----------
+    place : Path or Address
+        Where the catalog is.
+    engine : Engine
+        Its database.
+
+    Returns
+    -------
+    FolderFile or CachedFiles
+
+    Raises
+    ------
+    CatalogError
+        If the folder for caches cannot be used.
+    """
+    if not isinstance(place, Address):
+        return FolderFile(place)
+    with Session(engine) as session:
+        number = states.identity(session)
+    folder = cache_root(os.environ.get("PEMR_CACHE")) / "catalogs" / f"{number:016x}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        reason = f"{folder} cannot be used ({error.strerror}); name a folder with PEMR_CACHE"
+        raise CatalogError(place, reason) from error
+    return CachedFiles(folder)
+
+
+def likeness(file: Path) -> tuple[int, int, int]:
+    """Tell one state of a file from another: inode, size and date; zeros where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep out other processes that would make the same file."""
+    with database.writing(folder):
+        lock = database.WriterLock(folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _rebuilt(session: Session, dim: int) -> Searched:
+    return repair.rebuilt(
+        lambda: statements.all_vectors(session, dim), statements.n_sounding(session), dim
+    )
+
+
+def _write(session: Session, old: Searched | None, dim: int, folder: Path, name: Name) -> None:
+    def stored() -> Iterator[Track]:
+        return statements.all_vectors(session, dim)
+
+    if old is None:
+        repair.write(stored, statements.n_sounding(session), dim, folder, name)
+    else:
+        repair.write_again(old, stored, folder, name)

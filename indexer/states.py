@@ -1,0 +1,105 @@
+"""The states that the vectors of a catalog have gone through: statements, as `indexer.statements`.
+
+Each change of the vectors counts a generation. In a folder one vector file belongs to the database,
+which names it. On a server each machine has vector files of its own, so every generation has a
+number that was drawn for it, and a file counts if the database has been in its state.
+"""
+
+import secrets
+
+import numpy as np
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from indexer.records import Ids
+from indexer.schema import CatalogRow, ChangeRow, EmbeddingRow, RemovalRow
+
+
+def is_shared(session: Session) -> bool:
+    """Whether the database is on a server, where many processes write to it."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def make(session: Session, embedder_name: str, dim: int) -> bool:
+    """Write down what a new catalog is made with, and say whether it is new."""
+    if session.get(CatalogRow, 1) is not None:
+        return False
+    token = secrets.randbits(62) if is_shared(session) else 0
+    new = CatalogRow(id=1, embedder=embedder_name, dim=dim, generation=0, token=token)
+    session.add(new)
+    if is_shared(session):
+        session.add(ChangeRow(generation=0, token=token))
+    session.flush()
+    return True
+
+
+def change_over(session: Session, embedder_name: str, dim: int) -> None:
+    """Write down another embedder; no vector file of before belongs to what comes."""
+    about = session.get_one(CatalogRow, 1)
+    about.embedder, about.dim, about.merged = embedder_name, dim, -1
+    past = (ChangeRow.generation > 0) & (ChangeRow.generation < about.generation)
+    session.execute(delete(ChangeRow).where(past))
+
+
+def identity(session: Session) -> int:
+    """Read the number that was drawn for a catalog on a server when it was made."""
+    return session.get_one(ChangeRow, 0).token
+
+
+def next_generation(session: Session, embedder_name: str) -> int | None:
+    """Count one more change to the vectors of an embedder.
+
+    On a server, others who change vectors wait here until the transaction ends, so generations
+    come in the order in which they are seen.
+
+    Returns
+    -------
+    int or None
+        None if the catalog has been changed over to another embedder.
+    """
+    values = {"generation": CatalogRow.generation + 1}
+    token = secrets.randbits(62)
+    if is_shared(session):
+        values["token"] = token  # type: ignore[assignment]
+    statement = update(CatalogRow).where(CatalogRow.embedder == embedder_name).values(values)
+    generation: int | None = session.scalar(statement.returning(CatalogRow.generation))
+    if generation is not None and is_shared(session):
+        session.execute(insert(ChangeRow).values(generation=generation, token=token))
+    return generation
+
+
+def has_been(session: Session, generation: int, token: int) -> bool:
+    """Whether a catalog on a server has been in a state."""
+    return (
+        session.scalar(select(ChangeRow.token).where(ChangeRow.generation == generation)) == token
+    )
+
+
+def n_changed(session: Session, since: int) -> int:
+    """Count the tracks whose vectors came or went after a generation."""
+    came = select(func.count()).where(EmbeddingRow.generation > since)
+    went = select(func.count()).where(RemovalRow.generation > since)
+    return int(session.scalar(came) or 0) + int(session.scalar(went) or 0)
+
+
+def removed(session: Session, since: int) -> Ids:
+    """List the tracks whose vectors went after a generation, that of the vector file or later."""
+    statement = select(RemovalRow.track_id).where(RemovalRow.generation > since)
+    return np.array(session.scalars(statement).all(), dtype=np.int64)
+
+
+def set_merged(session: Session, generation: int, token: int) -> None:
+    """Say which vector file belongs to the database of a folder from now on."""
+    about = session.get_one(CatalogRow, 1)
+    about.merged, about.token = generation, token
+    session.execute(delete(RemovalRow).where(RemovalRow.generation <= generation))
+
+
+def stamp(session: Session) -> str:
+    """Tell one state of a server's database from another: which transactions have ended."""
+    return str(session.scalar(text("SELECT pg_current_snapshot()::text")))
+
+
+def size_bytes(session: Session) -> int:
+    """Measure the database of a server."""
+    return int(session.scalar(text("SELECT pg_database_size(current_database())")) or 0)
