@@ -12,6 +12,7 @@
     │   └── CatalogWriteError
     ├── DamagedTrackError
     ├── FilterError
+    ├── VectorStoreError
     └── LabelError
 """
 
@@ -145,6 +146,26 @@ class DamagedTrackError(IndexerError):
 
 class CatalogWriteError(CatalogError):
     """The catalog cannot be written: read-only, or the disk is full."""
+
+
+class VectorStoreError(IndexerError):
+    """An engine that keeps a catalog's vectors cannot be used as asked.
+
+    Parameters
+    ----------
+    address : str
+        Where it is.
+    reason : str
+        What is wrong, and the way out.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.reason}"
 
 
 class FilterError(IndexerError):

@@ -136,6 +136,10 @@ class Searched:
             new.add(track_id, vectors)
         return new
 
+    def over(self, rows: object) -> "Searched":  # noqa: ARG002 (other indexes read the database)
+        """Return the same, which holds all that it needs."""
+        return self
+
     def directions(self) -> tuple[Ids, Vectors]:
         """Ids of all tracks, ascending, and the unit vector of each one's mean, (N, D)."""
         ids, means = self.means()

@@ -1,0 +1,1 @@
+"""Qdrant: its address, its points, and what it says when something goes wrong."""

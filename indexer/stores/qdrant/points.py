@@ -1,0 +1,344 @@
+"""Points in a collection of a Qdrant server: made, put, deleted and searched.
+
+A collection has three vectors for each track: `coarse` and `direction`, which are quantised to one
+byte a value, held in memory and searched through a graph; and `segments`, a multivector compared
+by MaxSim, quantised likewise and read from disk as it is needed. On a cluster the tracks are cut
+into parts by their ids, so that those that are there can be asked while others are away.
+
+Letters: D embedding, S segments, K points asked.
+"""
+
+import logging
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+
+from indexer.errors import VectorStoreError
+from indexer.exact import Ids, Vectors
+from indexer.hubs import Neighbours
+from indexer.stores.engine import Point
+from indexer.stores.qdrant.address import API_KEY, CollectionAddress
+from indexer.stores.qdrant.refusals import AwayError, telling
+
+log = logging.getLogger(__name__)
+
+_OLDEST = (1, 16)  # the first version that keeps facts of a collection
+_ROWS_AT_ONCE = 1_000
+_IDS_AT_ONCE = 10_000
+_ASKED_AT_ONCE = 100
+_BYTES = models.ScalarQuantization(
+    scalar=models.ScalarQuantizationConfig(
+        type=models.ScalarType.INT8, quantile=0.99, always_ram=True
+    )
+)
+_BYTES_ON_DISK = models.ScalarQuantization(
+    scalar=models.ScalarQuantizationConfig(
+        type=models.ScalarType.INT8, quantile=0.99, always_ram=False
+    )
+)
+_AS_BYTES = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=False))
+
+
+def connected(address: CollectionAddress) -> "QdrantEngine":
+    """Connect to a server; the key is taken from the environment.
+
+    Parameters
+    ----------
+    address : CollectionAddress
+        Where it is.
+
+    Returns
+    -------
+    QdrantEngine
+
+    Raises
+    ------
+    VectorStoreError
+        If it cannot be reached, or is too old.
+    """
+    key = os.environ.get(API_KEY) or None
+    if key and not address.is_safe:
+        log.warning("%s: the key is sent without encryption; write qdrants://", address)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said above, and the version is looked at below
+        client = QdrantClient(
+            host=address.host,
+            port=address.port,
+            https=address.is_safe,
+            api_key=key,
+            timeout=address.timeout_s,
+            check_compatibility=False,
+        )
+    engine = QdrantEngine(client, address)
+    engine.check_version()
+    return engine
+
+
+class QdrantEngine:
+    """The points of one catalog in a collection.
+
+    Parameters
+    ----------
+    client : QdrantClient
+        Connected, or in this process.
+    address : CollectionAddress
+        Of the collection.
+    """
+
+    def __init__(self, client: QdrantClient, address: CollectionAddress) -> None:
+        self._client = client
+        self._about = address
+        self._name = address.collection
+        self._n_parts = 0  # of a collection that is cut by ids; the server may cut it otherwise
+        self._is_partial = False
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people; no secret is in it."""
+        return str(self._about)
+
+    def check_version(self) -> None:
+        """Make sure that the server can do what is asked of it.
+
+        Raises
+        ------
+        VectorStoreError
+            If it cannot be reached, is no Qdrant, or is too old.
+        """
+        with telling(self._about):
+            version = self._client.info().version
+        found = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+        if found < _OLDEST:
+            wanted = ".".join(map(str, _OLDEST))
+            reason = f"the server is Qdrant {version}; it must be {wanted} or newer"
+            raise VectorStoreError(self.address, reason)
+
+    def facts(self) -> Mapping[str, Any] | None:
+        """Read what was noted of all points; None where there is no such collection."""
+        with telling(self._about):
+            if not self._client.collection_exists(self._name):
+                return None
+            facts = self._client.get_collection(self._name).config.metadata or {}
+        self._n_parts = int(facts.get("parts", 0))
+        return facts
+
+    def make(self, dim: int, facts: Mapping[str, Any]) -> None:
+        """Make the collection, in place of one that there is."""
+        graph = models.HnswConfigDiff(m=16, ef_construct=128)
+        shape: dict[str, Any] = {"distance": models.Distance.DOT, "on_disk": True}
+        dense = {"hnsw_config": graph, "quantization_config": _BYTES, **shape}
+        vectors = {
+            "coarse": models.VectorParams(size=dim + 1, **dense),
+            "direction": models.VectorParams(size=dim, **dense),
+            "segments": models.VectorParams(
+                size=dim,
+                hnsw_config=models.HnswConfigDiff(m=0),  # a graph of multivectors takes days
+                quantization_config=_BYTES_ON_DISK,
+                datatype=models.Datatype.FLOAT16,
+                multivector_config=models.MultiVectorConfig(
+                    comparator=models.MultiVectorComparator.MAX_SIM
+                ),
+                **shape,
+            ),
+        }
+        with telling(self._about):
+            if self._client.collection_exists(self._name):
+                self._client.delete_collection(self._name)
+            self._n_parts = self._about.n_shards if self._is_cluster() else 0
+            noted = {**facts, "parts": self._n_parts}
+            if not self._n_parts:
+                self._client.create_collection(self._name, vectors, metadata=noted)
+                return
+            self._client.create_collection(
+                self._name,
+                vectors,
+                metadata=noted,
+                sharding_method=models.ShardingMethod.CUSTOM,
+                replication_factor=self._about.n_replicas,
+            )
+            for part in range(self._n_parts):
+                self._client.create_shard_key(self._name, part, shards_number=1)
+
+    def _is_cluster(self) -> bool:
+        try:
+            return str(self._client.cluster_status().status) == "enabled"
+        except NotImplementedError:  # in this process
+            return False
+
+    def delete(self) -> None:
+        """Delete the collection."""
+        with telling(self._about):
+            self._client.delete_collection(self._name)
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Note facts beside those that were noted before, or in place of them."""
+        with telling(self._about):
+            self._client.update_collection(self._name, metadata=dict(facts))
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Keep some points, in place of those with the same ids; done when it returns."""
+        parts: dict[int | None, list[models.PointStruct]] = defaultdict(list)
+        for point in points:
+            vectors: Any = {
+                "coarse": point.coarse.tolist(),
+                "direction": point.direction.tolist(),
+                "segments": point.segments.tolist(),
+            }
+            payload = {"checksum": point.checksum}
+            one = models.PointStruct(id=point.id, vector=vectors, payload=payload)
+            parts[self._part(point.id)].append(one)
+        with telling(self._about):
+            for part, some in parts.items():
+                self._client.upsert(self._name, some, wait=True, shard_key_selector=part)
+
+    def _part(self, track_id: int) -> int | None:
+        return track_id % self._n_parts if self._n_parts else None
+
+    def drop(self, track_ids: Ids) -> None:
+        """Delete some points; those that there are not are passed over."""
+        with telling(self._about):
+            for first in range(0, len(track_ids), _IDS_AT_ONCE):
+                some: list[Any] = track_ids[first : first + _IDS_AT_ONCE].tolist()
+                self._client.delete(self._name, some, wait=True)
+
+    def checksums(self, track_ids: Sequence[int]) -> dict[int, int]:
+        """Read the checksums of some points; those that there are not are left out."""
+        with telling(self._about):
+            found = self._client.retrieve(
+                self._name, list(track_ids), with_payload=["checksum"], with_vectors=False
+            )
+        return {int(one.id): int((one.payload or {}).get("checksum", -1)) for one in found}
+
+    def ids(self) -> Iterator[Ids]:
+        """Yield the ids of all points, in blocks."""
+        for records in self._records(_IDS_AT_ONCE, []):
+            yield np.array([int(one.id) for one in records], np.int64)
+
+    def rows(self) -> Iterator[tuple[Ids, Vectors]]:
+        """Yield ids and directions of all points, in blocks."""
+        for records in self._records(_ROWS_AT_ONCE, ["direction"]):
+            rows = [one.vector["direction"] for one in records]  # type: ignore[index, call-overload]
+            ids = np.array([int(one.id) for one in records], np.int64)
+            yield ids, np.array(rows, np.float32)
+
+    def _records(self, at_once: int, vectors: list[str]) -> Iterator[list[models.Record]]:
+        after: Any = None
+        while True:
+            with telling(self._about):
+                records, after = self._client.scroll(
+                    self._name,
+                    limit=at_once,
+                    offset=after,
+                    with_payload=False,
+                    with_vectors=vectors or False,
+                )
+            if records:
+                yield records
+            if after is None:
+                return
+
+    def best(
+        self,
+        versions: Sequence[Vectors],
+        n_wide: int | None,
+        n_deep: int,
+        *,
+        only: Ids | None,
+        without: Ids,
+    ) -> Ids:
+        """Name the points whose segments are nearest to those of a query, each to its own."""
+        wanted = _filter(only, without)
+        first = [
+            models.Prefetch(
+                query=[*version.mean(axis=0).tolist(), 1.0],
+                using="coarse",
+                filter=wanted,
+                limit=n_wide,
+            )
+            for version in (versions if n_wide is not None else ())
+        ]
+        request = models.QueryRequest(
+            query=versions[0].tolist(),
+            using="segments",
+            prefetch=first or None,
+            filter=wanted,
+            limit=n_deep,
+            params=_AS_BYTES,  # whatever comes back is scored by what the database holds
+            with_payload=False,
+        )
+        (found,) = self._answers([request])
+        return np.array([int(point.id) for point in found], np.int64)
+
+    def near(self, rows: Vectors, n_points: int, *, without: Ids) -> Neighbours:
+        """Find the points whose directions are nearest to each of some rows, (K, D)."""
+        shape = (len(rows), n_points)
+        near = Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+        wanted = _filter(None, without)
+        for first in range(0, len(rows), _ASKED_AT_ONCE):
+            requests = [
+                models.QueryRequest(
+                    query=row.tolist(), using="direction", filter=wanted, limit=n_points
+                )
+                for row in rows[first : first + _ASKED_AT_ONCE]
+            ]
+            for place, points in enumerate(self._answers(requests), start=first):
+                near.ids[place, : len(points)] = [int(point.id) for point in points]
+                near.cosines[place, : len(points)] = [point.score for point in points]
+        return near
+
+    def _answers(self, requests: list[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
+        """Ask all parts, or those that are there while others are away."""
+        try:
+            with telling(self._about):
+                answers = self._client.query_batch_points(self._name, requests)
+        except AwayError as away:
+            parts = self._parts_that_are_there()
+            if not parts:
+                raise
+            if not self._is_partial:
+                log.warning(
+                    "%s: the answer is partial: %d of %d parts of the catalog are away (%s)",
+                    self.address,
+                    self._n_parts - len(parts),
+                    self._n_parts,
+                    away.reason,
+                )
+            self._is_partial = True
+            some = [one.model_copy(update={"shard_key": parts}) for one in requests]
+            with telling(self._about):
+                answers = self._client.query_batch_points(self._name, some)
+        else:
+            self._is_partial = False
+        return [answer.points for answer in answers]
+
+    def _parts_that_are_there(self) -> list[int]:
+        if not self._n_parts:
+            return []
+        with telling(self._about):
+            about = self._client.collection_cluster_info(self._name)
+        shards: list[Any] = [*about.local_shards, *about.remote_shards]
+        there = {one.shard_key for one in shards if one.state == models.ReplicaState.ACTIVE}
+        return sorted(int(part) for part in there if part is not None)
+
+    def snapshot(self) -> str:
+        """Have the server copy all files of the collection, and say the name of the copy."""
+        with telling(self._about):
+            made = self._client.create_snapshot(self._name, wait=True)
+        return made.name if made is not None else ""
+
+
+def _filter(only: Ids | None, without: Ids) -> models.Filter | None:
+    must: list[Any] = []
+    must_not: list[Any] = []
+    if only is not None:
+        must.append(models.HasIdCondition(has_id=only.tolist()))
+    if len(without):
+        must_not.append(models.HasIdCondition(has_id=without.tolist()))
+    if not must and not must_not:
+        return None
+    return models.Filter(must=must or None, must_not=must_not or None)
