@@ -64,7 +64,7 @@ class Point:
         return np.asarray(directions(self.mean[None])[0])
 
 
-class Engine(Protocol):
+class VectorEngine(Protocol):
     """Keeps the points of one catalog under a name of its own.
 
     Every call may raise a `VectorStoreError`: the engine is away, too slow, full or refuses.

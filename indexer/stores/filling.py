@@ -20,7 +20,7 @@ import numpy as np
 from indexer.errors import VectorStoreError
 from indexer.exact import Ids, Track
 from indexer.repair import Name
-from indexer.stores.engine import Engine, Point
+from indexer.stores.engine import VectorEngine, Point
 from indexer.stores.index import Rows
 from indexer.stores.remote import RemoteIndex
 
@@ -51,13 +51,13 @@ class RemoteStore:
 
     Parameters
     ----------
-    engine : Engine
+    engine : VectorEngine
         The engine.
     owner : Owner
         Whose vectors these are.
     """
 
-    def __init__(self, engine: Engine, owner: Owner) -> None:
+    def __init__(self, engine: VectorEngine, owner: Owner) -> None:
         self.engine = engine
         self._owner = owner
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from indexer.exact import Ids, Scores, Segments, Track, Vectors, gathered
 from indexer.hubs import N_NEIGHBOURS, Neighbours, directions, neighbours, unknown
-from indexer.stores.engine import Engine
+from indexer.stores.engine import VectorEngine
 from indexer.stores.index import Rows
 
 _GROWTH = 0.43  # depths grow as this power of the number of tracks, as those of a vector file
@@ -32,13 +32,13 @@ class RemoteIndex:
 
     Parameters
     ----------
-    engine : Engine
+    engine : VectorEngine
         Holds what the catalog was when it was last brought up to date, and maybe more.
     rows : Rows
         What the database holds now.
     """
 
-    def __init__(self, engine: Engine, rows: Rows) -> None:
+    def __init__(self, engine: VectorEngine, rows: Rows) -> None:
         self._engine = engine
         self._rows = rows
         self._removed: frozenset[int] = frozenset()
