@@ -20,7 +20,7 @@ import numpy as np
 from indexer.errors import VectorStoreError
 from indexer.exact import Ids, Track
 from indexer.repair import Name
-from indexer.stores.engine import VectorEngine, Point
+from indexer.stores.engine import Point, VectorEngine
 from indexer.stores.index import Rows
 from indexer.stores.remote import RemoteIndex
 
