@@ -3,10 +3,11 @@
 Letters: D embedding, M vectors held, Q queries, K hits.
 """
 
+import ctypes
+import os
 from functools import cache
 from typing import Any, Self
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,16 +33,34 @@ def products(queries: Vectors, rows: Vectors) -> Vectors:
     float32 array, shape (Q, M)
         Inner products.
     """
-    if not len(queries) or not len(rows) or not faiss.get_num_gpus():
+    if not len(queries) or not len(rows) or not has_gpu():
         return np.asarray(queries @ rows.T)
-    multiply: Any = faiss.pairwise_distance_gpu
+    multiply: Any = _faiss().pairwise_distance_gpu
     both = (np.ascontiguousarray(side, np.float32) for side in (queries, rows))
-    return np.asarray(multiply(_gpu(), *both, metric=faiss.METRIC_INNER_PRODUCT))
+    return np.asarray(multiply(_gpu(), *both, metric=_faiss().METRIC_INNER_PRODUCT))
+
+
+@cache
+def has_gpu() -> bool:
+    """Whether there is a GPU; without a driver faiss is not loaded to ask it."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return bool(_faiss().get_num_gpus())
+
+
+@cache
+def _faiss() -> Any:  # noqa: ANN401 (it has no types)
+    """Load faiss, which small catalogs can do without: it takes 0.1 s and 200 MB."""
+    import faiss  # noqa: PLC0415
+
+    return faiss
 
 
 @cache
 def _gpu() -> Any:  # noqa: ANN401 (faiss has no types)
-    return faiss.StandardGpuResources()
+    return _faiss().StandardGpuResources()
 
 
 class SegmentLists:
@@ -80,8 +99,8 @@ class SegmentLists:
         n_lists = 1 << int(np.log2(max(1, n_vectors / _N_PER_LIST)))
         n_lists = min(n_lists, _MAX_LISTS, max(1, len(sample) // _N_TRAINED_PER_LIST))
         dim = sample.shape[1] + -sample.shape[1] % 4
-        index = faiss.IndexIVFPQFastScan(
-            faiss.IndexFlatIP(dim), dim, n_lists, dim // 2, 4, faiss.METRIC_INNER_PRODUCT
+        index = _faiss().IndexIVFPQFastScan(
+            _faiss().IndexFlatIP(dim), dim, n_lists, dim // 2, 4, _faiss().METRIC_INNER_PRODUCT
         )
         index.cp.min_points_per_centroid = 1
         index.pq.cp.min_points_per_centroid = 1
@@ -103,7 +122,7 @@ class SegmentLists:
 
     def remove(self, track_ids: Ids) -> None:
         """Forget the segments of some tracks."""
-        self._index.remove_ids(faiss.IDSelectorBatch(np.ascontiguousarray(track_ids)))
+        self._index.remove_ids(_faiss().IDSelectorBatch(np.ascontiguousarray(track_ids)))
 
     def search(self, queries: Vectors, n_hits: int, n_probes: int) -> Ids:
         """Name the tracks that hold the segments nearest to any of the queries.
@@ -124,20 +143,20 @@ class SegmentLists:
         """
         if not len(queries):
             return np.empty(0, np.int64)
-        how: Any = faiss.SearchParametersIVF()
+        how: Any = _faiss().SearchParametersIVF()
         how.nprobe = n_probes
         _, found = self._index.search(_padded(queries, self._index.d), n_hits, params=how)
         return np.unique(found[found >= 0])  # faiss pads with -1
 
     def to_bytes(self) -> NDArray[np.uint8]:
         """Write it, to be kept in a file."""
-        found: NDArray[np.uint8] = faiss.serialize_index(self._index)
+        found: NDArray[np.uint8] = _faiss().serialize_index(self._index)
         return found
 
     @classmethod
     def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
         """Read what `to_bytes` wrote."""
-        return cls(faiss.deserialize_index(np.asarray(stored)))
+        return cls(_faiss().deserialize_index(np.asarray(stored)))
 
 
 class CoarseCodes:
@@ -160,7 +179,7 @@ class CoarseCodes:
         """Quantise rows, float32 (M, D), in their order."""
         sample = rows[:: max(1, len(rows) // _N_COARSE_TRAINED)]
         dim = rows.shape[1] + -rows.shape[1] % 8
-        index = faiss.IndexPQFastScan(dim, dim // 2, 4, faiss.METRIC_INNER_PRODUCT)
+        index = _faiss().IndexPQFastScan(dim, dim // 2, 4, _faiss().METRIC_INNER_PRODUCT)
         index.pq.cp.min_points_per_centroid = 1
         index.train(_padded(sample, dim))
         for first in range(0, len(rows), _N_COARSE_TRAINED):
@@ -187,13 +206,13 @@ class CoarseCodes:
 
     def to_bytes(self) -> NDArray[np.uint8]:
         """Write it, to be kept in a file."""
-        found: NDArray[np.uint8] = faiss.serialize_index(self._index)
+        found: NDArray[np.uint8] = _faiss().serialize_index(self._index)
         return found
 
     @classmethod
     def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
         """Read what `to_bytes` wrote."""
-        return cls(faiss.deserialize_index(np.asarray(stored)))
+        return cls(_faiss().deserialize_index(np.asarray(stored)))
 
 
 def _padded(rows: Vectors, dim: int) -> Vectors:

@@ -10,12 +10,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Embedder, Reader, Recording, Track, hash_audio
 from retrieval.ranking.candidate import Query
+from retrieval.ranking.matching.align import warm_up
 from retrieval.ranking.matching.harmony import tonal
 from retrieval.ranking.ranking import PLAIN, Ranking
 from retrieval.ranking.searching import stored_query
@@ -107,6 +109,8 @@ def read_query(catalog: Reader, embedder: Embedder, path: Path, ranking: Ranking
     is_stored = track is not None and track.audio_hash == audio_hash
     if track is not None and is_stored:
         return track_query(catalog, embedder, track, ranking)
+    if ranking.n_aligned != 0:  # the code for it is loaded while the file is decoded
+        Thread(target=warm_up, daemon=True).start()
     heard = heard_query(embedder, embedder.listen(path), ranking)
     return replace(heard, track_id=None if track is None else track.id, audio_hash=audio_hash)
 

@@ -112,7 +112,7 @@ def align_many(
         In the order of the candidates.
     """
     asked = _Pooled(query, weights)
-    _warm_up()
+    warm_up()
     with ThreadPoolExecutor(n_workers or _n_cores()) as pool:
         return list(pool.map(partial(_align, asked), candidates))
 
@@ -213,7 +213,7 @@ def _align(query: _Pooled, pictures: NDArray[np.uint8]) -> Alignment:
     n_stacks = theirs.shape[1] - STACK_LENGTH + 1
     if min(ours.shape[1], theirs.shape[1]) < STACK_LENGTH:
         return Alignment(transposition=signed(shifts[0]), score=0.0)
-    _warm_up()
+    warm_up()
     longest = [qmax(ours, theirs, shift) for shift in shifts]
     best = int(np.argmax(longest))
     return Alignment(
@@ -234,8 +234,8 @@ def _n_cores() -> int:
 
 
 @cache
-def _warm_up() -> None:
-    """Load the machine code, once a process, with a word about the wait."""
+def warm_up() -> None:
+    """Load the machine code, once a process, with a word about the wait; in any thread."""
     log.info("loading the alignment code; the first run on a machine compiles it, some seconds")
     start = time.perf_counter()
     frames = np.zeros((12, STACK_LENGTH), dtype=np.uint8)
