@@ -113,6 +113,8 @@ def is_there(place: Place) -> bool:
         return (place / "catalog.db").is_file()
     except PermissionError as error:
         raise CatalogError(place, "its folder may not be read; ask who owns it") from error
+    except (OSError, ValueError) as error:  # too long a name, or one with a NUL
+        raise CatalogError(place, f"it cannot be looked at: {error}") from error
 
 
 def unseal(engine: Engine, place: Place) -> None:

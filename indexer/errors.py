@@ -11,6 +11,7 @@
     │   ├── DamagedCatalogError
     │   └── CatalogWriteError
     ├── DamagedTrackError
+    ├── DamagedRowError
     ├── FilterError
     ├── VectorStoreError
     └── LabelError
@@ -110,13 +111,15 @@ class DamagedCatalogError(CatalogError):
         Where the catalog is.
     what : str
         What is damaged.
+    way_out : str
+        What else can be done than to take a copy.
     """
 
-    def __init__(self, path: Place, what: str) -> None:
+    def __init__(self, path: Place, what: str, way_out: str = "") -> None:
         super().__init__(
             path,
-            f"damaged: {what}; put a copy of the folder back, or delete it and index again "
-            "(delete catalog.sum to read what is left)",
+            f"damaged: {what}; put a copy of the folder back, or delete it and index again"
+            + way_out,
         )
         self.what = what
 
@@ -141,6 +144,26 @@ class DamagedTrackError(IndexerError):
         return (
             f"the catalog's {self.what} of track {self.track_id} are damaged; put a copy of the "
             "catalog back, or remove that track and index it again"
+        )
+
+
+class DamagedRowError(IndexerError):
+    """A row of the catalog that belongs to no track is not what was written.
+
+    Parameters
+    ----------
+    table : str
+        Which table holds it.
+    """
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+    def __str__(self) -> str:
+        return (
+            f"the catalog's table {self.table!r} is damaged; put a copy of the catalog back, or "
+            "delete it and index again"
         )
 
 

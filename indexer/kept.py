@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import database, repair, statements, states
+from indexer import database, repair, sounds, states
 from indexer.address import Address, Place
 from indexer.errors import CatalogError, CatalogWriteError
 from indexer.exact import Track
@@ -199,16 +199,14 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _rebuilt(session: Session, dim: int) -> Searched:
-    return repair.rebuilt(
-        lambda: statements.all_vectors(session, dim), statements.n_sounding(session), dim
-    )
+    return repair.rebuilt(lambda: sounds.all_vectors(session, dim), sounds.n_sounding(session), dim)
 
 
 def _write(session: Session, old: Searched | None, dim: int, folder: Path, name: Name) -> None:
     def stored() -> Iterator[Track]:
-        return statements.all_vectors(session, dim)
+        return sounds.all_vectors(session, dim)
 
     if old is None:
-        repair.write(stored, statements.n_sounding(session), dim, folder, name)
+        repair.write(stored, sounds.n_sounding(session), dim, folder, name)
     else:
         repair.write_again(old, stored, folder, name)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import repair, statements, states
+from indexer import repair, sounds, statements, states
 from indexer.address import Place
 from indexer.errors import ForeignEmbedderError, NoCatalogError
 from indexer.kept import files_of
@@ -149,7 +149,9 @@ class Reader:
     def tracks(self) -> list[Track]:
         """List all tracks in the order in which they came."""
         with self._session() as session:
-            return statements.tracks(session)
+            found = statements.tracks(session)
+            states.refuse_lost(self.place, len(found), self._about(session).n_tracks)
+        return found
 
     def tracks_of(self, track_ids: Sequence[int]) -> list[Track]:
         """Look up some tracks, in the order asked.
@@ -191,19 +193,19 @@ class Reader:
     def embeddings_of(self, track_ids: Sequence[int]) -> list[Vectors]:
         """Read the unit vectors of some tracks' segments, float32 (S, D) each."""
         with self._session() as session:
-            found = statements.vectors_of(session, track_ids, self.dim)
+            found = sounds.vectors_of(session, track_ids, self.dim)
         nothing = np.zeros((0, self.dim), np.float32)
         return [found.get(track_id, nothing) for track_id in track_ids]
 
     def segments(self, track_id: int) -> NDArray[np.float64]:
         """Read start and end of a track's segments in seconds, float64 (S, 2)."""
         with self._session() as session:
-            return statements.spans_s(session, track_id)
+            return sounds.spans_s(session, track_id)
 
     def pitches_of(self, track_ids: Sequence[int]) -> list[Pitches]:
         """Read chroma and harmony of some tracks, without their spectrograms."""
         with self._session() as session:
-            found = statements.pitches_of(session, track_ids)
+            found = sounds.pitches_of(session, track_ids)
         return [found.get(track_id, NO_PITCHES) for track_id in track_ids]
 
     def recordings_of(self, track_ids: Sequence[int]) -> list[Parts | None]:
@@ -221,7 +223,7 @@ class Reader:
             recordings, or whose recording is damaged: its file has to be decoded.
         """
         with self._session() as session:
-            found = statements.parts_of(session, track_ids)
+            found = sounds.parts_of(session, track_ids)
         return [
             parts
             if parts is not None and (parts["spectrogram"].size or not parts["chroma"].size)
@@ -233,7 +235,7 @@ class Reader:
         """Recall what the embedder made of this audio; None if it has not seen it."""
         with self._session() as session:
             track_id = statements.embedded_track(session, audio_hash)
-            return None if track_id is None else statements.embedded(session, track_id, self.dim)
+            return None if track_id is None else sounds.embedded(session, track_id, self.dim)
 
     def labels(self) -> dict[int, str]:
         """Read the work of each labelled track by its id."""
@@ -258,8 +260,9 @@ class Reader:
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
         with self._session() as session:
-            counts = statements.counts(session)
-            generation = self._about(session).generation
+            counts, about = statements.counts(session), self._about(session)
+            states.refuse_lost(self.place, counts["n_tracks"], about.n_tracks)
+            generation = about.generation
             roots = tuple(statements.roots(session))
             size_bytes = self._files.size_bytes(session)
         return CatalogStats(
@@ -357,6 +360,7 @@ class Reader:
                     if searched is None and (name is None or name == lost):
                         searched = self._files.rebuilt(session, about, self.dim)
                     if searched is not None:
+                        states.refuse_lost(self.place, len(searched), about.n_sounding)
                         state = self._files.state(about)
                         self._held = _Held(state, about.generation, searched)
                         undo.pop_all()
@@ -385,7 +389,7 @@ class Reader:
         if since == until:
             return searched
         gone = states.removed(session, since)
-        return searched.changed(gone, statements.all_vectors(session, self.dim, since))
+        return searched.changed(gone, sounds.all_vectors(session, self.dim, since))
 
 
 def tidy(place: Place) -> Place:

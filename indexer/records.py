@@ -4,7 +4,7 @@ Letters: D embedding, S segments, T frames.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -88,6 +88,18 @@ class Track:
     promised_s: float | None = None
     album_artist: str | None = None
     year: int | None = None
+    track_number: int | None = None
+    isrc: str | None = None
+    mb_recording: str | None = None
+    mb_release: str | None = None
+    mb_artist: str | None = None
+    mb_work: str | None = None
+    raw_tags: bytes | None = None
+    """Tags in a doubtful encoding as they stand in the file: `key=bytes`, with a NUL between."""
+    added_s: float | None = field(default=None, compare=False)
+    """When it came into the catalog, seconds since 1970; unknown of the oldest."""
+    modified_s: float | None = field(default=None, compare=False)
+    """When its file was changed."""
 
 
 @dataclass(frozen=True, slots=True)

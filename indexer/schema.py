@@ -1,5 +1,8 @@
 """The tables of `catalog.db`.
 
+SQLite has no checksums of its pages, so every row that decides answers or is shown carries one of
+its own: `indexer.signed` and `indexer.sounds` write and check them.
+
 Vectors are kept as float32, as they are compared: half precision would save half of the file and
 move scores by 1e-3, which is more than separates neighbours in a ranking.
 """
@@ -20,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 _REFUSED = re.compile("[\x00\x1b\ud800-\udfff]")
@@ -75,6 +78,11 @@ class CatalogRow(Base):
     token: Mapped[int] = mapped_column(BigInteger, default=0)
     """A number drawn for that file, so that no other is taken for it; on a server for this
     generation."""
+    n_tracks: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How many tracks there are: a row that is lost is missed."""
+    n_sounding: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How many of them have vectors."""
+    checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class RootRow(Base):
@@ -84,6 +92,7 @@ class RootRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     path: Mapped[bytes] = mapped_column(unique=True)
+    checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class TrackRow(Base):
@@ -121,22 +130,39 @@ class TrackRow(Base):
     """How long its own header says that the sound is, where the format says it."""
     album_artist: Mapped[str | None]
     year: Mapped[int | None]
+    track_number: Mapped[int | None]
+    isrc: Mapped[str | None]
+    """The International Standard Recording Code."""
+    mb_recording: Mapped[str | None]
+    """MusicBrainz identifiers: of the recording, its release, its artist and its work."""
+    mb_release: Mapped[str | None]
+    mb_artist: Mapped[str | None]
+    mb_work: Mapped[str | None]
+    raw_tags: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Tags in a doubtful encoding as they stand in the file: `key=bytes`, with a NUL between."""
+    added_s: Mapped[float | None]
+    """When it came into the catalog, seconds since 1970; unknown of the oldest."""
+    n_segments: Mapped[int] = mapped_column(BigInteger, default=0)
+    pitches_checksum: Mapped[int] = mapped_column(BigInteger, default=0)
+    """CRC-32 of chroma and harmony of its recording as they are stored."""
+    checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-class SegmentRow(Base):
-    """A stretch of a track that has an embedding; in order of time by id."""
+class SpansRow(Base):
+    """Where a track's segments begin and end, in order of time: float64 (S, 2) in seconds, raw."""
 
-    __tablename__ = "segment"
-    __table_args__ = (Index("ix_segment_track_id", "track_id"), {"sqlite_autoincrement": True})
+    __tablename__ = "spans"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    track_id: Mapped[int] = mapped_column(ForeignKey("track.id", ondelete="CASCADE"))
-    start_s: Mapped[float]
-    end_s: Mapped[float]
+    track_id: Mapped[int] = mapped_column(
+        ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
+    )
+    spans: Mapped[bytes] = mapped_column(LargeBinary)
+    checksum: Mapped[int] = mapped_column(BigInteger)
+    """CRC-32 of the spans, begun with the track's id."""
 
 
 class EmbeddingRow(Base):
-    """The vectors of a track's segments, in the order of their ids: float32 (S, D), raw."""
+    """The vectors of a track's segments, in order of time: float32 (S, D), raw."""
 
     __tablename__ = "embedding"
     __table_args__ = (Index("ix_embedding_generation", "generation"),)
@@ -148,7 +174,7 @@ class EmbeddingRow(Base):
     generation: Mapped[int] = mapped_column(BigInteger)
     """When they came."""
     checksum: Mapped[int] = mapped_column(BigInteger)
-    """CRC-32 of the vectors, begun with the track's id."""
+    """CRC-32 of the vectors, begun with the track's id, and of the generation."""
 
 
 class RemovalRow(Base):
@@ -158,6 +184,7 @@ class RemovalRow(Base):
 
     track_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     generation: Mapped[int] = mapped_column(BigInteger)
+    checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class ChangeRow(Base):
@@ -228,6 +255,7 @@ class LabelRow(Base):
         ForeignKey("track.id", ondelete="CASCADE"), primary_key=True
     )
     work: Mapped[str]
+    checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class SkipRow(Base):
@@ -239,3 +267,4 @@ class SkipRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str]
+    checksum: Mapped[int] = mapped_column(BigInteger, default=0)

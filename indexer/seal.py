@@ -81,7 +81,8 @@ def check_seal(folder: Path) -> None:
         if found == seal or found.number != seal.number:  # another number: put back from a copy
             return
         if _read(folder) == seal:  # else somebody has begun to write
-            raise DamagedCatalogError(folder, f"catalog.db is not what {_NAME} says it was")
+            what = f"catalog.db is not what {_NAME} says it was"
+            raise DamagedCatalogError(folder, what, f" (delete {_NAME} to read what is left)")
 
 
 def _read(folder: Path) -> _Seal | None:

@@ -8,9 +8,12 @@ number that was drawn for it, and a file counts if the database has been in its 
 import secrets
 
 import numpy as np
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
+from indexer import signed
+from indexer.address import Place
+from indexer.errors import DamagedCatalogError
 from indexer.records import Ids
 from indexer.schema import CatalogRow, ChangeRow, EmbeddingRow, RemovalRow
 
@@ -57,15 +60,27 @@ def next_generation(session: Session, embedder_name: str) -> int | None:
     int or None
         None if the catalog has been changed over to another embedder.
     """
-    values = {"generation": CatalogRow.generation + 1}
-    token = secrets.randbits(62)
+    about = session.get_one(CatalogRow, 1, with_for_update=True, populate_existing=True)
+    if about.embedder != embedder_name:
+        return None
+    about.generation += 1
     if is_shared(session):
-        values["token"] = token  # type: ignore[assignment]
-    statement = update(CatalogRow).where(CatalogRow.embedder == embedder_name).values(values)
-    generation: int | None = session.scalar(statement.returning(CatalogRow.generation))
-    if generation is not None and is_shared(session):
-        session.execute(insert(ChangeRow).values(generation=generation, token=token))
-    return generation
+        about.token = secrets.randbits(62)
+        session.add(ChangeRow(generation=about.generation, token=about.token))
+    session.flush()
+    return about.generation
+
+
+def count_tracks(session: Session, n_more: int) -> None:
+    """Count tracks that came, or went, in a transaction that has counted a generation."""
+    session.get_one(CatalogRow, 1).n_tracks += n_more
+
+
+def refuse_lost(place: Place, n_found: int, n_counted: int) -> None:
+    """Raise a `DamagedCatalogError` if there are not as many tracks as were counted."""
+    if n_found != n_counted:
+        what = f"its database (it holds {n_found} of {n_counted} tracks)"
+        raise DamagedCatalogError(place, what)
 
 
 def has_been(session: Session, generation: int, token: int) -> bool:
@@ -84,8 +99,8 @@ def n_changed(session: Session, since: int) -> int:
 
 def removed(session: Session, since: int) -> Ids:
     """List the tracks whose vectors went after a generation, that of the vector file or later."""
-    statement = select(RemovalRow.track_id).where(RemovalRow.generation > since)
-    return np.array(session.scalars(statement).all(), dtype=np.int64)
+    found = signed.rows(session, RemovalRow, RemovalRow.generation > since)
+    return np.array([track_id for track_id, _ in found], dtype=np.int64)
 
 
 def set_merged(session: Session, generation: int, token: int) -> None:

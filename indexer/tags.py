@@ -36,6 +36,16 @@ class Tags:
     album: str | None = None
     album_artist: str | None = None
     year: int | None = None
+    track_number: int | None = None
+    isrc: str | None = None
+    """The International Standard Recording Code."""
+    mb_recording: str | None = None
+    """MusicBrainz identifiers: of the recording, its release, its artist and its work."""
+    mb_release: str | None = None
+    mb_artist: str | None = None
+    mb_work: str | None = None
+    raw_tags: bytes | None = None
+    """Tags in a doubtful encoding as they stand in the file: `key=bytes`, with a NUL between."""
 
 
 NO_TAGS = Tags("")

@@ -13,7 +13,7 @@ from typing import Self
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import database, repair, statements, states
+from indexer import database, repair, signed, sounds, statements, states
 from indexer.address import Place
 from indexer.embedder import Embedder
 from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
@@ -133,7 +133,7 @@ class Writer(Reader):
 
     def _merged(self, session: Session, about: CatalogRow, files: FolderFile) -> Name | None:
         """Make the vector file anew, where it is absent or too much came and went since."""
-        n_tracks = statements.n_sounding(session)
+        n_tracks = sounds.n_sounding(session)
         n_changed = states.n_changed(session, about.merged)
         name = files.name(session, about)
         is_there = name is not None and repair.is_there(self.path, name, self.dim)
@@ -180,11 +180,13 @@ class Writer(Reader):
             else:
                 statements.describe(row, file, tags)
             statements.unskip(session, file.path)
-            statements.keep(session, row.id, embedded.recording)
+            sounds.keep(session, row, embedded.recording)
             generation = self._counted(session)
-            if not is_new:
-                statements.detach(session, [row.id], generation)
-            statements.attach(session, row, embedded, generation)
+            if is_new:
+                states.count_tracks(session, 1)
+            else:
+                sounds.detach(session, [row.id], generation)
+            sounds.attach(session, row, embedded, generation)
             track_id = row.id
         self._n_stored += 1
         if self._n_stored % _STORED_AT_ONCE == 0:
@@ -194,7 +196,8 @@ class Writer(Reader):
     def describe(self, track_id: int, file: AudioFile, tags: Tags) -> None:
         """Note the new name, tags or date of a track whose audio is as it was."""
         with self._writing() as session:
-            statements.describe(session.get_one(TrackRow, track_id), file, tags)
+            row = session.get_one(TrackRow, track_id, with_for_update=True)
+            statements.describe(row, file, tags)
             statements.unskip(session, file.path)
 
     def skip(self, file: AudioFile, reason: str) -> None:
@@ -214,7 +217,7 @@ class Writer(Reader):
     def mark_missing(self, track_ids: Iterable[int], *, is_missing: bool) -> None:
         """Note whose files are gone, or back; nothing else of them changes."""
         with self._writing() as session:
-            for some in statements.batched(track_ids):
+            for some in signed.batched(track_ids):
                 statements.mark_missing(session, some, is_missing=is_missing)
 
     def delete(self, track_ids: Iterable[int]) -> None:
@@ -224,7 +227,7 @@ class Writer(Reader):
             return
         with self._writing() as session:
             generation = self._counted(session)
-            for some in statements.batched(track_ids):
+            for some in signed.batched(track_ids):
                 statements.delete_tracks(session, some, generation)
 
     def remove(self, path: Path) -> int:
@@ -267,17 +270,18 @@ class Writer(Reader):
         """
         with self._writing() as session:
             generation = self._counted(session)
-            statements.detach_all(session)
+            sounds.detach_all(session)
             states.change_over(session, new.embedder_name, new.dim)
             for track in statements.tracks(session):
                 embedded = new.embedded(track.audio_hash)
+                row = session.get_one(TrackRow, track.id, with_for_update=True)
                 if embedded is None:
-                    statements.forget_recording(session, track.id)
+                    sounds.forget_recording(session, row)
+                    session.flush()
                     continue
                 if embedded.recording.spectrogram.size:  # it was decoded, and not restored
-                    statements.keep(session, track.id, embedded.recording)
-                row = session.get_one(TrackRow, track.id)
-                statements.attach(session, row, embedded, generation)
+                    sounds.keep(session, row, embedded.recording)
+                sounds.attach(session, row, embedded, generation)
                 session.expunge_all()
         self.embedder_name, self.dim = new.embedder_name, new.dim
         self._held = None

@@ -102,6 +102,8 @@ def _search(
     tracks = catalog.tracks_of([track_ids[index] for index in held])
     alike: dict[str, list[tuple[Track, int]]] = {}
     for track, index in zip(tracks, held, strict=True):
+        if track.is_missing or track.audio_hash == query.audio_hash:  # an index is damaged
+            continue
         key = str(track.id) if all_copies else track.audio_hash
         alike.setdefault(key, []).append((track, index))
     candidates = [

@@ -47,7 +47,7 @@ def test_ids_are_never_used_again(engine, tmp_path):
     with engine.connect() as connection:
         made = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all()
     counted = {name for name, sql in made if sql and "AUTOINCREMENT" in sql}
-    assert counted == {"track", "segment"}
+    assert counted == {"track"}
 
 
 def test_the_program_knows_all_its_migrations(request):

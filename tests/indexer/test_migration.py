@@ -15,10 +15,31 @@ from tests.indexer.conftest import execute, packet_hash
 either = pytest.mark.parametrize("opening", [Catalog.open, Catalog.write], ids=["open", "write"])
 
 
+NEW_OF_TRACK = (
+    "track_number", "isrc", "mb_recording", "mb_release", "mb_artist", "mb_work", "raw_tags",
+    "added_s", "n_segments", "pitches_checksum", "checksum",
+)  # fmt: skip
+
+_SEGMENT = (
+    "CREATE TABLE segment (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, track_id INTEGER NOT NULL"
+    " REFERENCES track (id) ON DELETE CASCADE, start_s DOUBLE NOT NULL, end_s DOUBLE NOT NULL)"
+)
+BEFORE_SIGNATURES = (
+    _SEGMENT,
+    "CREATE INDEX ix_segment_track_id ON segment (track_id)",
+    "DROP TABLE spans",
+    *(f"ALTER TABLE track DROP COLUMN {name}" for name in NEW_OF_TRACK),
+    *(f"ALTER TABLE catalog DROP COLUMN {name}" for name in ("n_tracks", "n_sounding", "checksum")),
+    *(f"ALTER TABLE {table} DROP COLUMN checksum" for table in ("root", "skip", "label")),
+)
+
+
 def turn_back(folder: Path) -> None:
     """Give a catalog the schema of before recordings were kept, and its hashes of packets alone."""
     with Catalog.open(folder) as catalog:
-        hashes = {track.id: packet_hash(track.path) for track in catalog.tracks()}
+        tracks = catalog.tracks()
+        hashes = {track.id: packet_hash(track.path) for track in tracks}
+        spans = [(t.id, *span) for t in tracks for span in catalog.segments(t.id).tolist()]
     for track_id, found in hashes.items():
         execute(folder, f"UPDATE track SET audio_hash = '{found}' WHERE id = {track_id}")
     key = "track_id INTEGER NOT NULL PRIMARY KEY REFERENCES track (id) ON DELETE CASCADE"
@@ -39,9 +60,12 @@ def turn_back(folder: Path) -> None:
         "ALTER TABLE track DROP COLUMN album_artist",
         "ALTER TABLE track DROP COLUMN year",
         "ALTER TABLE embedding DROP COLUMN checksum",
+        *BEFORE_SIGNATURES,
         "UPDATE alembic_version SET version_num = '0001'",
     ):
         execute(folder, statement)
+    for span in spans:
+        execute(folder, f"INSERT INTO segment (track_id, start_s, end_s) VALUES {span}")
 
 
 def test_a_catalog_of_before_is_migrated_without_decoding(built, fake_embedder):

@@ -181,7 +181,7 @@ def test_a_schema_that_is_no_text_is_a_sentence(built):
     (built / "catalog.sum").unlink()
     content = (built / "catalog.db").read_bytes()
     assert b"CREATE TABLE embedding" in content
-    (built / "catalog.db").write_bytes(content.replace(b"NOT NULL", b"N\xc4T NULL", 1))
+    (built / "catalog.db").write_bytes(content.replace(b"NOT NULL", b"N\xc4T NULL"))
     with pytest.raises(CatalogError) as caught:
         said(built)
     assert "\n" not in str(caught.value)
