@@ -41,7 +41,7 @@ _QUALITIES = {
 _NINTHS = {"dominant": "9", "major": "maj9", "minor": "min9", "augmented": "aug7"}
 
 
-class _Bar(NamedTuple):
+class Bar(NamedTuple):
     """What sounds in one written bar, in quarters from its bar line."""
 
     length: float
@@ -49,10 +49,10 @@ class _Bar(NamedTuple):
     chords: list[tuple[float, int, str, int]]  # start, root, quality, bass
 
 
-class _Part(NamedTuple):
+class Staff(NamedTuple):
     """What a parser found: the first part also carries what holds for all."""
 
-    bars: list[_Bar]
+    bars: list[Bar]
     order: list[int]  # the bars as they are played
     metre: tuple[int, int]
     keys: list[tuple[int, Mode]]  # those that the signature leaves open
@@ -75,7 +75,7 @@ def lead_sheet(source: str, data: bytes) -> Score:
         name = next(n for n in archive.namelist() if n.endswith(".xml") and "META-INF" not in n)
         stream: Any = converter.parseData(archive.read(name), format="musicxml")
     title = stream.metadata.bestTitle if stream.metadata else None
-    return _score(source, (title or "").strip(), [_musicxml_part(stream.parts[0])])
+    return score_of(source, (title or "").strip(), [_musicxml_part(stream.parts[0])])
 
 
 def tunes(data: bytes) -> Iterator[tuple[str, str]]:
@@ -117,10 +117,10 @@ def tune(source: str, text: str) -> Score:
     parts = [_abc_part(voice) for voice in _voices(text)]
     if not parts[0].bars:
         raise ScoreError(source, "no melody: no notes")
-    return _score(source, title.group(1).strip() if title else "", parts)
+    return score_of(source, title.group(1).strip() if title else "", parts)
 
 
-def _score(source: str, title: str, parts: Sequence[_Part]) -> Score:
+def score_of(source: str, title: str, parts: Sequence[Staff]) -> Score:
     """Make a plain score of parts; the first carries the melody and the chords."""
     first = parts[0]
     beats_per_bar, beat_unit = first.metre
@@ -151,7 +151,7 @@ def _score(source: str, title: str, parts: Sequence[_Part]) -> Score:
     )
 
 
-def _line(bars: Sequence[_Bar], scale: float) -> tuple[Note, ...]:
+def _line(bars: Sequence[Bar], scale: float) -> tuple[Note, ...]:
     """Join the notes of bars to one line, in beats, tied notes as one."""
     notes: list[Note] = []
     bar_start = 0.0
@@ -166,7 +166,7 @@ def _line(bars: Sequence[_Bar], scale: float) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def _chords(bars: Sequence[_Bar], scale: float, end: float) -> tuple[Chord, ...]:
+def _chords(bars: Sequence[Bar], scale: float, end: float) -> tuple[Chord, ...]:
     """Join the chord symbols of bars; each lasts until the next."""
     found: list[Chord] = []
     bar_start = 0.0
@@ -181,7 +181,7 @@ def _chords(bars: Sequence[_Bar], scale: float, end: float) -> tuple[Chord, ...]
     )
 
 
-def _musicxml_part(part: Any) -> _Part:  # noqa: ANN401
+def _musicxml_part(part: Any) -> Staff:  # noqa: ANN401
     metre = _metre(part)
     marks = part.recurse().getElementsByClass("MetronomeMark")
     bpm = next((mark.getQuarterBPM() for mark in marks if mark.number), None)
@@ -190,10 +190,10 @@ def _musicxml_part(part: Any) -> _Part:  # noqa: ANN401
     keys = list(keys_of_signature(signature.sharps)) if signature is not None else []
     bars = [_bar(measure) for measure in part.getElementsByClass("Measure")]
     # The order is the last thing asked of the part, for that empties its bars.
-    return _Part(bars, _played(part), metre, keys, float(bpm) if bpm else None)
+    return Staff(bars, _played(part), metre, keys, float(bpm) if bpm else None)
 
 
-def _bar(measure: Any) -> _Bar:  # noqa: ANN401
+def _bar(measure: Any) -> Bar:  # noqa: ANN401
     notes: list[tuple[float, float, int, bool]] = []
     chords: list[tuple[float, int, str, int]] = []
     flat = measure.flatten()
@@ -210,7 +210,7 @@ def _bar(measure: Any) -> _Bar:  # noqa: ANN401
             pitch = max(int(p.midi) for p in element.pitches)
             is_tied = element.tie is not None and element.tie.type in {"stop", "continue"}
             notes.append((start, float(element.duration.quarterLength), pitch, is_tied))
-    return _Bar(float(flat.highestTime), notes, chords)
+    return Bar(float(flat.highestTime), notes, chords)
 
 
 def _played(part: Any) -> list[int]:  # noqa: ANN401
@@ -281,7 +281,7 @@ def _voices(text: str) -> list[str]:
     return ["\n".join([*header, *body]) for body in bodies.values()]
 
 
-def _abc_part(text: str) -> _Part:
+def _abc_part(text: str) -> Staff:
     """Read the tokens of a tune; music21's streams would take ten times as long."""
     from music21.abcFormat import ABCFile
 
@@ -299,7 +299,7 @@ def _abc_part(text: str) -> _Part:
             mark = token.getMetronomeMarkObject()
             bpm = mark.getQuarterBPM() if mark is not None else None
     bars, signs = _abc_bars(tokens)
-    return _Part(bars, _abc_order(signs), plain_metre(*metre), keys, bpm)
+    return Staff(bars, _abc_order(signs), plain_metre(*metre), keys, bpm)
 
 
 def _abc_keys(token: Any) -> list[tuple[int, Mode]]:  # noqa: ANN401
@@ -318,7 +318,7 @@ class _Signs(NamedTuple):
     ending: int  # 1 or 2 where a first or second ending starts, else 0
 
 
-def _abc_bars(tokens: Iterable[Any]) -> tuple[list[_Bar], list[_Signs]]:
+def _abc_bars(tokens: Iterable[Any]) -> tuple[list[Bar], list[_Signs]]:
     """Gather the notes between bar lines; what holds no time is no bar."""
     bars, signs = [], []
     notes: list[tuple[float, float, int, bool]] = []
@@ -326,7 +326,7 @@ def _abc_bars(tokens: Iterable[Any]) -> tuple[list[_Bar], list[_Signs]]:
     for token in tokens:
         if hasattr(token, "repeatForm"):  # a bar line
             if length > 0:
-                bars.append(_Bar(length, notes, []))
+                bars.append(Bar(length, notes, []))
                 signs.append(_Signs(starts, token.repeatForm in _ENDS, ending))
                 notes, length, starts, ending = [], 0.0, False, 0
             elif signs and token.repeatForm in _ENDS:
@@ -340,7 +340,7 @@ def _abc_bars(tokens: Iterable[Any]) -> tuple[list[_Bar], list[_Signs]]:
             length += token.quarterLength
             is_tied = token.tie in {"start", "continue"}
     if length > 0:
-        bars.append(_Bar(length, notes, []))
+        bars.append(Bar(length, notes, []))
         signs.append(_Signs(starts, ends=False, ending=ending))
     return bars, signs
 

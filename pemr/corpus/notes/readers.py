@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pemr.corpus.notes.chords import infer_chords
+from pemr.corpus.notes.lilypond import jazz_sheet
 from pemr.corpus.notes.melody import find_sections
 from pemr.corpus.notes.midi import hymn, pop909_song
 from pemr.corpus.notes.notation import lead_sheet, tune, tunes
@@ -81,8 +82,8 @@ def cached_scores(
     Parameters
     ----------
     directory : Path
-        Holds ``pop909``, ``openewld``, ``folk`` and ``hymns``, any of them,
-        each as a zip file or as a folder.
+        Holds ``pop909``, ``openewld``, ``folk``, ``hymns`` and ``leadsheets``, any of
+        them, each as a zip file or as a folder.
     cache_dir : Path
         Made when absent; gets a file of scores and one of what was skipped
         for each archive.
@@ -207,9 +208,18 @@ def _hymns(files: Iterator[File]) -> Iterator[Reading]:
                 yield source, partial(tune, source, text)
 
 
+def _leadsheets(files: Iterator[File]) -> Iterator[Reading]:
+    for path, data in files:
+        if path.suffix == ".ly" and path.parent.name == "Core":
+            source = f"leadsheets/{path.stem}"
+            yield source, partial(jazz_sheet, source, data)
+
+
 ARCHIVES: dict[str, Callable[[Iterator[File]], Iterator[Reading]]] = {
     "pop909": _pop909,
     "openewld": _openewld,
     "folk": _folk,
     "hymns": _hymns,
+    "leadsheets": _leadsheets,
 }
+"""Archives and their readers; a new one stands last, so that places of scores stay as they were."""

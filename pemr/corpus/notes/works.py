@@ -9,10 +9,10 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Literal
 
@@ -30,6 +30,8 @@ MOST_KIN: Final = 3  # a work that resembles more others than this is not held o
 MATCH_VERSION: Final = 2  # goes up when the same scores would be matched differently
 # What dev and test are made of, in parts of N_HELD_OUT: popular music first.
 SHARES: Final = {"pop909": 0.4, "openewld": 0.25, "folk": 0.2, "hymns": 0.15}
+TRAIN_ONLY: Final = frozenset({"leadsheets"})
+"""Archives that came when dev and test were drawn: whatever they share with those is left out."""
 ANTHEM_TITLES: Final = re.compile(
     r"god save|king'?s anthem|marseill|star.spangled|anacreon|rule.? britannia|auld lang syne"
     r"|national anthem|hail.? columbia|o canada|watch on the rhine|wilhelmus"
@@ -126,20 +128,26 @@ def survey(scores_dir: Path, cache_dir: Path, n_jobs: int = 1) -> Survey:
     pairs = _cached_pairs(scores, cache_dir / f"pairs-{state}.json")
     anthems = _cached_anthems(scores, cache_dir / f"anthems-{state}.json")
     same = [pair for pair in pairs if is_same(pair.match)]
-    groups = _components(len(scores), same)
+    n_first = _n_first(scores)
+    groups = _components(n_first, (pair for pair in same if pair.other < n_first))
     tainted = {places for places in groups if any(scores[p].source in anthems for p in places)}
     for places in tainted:
         title = next(anthems[scores[p].source] for p in places if scores[p].source in anthems)
         anthems |= {scores[p].source: anthems.get(scores[p].source, title) for p in places}
     groups = [places for places in groups if places not in tainted]
     splits = _split(scores, groups, _kin(groups, pairs))
+    n_kin = len(groups) - len(splits)
+    splits = _with_newcomers(scores, splits, pairs, anthems)
+    placed = {place for places in splits for place in places}
+    later = range(n_first, len(scores))
+    n_kin += sum(p not in placed and scores[p].source not in anthems for p in later)
     found = [_work(scores, places, split) for places, split in splits.items()]
     return Survey(
         works=tuple(sorted(found, key=lambda work: work.name)),
         pairs=tuple(same),
         scores=tuple(scores),
         anthems=anthems,
-        n_kin=len(groups) - len(found),
+        n_kin=n_kin,
     )
 
 
@@ -182,15 +190,21 @@ def _opens(opening: Line, line: Line) -> bool:
     return len(line.pitches) >= len(opening.pitches) and compare(opening, line).worth >= 0.76
 
 
+def _n_first(scores: Sequence[Score]) -> int:
+    """Count the scores that dev and test are drawn from; those of other archives stand last."""
+    return sum(score.archive not in TRAIN_ONLY for score in scores)
+
+
 def _cached_pairs(scores: Sequence[Score], path: Path) -> list[Pair]:
     """Match all melodies, or read what was matched before: all that are at least kin."""
     if path.is_file():
         rows = json.loads(path.read_text(encoding="utf-8"))
         return [Pair(one, other, Match(*match)) for one, other, *match in rows]
     lines = [line_of(score.melody) for score in scores]
-    compared = (
-        Pair(one, other, compare(lines[one], lines[other])) for one, other in candidates(lines)
-    )
+    n_first = _n_first(scores)
+    later = ((one, other) for one, other in candidates(lines) if other >= n_first)
+    proposed = chain(candidates(lines[:n_first]), later if n_first < len(lines) else ())
+    compared = (Pair(one, other, compare(lines[one], lines[other])) for one, other in proposed)
     pairs = [pair for pair in compared if is_kin(pair.match)]
     _keep(path, [[pair.one, pair.other, *pair.match] for pair in pairs])
     return pairs
@@ -269,6 +283,37 @@ def _split(
     held_out = set(splits)
     splits |= {p: "train" for p in order if p not in held_out and not kin[p] & held_out}
     return splits
+
+
+def _with_newcomers(
+    scores: Sequence[Score],
+    splits: dict[_Group, Split],
+    pairs: Sequence[Pair],
+    anthems: Collection[str],
+) -> dict[_Group, Split]:
+    """Train on the scores that came later too, except for what is kin of anything held out."""
+    home = {place: places for places in splits for place in places}
+    barred = {place for place, score in enumerate(scores) if score.source in anthems}
+    linked: dict[int, _Group] = {}
+    for pair in pairs:
+        places = home.get(pair.one)
+        if scores[pair.other].archive in TRAIN_ONLY and scores[pair.one].archive not in TRAIN_ONLY:
+            if places is None or splits[places] != "train":
+                barred.add(pair.other)
+            elif is_same(pair.match):
+                linked.setdefault(pair.other, places)
+    same = (pair for pair in pairs if is_same(pair.match) and pair.one not in home)
+    grown: dict[_Group, _Group] = {places: places for places in splits}
+    alone: dict[_Group, Split] = {}
+    for group in _components(len(scores), same):
+        if scores[group[0]].archive not in TRAIN_ONLY or barred & set(group):
+            continue
+        known = next((linked[place] for place in group if place in linked), None)
+        if known is None:
+            alone[group] = "train"
+        else:
+            grown[known] += group
+    return {grown[places]: split for places, split in splits.items()} | alone
 
 
 _DRAWN: tuple[Split, ...] = ("test", "dev")

@@ -1,6 +1,7 @@
 """Which settings are one work, which are anthems, and where each work goes."""
 
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -145,3 +146,51 @@ def test_kin_of_what_is_held_out_is_in_no_split(found):
     assert splits[order[0]] == "test"
     assert order[29] not in splits
     assert len(splits) == 29
+
+
+def leadsheets(folder, melodies):
+    for name, abc_melody in melodies.items():
+        path = folder / "leadsheets" / "Core" / f"{name}.ly"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        notes = " ".join(
+            letter.lower() + ("'" if letter.islower() else "") for letter in abc_melody
+        )
+        path.write_text(f"refrainMelody = \\relative c' {{ \\time 4/4 {nearest(notes)} }}\n")
+
+
+def nearest(notes):
+    """Write notes of the scale of C, ``c'`` the higher octave, as \\relative reads them."""
+    steps = [("cdefgab".index(name[0]) + 7 * name.count("'")) for name in notes.split()]
+    written, last = [], 0
+    for step in steps:
+        nearest_step = last + (step - last + 3) % 7 - 3
+        octaves = (step - nearest_step) // 7
+        written.append("cdefgab"[step % 7] + ("'" * octaves or "," * -octaves) + "4")
+        last = step
+    return " ".join(written)
+
+
+def test_what_came_later_is_trained_on_and_moves_nothing(found, folder, tmp_path):
+    by_source = {score.source: work for work in found.works for score in work.scores}
+    scores = tmp_path / "scores"
+    shutil.copytree(folder, scores)
+    texts = (folder / "folk" / "one" / "tunes.abc").read_text().split("X:")[1:]
+    tunes = {t.split("\n")[0]: t.split("\n")[-3].replace("|", "") for t in texts}
+    trained, held = (
+        next(n for n in tunes if is_of(by_source[f"folk/one/tunes.{n}"], splits))
+        for splits in (("train",), ("test", "dev", "human"))
+    )
+    new = body(np.random.default_rng(99)).replace("|", "")
+    leadsheets(scores, {"known": tunes[trained], "held": tunes[held], "new": new})
+    later = survey(scores, tmp_path)
+    places = {score.source: work for work in later.works for score in work.scores}
+    assert places["leadsheets/known"].name == by_source[f"folk/one/tunes.{trained}"].name
+    assert places["leadsheets/new"].split == "train"
+    assert "leadsheets/held" not in places
+    assert later.n_kin == 1
+    for work in found.works:
+        assert next(w for w in later.works if w.name == work.name).split == work.split
+
+
+def is_of(work, splits):
+    return work.split in splits
