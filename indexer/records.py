@@ -95,7 +95,7 @@ class Track:
     mb_artist: str | None = None
     mb_work: str | None = None
     raw_tags: bytes | None = None
-    """Tags in a doubtful encoding as they stand in the file: `key=bytes`, with a NUL between."""
+    """Tags that are not in UTF-8 as they stand in the file: `key=bytes`, with a NUL between."""
     added_s: float | None = field(default=None, compare=False)
     """When it came into the catalog, seconds since 1970; unknown of the oldest."""
     modified_s: float | None = field(default=None, compare=False)

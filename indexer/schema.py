@@ -139,7 +139,7 @@ class TrackRow(Base):
     mb_artist: Mapped[str | None]
     mb_work: Mapped[str | None]
     raw_tags: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Tags in a doubtful encoding as they stand in the file: `key=bytes`, with a NUL between."""
+    """Tags that are not in UTF-8 as they stand in the file: `key=bytes`, with a NUL between."""
     added_s: Mapped[float | None]
     """When it came into the catalog, seconds since 1970; unknown of the oldest."""
     n_segments: Mapped[int] = mapped_column(BigInteger, default=0)

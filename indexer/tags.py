@@ -1,4 +1,4 @@
-"""An audio file to its title, artist, album, the album's artist and year.
+"""An audio file to what it says of itself: title, artist, album, year, numbers and identifiers.
 
 PyAV reads the tags of every container that it decodes, so no tag library is needed (mutagen, the
 usual one, is GPL). How long a file plays is not asked here: containers guess, decoding knows.
@@ -7,7 +7,7 @@ usual one, is GPL). How long a file plays is not asked here: containers guess, d
 import re
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +21,19 @@ _WITH_ID3 = frozenset({"mp3", "aac", "aiff", "wav", "tta", "dsf"})
 _MOST_FILES = 200  # of a folder, to judge the encoding by
 _ALBUM_ARTIST_KEYS = ("album_artist", "albumartist")
 _YEAR_KEYS = ("originaldate", "originalyear", "tdor", "date", "year", "tyer", "creation_time")
+_ISRC_KEYS = ("isrc", "tsrc")
+_MUSICBRAINZ_KEYS = {  # as several programs write them, without spaces and underscores
+    "mb_recording": ("musicbrainzrecordingid", "musicbrainztrackid"),
+    "mb_release": ("musicbrainzalbumid", "musicbrainzreleaseid"),
+    "mb_artist": ("musicbrainzartistid",),
+    "mb_work": ("musicbrainzworkid",),
+}
+_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}\d{7}")
+_MUSICBRAINZ = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
+_RECORDING_OF_ID3 = re.compile(
+    rb"UFID.{6}http://musicbrainz\.org\x00([0-9a-f-]{36})", re.DOTALL
+)  # a frame that FFmpeg does not read
+_HEAD_BYTES = 1 << 18
 _ARTIST_KEYS = ("artist", "album_artist", "albumartist", "performer", "author")
 
 
@@ -44,8 +57,9 @@ class Tags:
     mb_release: str | None = None
     mb_artist: str | None = None
     mb_work: str | None = None
-    raw_tags: bytes | None = None
-    """Tags in a doubtful encoding as they stand in the file: `key=bytes`, with a NUL between."""
+    raw_tags: bytes | None = field(default=None, compare=False)
+    """Those shown that are not in UTF-8 as they stand in the file, whose encoding can only be
+    guessed: `key=bytes`, with a NUL between."""
 
 
 NO_TAGS = Tags("")
@@ -64,14 +78,67 @@ def read_tags(path: Path) -> Tags:
     -------
     Tags
         Clean text: tags in an old encoding (judged with those of the other files in the folder),
-        or encoded twice, are mended; what is doubtful is left as Western European.
+        or encoded twice, are mended; what is doubtful is left as Western European. Numbers and
+        identifiers that are none are left out.
 
     """
-    found = _metadata(path)
-    title = found.get("title") or _display(path.stem)
-    artist = next((found[key] for key in _ARTIST_KEYS if found.get(key)), None)
+    pairs, is_id3 = _pairs(path)
+    raw = {key: bytes_of(value, is_latin_1=is_id3) for key, value in pairs.items()}
+    kept = {key: of_it for key, of_it in raw.items() if of_it is not None and key in _SHOWN}
+    encoding = _encoding_of_folder(path.parent, _changed_ns(path.parent)) if kept else None
+    found = {key: _text(value, raw[key], encoding) for key, value in pairs.items()}
     album_artist = next((found[key] for key in _ALBUM_ARTIST_KEYS if found.get(key)), None)
-    return Tags(title, artist, found.get("album") or None, album_artist, _year(found))
+    identifiers = _musicbrainz(found)
+    if is_id3 and identifiers["mb_recording"] is None:
+        identifiers["mb_recording"] = _recording_of_id3(path)
+    return Tags(
+        title=found.get("title") or _display(path.stem),
+        artist=next((found[key] for key in _ARTIST_KEYS if found.get(key)), None),
+        album=found.get("album") or None,
+        album_artist=album_artist,
+        year=_year(found),
+        track_number=_track_number(found),
+        isrc=_isrc(found),
+        raw_tags=b"\0".join(b"%b=%b" % (key.encode(), kept[key]) for key in kept) or None,
+        **identifiers,
+    )
+
+
+def _track_number(found: dict[str, str]) -> int | None:
+    """Read the number before the slash of `3/12`."""
+    digits = re.match(r"\s*(\d{1,4})(?!\d)", found.get("track", "") or found.get("trck", ""))
+    return int(digits[1]) if digits is not None and int(digits[1]) else None
+
+
+def _isrc(found: dict[str, str]) -> str | None:
+    for key in _ISRC_KEYS:
+        code = _ISRC.search(re.sub(r"[\s-]", "", found.get(key, "")).upper())
+        if code is not None:
+            return code[0]
+    return None
+
+
+def _musicbrainz(found: dict[str, str]) -> dict[str, str | None]:
+    """Read identifiers of MusicBrainz; of several of a kind the first."""
+    said = {re.sub(r"[\s_]", "", key): value.lower() for key, value in found.items()}
+    identifiers: dict[str, str | None] = {}
+    for name, keys in _MUSICBRAINZ_KEYS.items():
+        matches = (_MUSICBRAINZ.search(said.get(key, "")) for key in keys)
+        identifiers[name] = next((match[0] for match in matches if match is not None), None)
+    return identifiers
+
+
+def _recording_of_id3(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            match = _RECORDING_OF_ID3.search(file.read(_HEAD_BYTES))
+    except OSError:
+        return None
+    return (
+        match[1].decode()
+        if match is not None and _MUSICBRAINZ.fullmatch(match[1].decode())
+        else None
+    )
 
 
 def _year(found: dict[str, str]) -> int | None:
@@ -81,14 +148,6 @@ def _year(found: dict[str, str]) -> int | None:
         if digits is not None:
             return int(digits[0])
     return None
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    pairs, is_latin_1 = _pairs(path)
-    raw = {key: bytes_of(value, is_latin_1=is_latin_1) for key, value in pairs.items()}
-    doubtful = any(raw[key] is not None for key in raw if key in _SHOWN)
-    encoding = _encoding_of_folder(path.parent, _changed_ns(path.parent)) if doubtful else None
-    return {key: _text(value, raw[key], encoding) for key, value in pairs.items()}
 
 
 def _pairs(path: Path) -> tuple[dict[str, str], bool]:

@@ -46,6 +46,59 @@ def test_the_year_is_found_in_a_date(tmp_path, said, year):
     assert (tags.year, tags.album_artist) == (year, "Anon.")
 
 
+RECORDING = "b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"
+WORK = "0b1d9c1e-6f4f-3a4c-9c0b-0f5a3f1d2e3f"
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".opus", ".mkv"])
+def test_numbers_and_identifiers_are_read(tmp_path, suffix):
+    tags = read_tags(
+        encode(
+            tmp_path / f"a{suffix}",
+            track="3/12", isrc="gb-aye-69-00123", MUSICBRAINZ_TRACKID=RECORDING.upper(),
+            MUSICBRAINZ_WORKID=f"{WORK}; {RECORDING}", MUSICBRAINZ_ALBUMID=RECORDING,
+            MUSICBRAINZ_ARTISTID=WORK,
+        )
+    )  # fmt: skip
+    assert (tags.track_number, tags.isrc) == (3, "GBAYE6900123")
+    assert (tags.mb_recording, tags.mb_work) == (RECORDING, WORK)
+    assert (tags.mb_release, tags.mb_artist) == (RECORDING, WORK)
+
+
+def test_identifiers_of_id3_are_read_as_programs_write_them(tmp_path):
+    path = encode(tmp_path / "a.mp3", track="07", **{"MusicBrainz Work Id": WORK, "TSRC": "x"})
+    owner = b"http://musicbrainz.org\0" + RECORDING.encode()
+    frame = b"UFID" + len(owner).to_bytes(4, "big") + b"\0\0" + owner
+    content = path.read_bytes()
+    assert content[:3] == b"ID3"
+    length = sum((content[6 + place] & 0x7F) << (7 * (3 - place)) for place in range(4))
+    longer = length + len(frame)
+    size = bytes(longer >> (7 * place) & 0x7F for place in (3, 2, 1, 0))
+    path.write_bytes(content[:6] + size + content[10:10] + frame + content[10:])
+    tags = read_tags(path)
+    assert (tags.track_number, tags.isrc) == (7, None)
+    assert (tags.mb_recording, tags.mb_work) == (RECORDING, WORK)
+
+
+@pytest.mark.parametrize("said", ["0", "-3", "A1", "99999", "", "\n", "three"])
+def test_a_number_that_is_none_is_left_out(tmp_path, said):
+    tags = read_tags(encode(tmp_path / "a.flac", track=said, isrc=said, musicbrainz_trackid=said))
+    assert (tags.track_number, tags.isrc, tags.mb_recording) == (None, None, None)
+
+
+def test_bytes_in_a_doubtful_encoding_are_not_lost(tmp_path):
+    path = encode(tmp_path / "a.mp3")
+    frames = path.read_bytes()[path.read_bytes().index(b"\xff\xfb") :]
+    title, artist = b"\x8d\x90\x81 \x9dA", b"Mot\xf6rhead"
+    old = b"TAG" + title.ljust(30, b"\0") + artist.ljust(30, b"\0")
+    path.write_bytes(frames + old.ljust(128, b"\0"))
+    tags = read_tags(path)
+    assert "\N{REPLACEMENT CHARACTER}" in tags.title
+    kept = dict(pair.split(b"=", 1) for pair in tags.raw_tags.split(b"\0"))
+    assert kept == {b"title": title, b"artist": artist}
+    assert read_tags(encode(tmp_path / "a.flac", title="Für")).raw_tags is None
+
+
 def test_a_file_without_a_title_goes_by_its_name(tmp_path):
     assert read_tags(encode(tmp_path / "La Paloma.flac")) == Tags("La Paloma", None, None)
 
