@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 _SCHEME = re.compile(r"postgres(ql)?://", re.IGNORECASE)
 
@@ -24,12 +23,10 @@ class Address:
     text: str
 
     def __str__(self) -> str:
-        parts = urlsplit(self.text)
-        user, _, host = parts.netloc.rpartition("@")
-        who = f"{user.partition(':')[0]}@" if user else ""
-        shown = [pair for pair in parse_qsl(parts.query) if pair[0] != "password"]
-        query = "&".join(f"{name}={value}" for name, value in shown)
-        return urlunsplit((parts.scheme, who + host, parts.path, query, ""))
+        where, mark, settings = self.text.partition("?")
+        where = re.sub(r"^(\w+://[^:@/]*):.*@", r"\1@", where)
+        shown = [one for one in settings.split("&") if not one.startswith("password=")]
+        return where + (mark if shown else "") + "&".join(shown)
 
     def __repr__(self) -> str:
         return f"Address({str(self)!r})"

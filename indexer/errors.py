@@ -119,7 +119,9 @@ class DamagedCatalogError(CatalogError):
         super().__init__(
             path,
             f"damaged: {what}; put a copy of the folder back, or delete it and index again"
-            + way_out,
+            + way_out
+            if isinstance(path, Path)
+            else f"damaged: {what}; put a copy of it back, or index into an empty database",
         )
         self.what = what
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from indexer import database, repair, sounds, states
 from indexer.address import Address, Place
-from indexer.errors import CatalogError, CatalogWriteError
+from indexer.errors import CatalogError, CatalogWriteError, DamagedCatalogError
 from indexer.exact import Track
 from indexer.places import cache_root
 from indexer.repair import Name
@@ -158,12 +158,14 @@ def files_of(place: Place, engine: Engine) -> FolderFile | CachedFiles:
     Raises
     ------
     CatalogError
-        If the folder for caches cannot be used.
+        If the folder for caches cannot be used, or the database is damaged.
     """
     if not isinstance(place, Address):
         return FolderFile(place)
     with Session(engine) as session:
         number = states.identity(session)
+    if number is None:
+        raise DamagedCatalogError(place, "it has lost its number")
     folder = cache_root(os.environ.get("PEMR_CACHE")) / "catalogs" / f"{number:016x}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

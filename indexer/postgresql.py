@@ -137,7 +137,7 @@ def _refused(words: str) -> str:
         if hint in said:
             return _WAYS_OUT[code].format(said)
     said = said or words.removeprefix("connection failed: ").partition(" Is the server")[0]
-    return f"its server cannot be reached: {said}"
+    return f"its server cannot be reached ({said}); what was stored is safe"
 
 
 class ServerLock:
@@ -172,8 +172,9 @@ class ServerLock:
 
     def release(self) -> None:
         """Let the others in."""
-        self._connection.invalidate()  # so that it does not go back to the pool with its lock
-        self._connection.close()
+        if not self._connection.closed:
+            self._connection.invalidate()  # so that it does not go back to the pool with its lock
+            self._connection.close()
 
 
 @contextmanager

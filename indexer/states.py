@@ -44,9 +44,9 @@ def change_over(session: Session, embedder_name: str, dim: int) -> None:
     session.execute(delete(ChangeRow).where(past))
 
 
-def identity(session: Session) -> int:
+def identity(session: Session) -> int | None:
     """Read the number that was drawn for a catalog on a server when it was made."""
-    return session.get_one(ChangeRow, 0).token
+    return session.scalar(select(ChangeRow.token).where(ChangeRow.generation == 0))
 
 
 def next_generation(session: Session, embedder_name: str) -> int | None:

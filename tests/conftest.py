@@ -16,7 +16,8 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from indexer import Catalog, KeptRecording, Writer
+from indexer import Address, Catalog, KeptRecording, Writer
+from tests.server import server  # noqa: F401 (a fixture)
 
 settings.register_profile("suite", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
@@ -184,7 +185,12 @@ def fake_embedder() -> FakeEmbedder:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, fake_embedder: FakeEmbedder) -> Iterator[Writer]:
-    """An empty catalog of the fake embedder, open for writing."""
-    with Catalog.write(tmp_path / "catalog", fake_embedder) as opened:
+def catalog(
+    tmp_path: Path, fake_embedder: FakeEmbedder, request: pytest.FixtureRequest
+) -> Iterator[Writer]:
+    """An empty catalog of the fake embedder, open for writing: in a folder, or on a server."""
+    place: Path | Address = tmp_path / "catalog"
+    if getattr(request, "param", "folder") == "server":
+        place = request.getfixturevalue("server").emptied()
+    with Catalog.write(place, fake_embedder) as opened:
         yield opened

@@ -11,6 +11,17 @@ from numpy.typing import NDArray
 from indexer import AudioFile, build
 from indexer.scan import OLD_HASH
 
+_ON_A_SERVER_TOO = {"test_catalog", "test_ingest"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask the same of a catalog in a folder and of one on a server."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    is_asked = name in _ON_A_SERVER_TOO and "catalog" in metafunc.fixturenames
+    if is_asked and metafunc.definition.get_closest_marker("in_folder") is None:
+        metafunc.parametrize("catalog", ["folder", "server"], indirect=True)
+
+
 Tracks = list[tuple[int, NDArray[np.float32]]]
 
 

@@ -169,7 +169,7 @@ def test_a_removed_track_is_not_found_now_nor_after_opening_again(built, music):
     built.remove(track.path)
     assert track.id not in built.nearest([vectors], 20)
     built.close()
-    with Catalog.open(built.path) as again:
+    with Catalog.open(built.place) as again:
         assert track.id not in again.nearest([vectors], 20)
 
 
@@ -183,27 +183,27 @@ def test_an_id_is_never_used_twice(built, fake_embedder, music):
 def test_a_catalog_opened_again_holds_the_same(built):
     before = built.tracks(), built.track_embeddings()
     built.close()
-    with Catalog.write(built.path) as again:
+    with Catalog.write(built.place) as again:
         assert again.tracks() == before[0]
         for mine, other in zip(again.track_embeddings(), before[1], strict=True):
             np.testing.assert_array_equal(mine, other)
 
 
 def test_the_embedder_can_be_asked_for(built):
-    assert Catalog.embedder_of(built.path) == "fake"
+    assert Catalog.embedder_of(built.place) == "fake"
 
 
 def test_another_embedder_is_refused_with_the_way_out(built, fake_embedder):
     built.close()
     other = type(fake_embedder)("cover@12345678", 8)
     for opening in (
-        lambda: Catalog.open(built.path, other.name),
-        lambda: Catalog.write(built.path, other),
+        lambda: Catalog.open(built.place, other.name),
+        lambda: Catalog.write(built.place, other),
     ):
         with pytest.raises(ForeignEmbedderError, match="pemr reembed --embedder cover") as caught:
             opening()
         assert (caught.value.stored, caught.value.asked) == ("fake", "cover@12345678")
-    with Catalog.write(built.path):
+    with Catalog.write(built.place):
         pass
 
 
@@ -215,11 +215,12 @@ def test_a_folder_without_a_catalog_says_so(tmp_path, opening):
 
 
 @either
+@pytest.mark.in_folder
 def test_a_damaged_database_is_one_sentence(built, opening):
     built.close()
     (built.path / "catalog.db").write_bytes(b"no database" * 1000)
     with pytest.raises(CatalogError, match="damaged"):
-        opening(built.path)
+        opening(built.place)
 
 
 def test_an_empty_database_is_no_catalog_yet(tmp_path, fake_embedder):
@@ -230,13 +231,14 @@ def test_an_empty_database_is_no_catalog_yet(tmp_path, fake_embedder):
         assert made.tracks() == []
 
 
+@pytest.mark.in_folder
 def test_a_second_writer_is_told_to_wait(built):
     with pytest.raises(CatalogWriteError, match="another pemr"):
-        Catalog.write(built.path)
+        Catalog.write(built.place)
 
 
 def test_a_reader_sees_what_is_written_but_not_inside_of_a_snapshot(built, music):
-    with Catalog.open(built.path, "fake") as reader:
+    with Catalog.open(built.place, "fake") as reader:
         n_tracks = len(reader.tracks())
         with reader.snapshot():
             built.remove(music / "1.wav")
@@ -260,19 +262,21 @@ def read_only_disk(monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", connect)
 
 
+@pytest.mark.in_folder
 def test_a_catalog_on_a_read_only_disk_can_be_searched(built, monkeypatch):
     built.close()
     read_only_disk(monkeypatch)
-    with Catalog.open(built.path, "fake") as reader:
+    with Catalog.open(built.place, "fake") as reader:
         ids, _ = reader.track_embeddings()
         assert reader.nearest([reader.embeddings(int(ids[0]))], 1).tolist() == [ids[0]]
 
 
+@pytest.mark.in_folder
 def test_a_catalog_on_a_read_only_disk_cannot_be_written(built, monkeypatch):
     built.close()
     read_only_disk(monkeypatch)
     with pytest.raises(CatalogWriteError, match="cannot be written here"):
-        Catalog.write(built.path)
+        Catalog.write(built.place)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, fake_embedder, monkeypatch):
@@ -284,12 +288,13 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, fake_embedder, m
         Catalog.write(tmp_path / "new", fake_embedder)
 
 
+@pytest.mark.in_folder
 def test_tracks_can_be_removed_though_the_vector_files_are_lost(built, music):
     """Making room on a full disk must not need room for vector files first."""
     built.close()
     for path in built.path.glob("*.bin"):
         path.unlink()
-    with Catalog.write(built.path) as again:
+    with Catalog.write(built.place) as again:
         assert list(built.path.glob("*.bin")) == []
         assert again.remove(music / "1.wav") == 1
     assert len(list(built.path.glob("*.bin"))) == 1
@@ -328,6 +333,7 @@ def test_recordings_come_in_the_order_asked(built):
     np.testing.assert_array_equal(swapped[1]["spectrogram"], first["spectrogram"])
 
 
+@pytest.mark.in_folder
 def test_a_damaged_recording_is_not_believed(built):
     execute(built.path, "UPDATE recording SET spectrogram = x'0102' WHERE track_id = 2")
     assert [kept is None for kept in built.recordings_of([1, 2])] == [False, True]

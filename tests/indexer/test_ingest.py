@@ -310,6 +310,7 @@ def test_odd_names_are_indexed(index, music, tone):
     assert set(kinds(index()).values()) == {Unchanged}
 
 
+@pytest.mark.in_folder
 def test_a_full_disk_loses_nothing_that_was_stored(index, music, catalog, fake_embedder, tone):
     index()
     with catalog._engine.connect() as connection:
@@ -328,6 +329,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(index, music, catalog, fake_e
         assert sum(type(event) is Added for event in events) == 14 - n_stored
 
 
+@pytest.mark.in_folder
 def test_a_disk_too_full_for_the_vector_files_keeps_the_rows(
     catalog, fake_embedder, music, monkeypatch
 ):
