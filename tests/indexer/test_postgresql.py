@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import Address, Catalog, build, catalog_place, reembed, repair
+from indexer import Address, Catalog, build, catalog_place, database, reembed, repair
 from indexer.errors import (
     CatalogError,
     CatalogWriteError,
@@ -313,21 +313,28 @@ def test_a_database_of_a_newer_version_is_refused(server, fake_embedder, opening
 
 
 def test_a_database_of_an_older_version_is_brought_up_to_date_by_who_is_alone(
-    server, fake_embedder
+    server, fake_embedder, monkeypatch
 ):
     address = server.fresh()
     name = address.text.rpartition("/")[2]
     with Catalog.write(address, fake_embedder):
-        server.execute("DROP TABLE claim; DROP TABLE change", name)
-        server.execute("UPDATE alembic_version SET version_num = '0005'", name)
+        server.execute(f"UPDATE alembic_version SET version_num = '{REVISIONS[-2]}'", name)
         with pytest.raises(CatalogError, match="made by an older pemr"):
             Catalog.open(address)
         with pytest.raises(CatalogWriteError, match="must end before it is brought up to date"):
             Catalog.write(address)
-    with pytest.raises(DamagedCatalogError):  # a server never had a catalog of before
-        Catalog.write(address)
-    found = server.execute("SELECT version_num FROM alembic_version", name)
-    assert found == [(REVISIONS[-1],)]
+    upgraded = []
+    monkeypatch.setattr(database, "_upgrade", upgraded.append)
+    Catalog.write(address).close()
+    assert len(upgraded) == 1
+
+
+def test_a_database_that_lost_its_number_is_damaged(server, fake_embedder):
+    address = server.emptied()
+    Catalog.write(address, fake_embedder).close()
+    server.execute("TRUNCATE change", "shared")
+    with pytest.raises(DamagedCatalogError, match="put a copy of it back"):
+        Catalog.open(address)
 
 
 def index_until_it_stops(server, address, embedder, music):
