@@ -12,8 +12,8 @@ from indexer import database, statements
 from indexer.address import Address, Place
 from indexer.embedder import Embedder
 from indexer.errors import NoCatalogError
-from indexer.kept import likeness
-from indexer.reader import Reader, tidy
+from indexer.kept import likeness, tidy
+from indexer.reader import Reader
 from indexer.writer import Writer
 
 

@@ -20,12 +20,15 @@ from sqlalchemy.orm import Session
 
 from indexer import database, repair, sounds, states
 from indexer.address import Address, Place
+from indexer.afar import EngineAfar, rows_of
 from indexer.errors import CatalogError, CatalogWriteError, DamagedCatalogError
 from indexer.exact import Track
 from indexer.places import cache_root
 from indexer.repair import Name
+from indexer.scan import absolute
 from indexer.schema import CatalogRow
 from indexer.searched import Searched
+from indexer.stores.index import VectorIndex
 
 log = logging.getLogger(__name__)
 
@@ -54,27 +57,57 @@ class FolderFile:
         """Name the file that is to be read; None where there is none."""
         return Name(about.merged, about.token) if about.merged >= 0 else None
 
-    def state(self, about: CatalogRow) -> Name:
+    def state(self, session: Session, about: CatalogRow) -> Name:  # noqa: ARG002 (as below)
         """Name what is searched now, to be asked about later."""
         return Name(about.merged, about.token)
 
-    def is_still(self, session: Session, about: CatalogRow, state: Name) -> bool:  # noqa: ARG002 (likewise)
+    def is_still(self, session: Session, about: CatalogRow, state: Name) -> bool:
         """Whether what was searched in a state can be brought up to date from the database."""
-        return state == self.state(about)
+        return state == self.state(session, about)
+
+    def read(self, session: Session, about: CatalogRow, name: Name, dim: int) -> Searched | None:  # noqa: ARG002 (likewise)
+        """Read the file; None where it is absent or damaged."""
+        return repair.read(self.folder, name, dim)
 
     def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> Searched:  # noqa: ARG002 (likewise)
         """Make what is searched in memory: the file is its writer's."""
         return _rebuilt(session, dim)
 
-    def renewed(self, session: Session, about: CatalogRow, searched: Searched) -> Searched:  # noqa: ARG002 (likewise)
+    def renewed(self, session: Session, about: CatalogRow, searched: VectorIndex) -> VectorIndex:  # noqa: ARG002 (likewise)
         """Return what was read from a file as it is."""
         return searched
 
-    def write(self, session: Session, about: CatalogRow, old: Searched | None, dim: int) -> Name:
-        """Make the file anew, from an older one where there is one."""
-        name = Name(about.generation, secrets.randbits(62))
-        _write(session, old, dim, self.folder, name)
-        return name
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Do nothing: a folder has one writer."""
+        yield
+
+    def brought(self, session: Session, about: CatalogRow, dim: int) -> Iterator[int | Name]:
+        """Make the file anew, where it is absent or too much came and went since."""
+        n_tracks = sounds.n_sounding(session)
+        n_changed = states.n_changed(session, about.merged)
+        name = self.name(session, about)
+        is_there = name is not None and repair.is_there(self.folder, name, dim)
+        if is_there and not repair.is_outdated(n_changed, n_tracks):
+            return
+        old = None if name is None else repair.read(self.folder, name, dim)
+        if old is not None and name is not None:
+            rows = rows_of(session, dim)
+            old = old.changed(rows.gone(name.generation), rows.since(name.generation))
+        new = Name(about.generation, secrets.randbits(62))
+        _write(session, old, dim, self.folder, new)
+        yield new
+
+    def settle(self, session: Session, name: Name) -> None:
+        """Write down which file belongs to the database."""
+        states.set_merged(session, name.generation, name.token)
+
+    def tidy(self, name: Name) -> None:
+        """Delete all other files."""
+        repair.delete_files(self.folder, keep=name)
+
+    def close(self) -> None:
+        """Do nothing: nothing is held open."""
 
 
 class CachedFiles:
@@ -105,31 +138,55 @@ class CachedFiles:
                 return name
         return None
 
-    def state(self, about: CatalogRow) -> Name:
+    def state(self, session: Session, about: CatalogRow) -> Name:  # noqa: ARG002 (as above)
         """Name the present state of the database."""
         return Name(about.generation, about.token)
 
     def is_still(self, session: Session, about: CatalogRow, state: Name) -> bool:
         """Whether the database has been in a state, and was not put back from a copy since."""
-        return state == self.state(about) or (
+        return state == self.state(session, about) or (
             state.generation < about.generation
             and states.has_been(session, state.generation, state.token)
         )
+
+    def read(self, session: Session, about: CatalogRow, name: Name, dim: int) -> Searched | None:  # noqa: ARG002 (likewise)
+        """Read a file; None where it is absent or damaged."""
+        return repair.read(self.folder, name, dim)
 
     def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> Searched:
         """Make a file of the present state, and read it; in memory where it cannot be written."""
         return self._made(session, about, None, dim) or _rebuilt(session, dim)
 
-    def renewed(self, session: Session, about: CatalogRow, searched: Searched) -> Searched:
+    def renewed(self, session: Session, about: CatalogRow, searched: VectorIndex) -> VectorIndex:
         """Make the file anew, where too much came and went since it was made."""
-        if not repair.is_outdated(searched.n_changed, len(searched)):
+        if not isinstance(searched, Searched) or not repair.is_outdated(
+            searched.n_changed, len(searched)
+        ):
             return searched
         return self._made(session, about, searched, searched.dim) or searched
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Do nothing: writers make no file."""
+        yield
+
+    def brought(self, session: Session, about: CatalogRow, dim: int) -> Iterator[int | Name]:  # noqa: ARG002 (as above)
+        """Do nothing: each machine that searches makes its own."""
+        yield from ()
+
+    def settle(self, session: Session, name: Name) -> None:
+        """Do nothing: no file belongs to the database."""
+
+    def tidy(self, name: Name) -> None:
+        """Do nothing: each machine looks after its own files."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held open."""
 
     def _made(
         self, session: Session, about: CatalogRow, old: Searched | None, dim: int
     ) -> Searched | None:
-        name = self.state(about)
+        name = self.state(session, about)
         try:
             with _alone(self.folder):
                 _write(session, old, dim, self.folder, name)
@@ -141,8 +198,12 @@ class CachedFiles:
         return made
 
 
-def files_of(place: Place, engine: Engine) -> FolderFile | CachedFiles:
-    """Find where the vector files of a catalog are.
+Kept = FolderFile | CachedFiles | EngineAfar
+"""Where the vectors of a catalog are searched, and how that is brought up to date."""
+
+
+def files_of(place: Place, engine: Engine, noted: str = "") -> Kept:
+    """Find where the vectors of a catalog are searched.
 
     Parameters
     ----------
@@ -150,18 +211,23 @@ def files_of(place: Place, engine: Engine) -> FolderFile | CachedFiles:
         Where the catalog is.
     engine : Engine
         Its database.
+    noted : str
+        What the database says of an engine that keeps them; nothing where files do.
 
     Returns
     -------
-    FolderFile or CachedFiles
+    FolderFile, CachedFiles or EngineAfar
 
     Raises
     ------
     CatalogError
         If the folder for caches cannot be used, or the database is damaged.
     """
-    if not isinstance(place, Address):
-        return FolderFile(place)
+    here = FolderFile(place) if not isinstance(place, Address) else _cached(place, engine)
+    return EngineAfar(here, engine, noted) if noted else here
+
+
+def _cached(place: Address, engine: Engine) -> CachedFiles:
     with Session(engine) as session:
         number = states.identity(session)
     if number is None:
@@ -174,6 +240,11 @@ def files_of(place: Place, engine: Engine) -> FolderFile | CachedFiles:
         reason = f"{folder} cannot be used ({error.strerror}); name a folder with PEMR_CACHE"
         raise CatalogError(place, reason) from error
     return CachedFiles(folder)
+
+
+def tidy(place: Place) -> Place:
+    """Write a folder without detours; an address as it is."""
+    return absolute(place) if isinstance(place, Path) else place
 
 
 def likeness(file: Path) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from indexer.errors import CatalogError, CatalogWriteError
 _LOCKS = 0x70656D72
 """Marks pemr's advisory locks among others of the same database."""
 _WRITING, _MAKING = 1, 2  # the locks of those who write, and of who makes or changes the tables
+_FILLING = 3  # that of who brings an engine for vectors up to date
 
 _WAIT = {
     "connect_timeout": "10",  # seconds
@@ -184,6 +185,24 @@ def making(engine: Engine) -> Iterator[Connection]:
         connection.execute(text("SET LOCAL lock_timeout = '20s'"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCKS}, {_MAKING})"))
         yield connection
+
+
+@contextmanager
+def filling(engine: Engine) -> Iterator[None]:
+    """Wait until no other process fills a catalog's engine for vectors, and keep others out.
+
+    A catalog in a folder has one writer, who need not wait.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        connection.execute(text(f"SELECT pg_advisory_lock({_LOCKS}, {_FILLING})"))
+        yield
+    finally:
+        connection.invalidate()  # so that it does not go back to the pool with its lock
+        connection.close()
 
 
 def refuse_busy(connection: Connection, address: Address) -> None:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import repair, sounds, statements, states
+from indexer import sounds, statements, states
 from indexer.address import Place
+from indexer.afar import changed, rows_of
 from indexer.errors import ForeignEmbedderError, NoCatalogError
 from indexer.kept import files_of
 from indexer.records import (
@@ -39,7 +40,7 @@ from indexer.records import (
 from indexer.repair import Name
 from indexer.scan import absolute
 from indexer.schema import CatalogRow, TrackRow
-from indexer.searched import Searched
+from indexer.stores.index import VectorIndex
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class _Look(threading.local):
     """What the present thread sees inside of `Reader.snapshot`."""
 
     session: Session | None = None
-    searched: Searched | None = None
+    searched: VectorIndex | None = None
 
 
 class _Held(NamedTuple):
@@ -56,7 +57,7 @@ class _Held(NamedTuple):
 
     state: Name
     generation: int
-    searched: Searched
+    searched: VectorIndex
 
 
 class Reader:
@@ -82,7 +83,8 @@ class Reader:
                 raise NoCatalogError(place)
             self.embedder_name = about.embedder
             self.dim = about.dim
-        self._files = files_of(place, engine)
+            self._noted = about.vectors
+        self._files = files_of(place, engine, self._noted)
         self.path = self._files.folder
         """The folder of what can be made again: the catalog's own, or one of this machine's."""
         self._look = _Look()
@@ -107,6 +109,7 @@ class Reader:
 
     def close(self) -> None:
         """Let go of the folder."""
+        self._files.close()
         self._engine.dispose()
 
     @contextmanager
@@ -330,7 +333,7 @@ class Reader:
             return statements.missing(session)
 
     @contextmanager
-    def _searching(self) -> Iterator[Searched]:
+    def _searching(self) -> Iterator[VectorIndex]:
         with self.snapshot():
             if self._look.searched is None:
                 raise RuntimeError("nothing to search inside of a snapshot")
@@ -347,7 +350,7 @@ class Reader:
         with Session(self._engine) as session:
             return self._files.stamp(session)
 
-    def _looked(self) -> tuple[Session, Searched]:
+    def _looked(self) -> tuple[Session, VectorIndex]:
         """Look at the present state: a session that sees it, and what is searched then."""
         lost = None
         with self._lock:
@@ -355,43 +358,42 @@ class Reader:
                 with ExitStack() as undo:
                     session = undo.enter_context(Session(self._engine))
                     about = self._about(session)
+                    self._follow(about.vectors)
                     name = self._files.name(session, about)
                     searched = self._caught_up(session, about, name)
                     if searched is None and (name is None or name == lost):
                         searched = self._files.rebuilt(session, about, self.dim)
                     if searched is not None:
                         states.refuse_lost(self.place, len(searched), about.n_sounding)
-                        state = self._files.state(about)
+                        state = self._files.state(session, about)
                         self._held = _Held(state, about.generation, searched)
                         undo.pop_all()
-                        return session, searched
+                        return session, searched.over(rows_of(session, self.dim))
                     lost = name  # a writer may have put another in its place: look again
 
-    def _caught_up(self, session: Session, about: CatalogRow, name: Name | None) -> Searched | None:
+    def _follow(self, noted: str) -> None:
+        """Go where the vectors are kept now, if somebody has moved them."""
+        if noted != self._noted:
+            self._files.close()
+            self._files, self._noted = files_of(self.place, self._engine, noted), noted
+            self._held = None
+
+    def _caught_up(
+        self, session: Session, about: CatalogRow, name: Name | None
+    ) -> VectorIndex | None:
         """Bring what was searched last up to date, or read the vector file; None without one."""
         held = self._held
         if held is not None and self._files.is_still(session, about, held.state):
-            return self._changed(session, held.searched, held.generation, about.generation)
+            return changed(session, held.searched, held.generation, about.generation)
         searched = self._read(session, about, name)
         return None if searched is None else self._files.renewed(session, about, searched)
 
-    def _read(self, session: Session, about: CatalogRow, name: Name | None) -> Searched | None:
-        """Read the vector file, and what came and went since it was made."""
+    def _read(self, session: Session, about: CatalogRow, name: Name | None) -> VectorIndex | None:
+        """Read the vectors that are kept, and what came and went since."""
         if name is None:
             return None
-        searched = repair.read(self.path, name, self.dim)
+        searched = self._files.read(session, about, name, self.dim)
         if searched is None:
-            log.debug("vector file %d is absent or damaged", name.generation)
+            log.debug("vectors of generation %d are absent or damaged", name.generation)
             return None
-        return self._changed(session, searched, name.generation, about.generation)
-
-    def _changed(self, session: Session, searched: Searched, since: int, until: int) -> Searched:
-        if since == until:
-            return searched
-        gone = states.removed(session, since)
-        return searched.changed(gone, sounds.all_vectors(session, self.dim, since))
-
-
-def tidy(place: Place) -> Place:
-    """Write a folder without detours; an address as it is."""
-    return absolute(place) if isinstance(place, Path) else place
+        return changed(session, searched, name.generation, about.generation)

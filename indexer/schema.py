@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 _REFUSED = re.compile("[\x00\x1b\ud800-\udfff]")
@@ -74,7 +74,7 @@ class CatalogRow(Base):
     generation: Mapped[int]
     """Counts every change to the vectors."""
     merged: Mapped[int] = mapped_column(BigInteger, default=-1)
-    """The generation that the vector file holds; -1 where there is none, and on a server."""
+    """The generation that the vector file or the engine holds; -1 where there is none."""
     token: Mapped[int] = mapped_column(BigInteger, default=0)
     """A number drawn for that file, so that no other is taken for it; on a server for this
     generation."""
@@ -82,6 +82,8 @@ class CatalogRow(Base):
     """How many tracks there are: a row that is lost is missed."""
     n_sounding: Mapped[int] = mapped_column(BigInteger, default=0)
     """How many of them have vectors."""
+    vectors: Mapped[str] = mapped_column(default="")
+    """The address of an engine that keeps the vectors; empty where files do."""
     checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 

@@ -15,6 +15,7 @@ from indexer import signed
 from indexer.address import Place
 from indexer.errors import DamagedCatalogError
 from indexer.records import Ids
+from indexer.repair import Name
 from indexer.schema import CatalogRow, ChangeRow, EmbeddingRow, RemovalRow
 
 
@@ -103,10 +104,40 @@ def removed(session: Session, since: int) -> Ids:
     return np.array([track_id for track_id, _ in found], dtype=np.int64)
 
 
+def sizes(session: Session, dim: int) -> tuple[int, int]:
+    """Count the tracks that have segments, and their segments."""
+    n_bytes = func.coalesce(func.sum(func.length(EmbeddingRow.vectors)), 0)
+    n_tracks, total = session.execute(select(func.count(), n_bytes).select_from(EmbeddingRow)).one()
+    return int(n_tracks), int(total) // (4 * dim)
+
+
+def merged(session: Session, about: CatalogRow) -> Name | None:
+    """Name the state that the store of a catalog holds; None where it was never filled."""
+    if about.merged < 0:
+        return None
+    if not is_shared(session):
+        return Name(about.merged, about.token)
+    was = select(ChangeRow.token).where(ChangeRow.generation == about.merged)
+    token = session.scalar(was)
+    return None if token is None else Name(about.merged, token)
+
+
+def to_be_merged(session: Session, about: CatalogRow) -> Name:
+    """Name the present state, to which a store is brought."""
+    token = about.token if is_shared(session) else secrets.randbits(62)
+    return Name(about.generation, token)
+
+
 def set_merged(session: Session, generation: int, token: int) -> None:
-    """Say which vector file belongs to the database of a folder from now on."""
+    """Say which state of the vectors their store holds from now on.
+
+    On a server nothing is forgotten that a machine's own file may still need.
+    """
     about = session.get_one(CatalogRow, 1)
-    about.merged, about.token = generation, token
+    about.merged = generation
+    if is_shared(session):
+        return
+    about.token = token
     session.execute(delete(RemovalRow).where(RemovalRow.generation <= generation))
 
 
@@ -118,3 +149,9 @@ def stamp(session: Session) -> str:
 def size_bytes(session: Session) -> int:
     """Measure the database of a server."""
     return int(session.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+
+
+def keep_vectors(session: Session, noted: str) -> None:
+    """Say where the vectors are searched from now on; that is filled anew."""
+    about = session.get_one(CatalogRow, 1)
+    about.vectors, about.merged = noted, -1

@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 
 from indexer import database, repair, signed, sounds, statements, states
 from indexer.address import Place
+from indexer.afar import IN_FILES, EngineAfar
 from indexer.embedder import Embedder
-from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError
-from indexer.kept import FolderFile
+from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError, VectorStoreError
+from indexer.kept import tidy
 from indexer.postgresql import ServerLock, making
-from indexer.reader import Reader, tidy
+from indexer.reader import Reader
 from indexer.records import Embedded
 from indexer.repair import Name
 from indexer.scan import AudioFile, absolute
@@ -86,8 +87,8 @@ class Writer(Reader):
             return
         try:
             self.close()
-        except CatalogWriteError:
-            log.warning("the vector files are behind; the next `pemr index` rebuilds them")
+        except (CatalogWriteError, VectorStoreError):
+            log.warning("the vectors are behind; the next `pemr index` brings them up to date")
 
     def close(self) -> None:
         """Write the vector files and let go of the folder.
@@ -116,30 +117,76 @@ class Writer(Reader):
         ------
         CatalogWriteError
             If one cannot be written; the rows are stored all the same.
+        VectorStoreError
+            If an engine that keeps them cannot be reached, is full or refuses; likewise.
         """
-        if not isinstance(self._files, FolderFile):
-            return  # each machine that searches makes its own
-        with database.writing(self.place):
+        for _ in self._brought():
+            pass
+
+    def refill(self) -> Iterator[int]:
+        """Go through all vectors that are searched, and make them as the database has them.
+
+        Nothing is decoded. Cut short, it goes on where it was.
+
+        Yields
+        ------
+        int
+            How many tracks were gone through since the last number.
+
+        Raises
+        ------
+        CatalogWriteError
+            If a vector file cannot be written.
+        VectorStoreError
+            If an engine that keeps them cannot be reached, is full or refuses.
+        """
+        with self._writing() as session:
+            session.get_one(CatalogRow, 1).merged = -1
+        self._flushed_generation = -1
+        yield from self._brought()
+
+    def keep_vectors(self, address: str) -> None:
+        """Have the vectors searched in an engine from now on, or in files again.
+
+        Parameters
+        ----------
+        address : str
+            Such as `qdrant://HOST:6333/COLLECTION`, or `files`. What was kept before is left
+            where it is; the next `flush` fills the new place.
+
+        Raises
+        ------
+        VectorStoreError
+            If it is no address.
+        """
+        is_same = isinstance(self._files, EngineAfar) and self._files.address == address
+        if is_same or (address == IN_FILES and not isinstance(self._files, EngineAfar)):
+            return
+        noted = "" if address == IN_FILES else EngineAfar.noted(address)
+        with self._writing() as session:
+            states.keep_vectors(session, noted)
+        self._follow(noted)
+        self._flushed_generation = -1
+
+    def _brought(self) -> Iterator[int]:
+        """Bring what is searched to the present state of the database, and say so there."""
+        new = None
+        with database.writing(self.place), self._files.alone():
             with self._session() as session:
                 about = self._about(session)
                 generation = about.generation
-                is_behind = generation != self._flushed_generation
-                name = self._merged(session, about, self._files) if is_behind else None
-            if name is not None:
+                if generation == self._flushed_generation:
+                    return
+                for told in self._files.brought(session, about, self.dim):
+                    if isinstance(told, Name):
+                        new = told
+                    else:
+                        yield told
+            if new is not None:
                 with self._writing() as session:
-                    states.set_merged(session, name.generation, name.token)
-                repair.delete_files(self.path, keep=name)
+                    self._files.settle(session, new)
+                self._files.tidy(new)
         self._flushed_generation = generation
-
-    def _merged(self, session: Session, about: CatalogRow, files: FolderFile) -> Name | None:
-        """Make the vector file anew, where it is absent or too much came and went since."""
-        n_tracks = sounds.n_sounding(session)
-        n_changed = states.n_changed(session, about.merged)
-        name = files.name(session, about)
-        is_there = name is not None and repair.is_there(self.path, name, self.dim)
-        if is_there and not repair.is_outdated(n_changed, n_tracks):
-            return None
-        return files.write(session, about, self._read(session, about, name), self.dim)
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:

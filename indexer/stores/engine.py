@@ -139,3 +139,6 @@ class VectorEngine(Protocol):
 
     def snapshot(self) -> str:
         """Have the engine copy all of its files, and say the name of the copy."""
+
+    def close(self) -> None:
+        """Let go of the connection."""

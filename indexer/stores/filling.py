@@ -62,12 +62,12 @@ class RemoteStore:
         self._owner = owner
 
     def read(self, name: Name, rows: Rows) -> RemoteIndex | None:
-        """Open what the engine holds of a state, and what came and went since.
+        """Open what the engine holds of a state.
 
         Parameters
         ----------
         name : Name
-            The state as the database names it; its rows may be newer.
+            The state as the database names it; what came and went since is told the index.
         rows : Rows
             What the database holds.
 
@@ -91,8 +91,7 @@ class RemoteStore:
                 f"and the catalog is of {self._owner.embedder!r} with {rows.dim}; "
                 "`pemr repair` fills it anew",
             )
-        index = RemoteIndex(self.engine, rows)
-        return index.changed(rows.gone(name.generation), rows.since(name.generation))
+        return RemoteIndex(self.engine, rows)
 
     def write(self, old: Name | None, rows: Rows, new: Name) -> Iterator[int]:
         """Bring the engine from one state of the database to another.

@@ -29,7 +29,10 @@ BEFORE_SIGNATURES = (
     "CREATE INDEX ix_segment_track_id ON segment (track_id)",
     "DROP TABLE spans",
     *(f"ALTER TABLE track DROP COLUMN {name}" for name in NEW_OF_TRACK),
-    *(f"ALTER TABLE catalog DROP COLUMN {name}" for name in ("n_tracks", "n_sounding", "checksum")),
+    *(
+        f"ALTER TABLE catalog DROP COLUMN {name}"
+        for name in ("n_tracks", "n_sounding", "checksum", "vectors")
+    ),
     *(f"ALTER TABLE {table} DROP COLUMN checksum" for table in ("root", "skip", "label")),
 )
 

@@ -331,6 +331,10 @@ class QdrantEngine:
             made = self._client.create_snapshot(self._name, wait=True)
         return made.name if made is not None else ""
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
 
 def _filter(only: Ids | None, without: Ids) -> models.Filter | None:
     must: list[Any] = []

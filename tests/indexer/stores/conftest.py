@@ -61,6 +61,14 @@ class Truth:
         )
 
 
+def seen(store, name: Name, rows: Rows) -> VectorIndex | None:
+    """Read a store in a state, and what came and went since, as a reader does."""
+    found = store.read(name, rows)
+    if found is None:
+        return None
+    return found.changed(rows.gone(name.generation), rows.since(name.generation)).over(rows)
+
+
 class FileStore:
     """A vector file, as a catalog's writer makes it and its readers read it."""
 
@@ -68,13 +76,10 @@ class FileStore:
         self.folder = folder
 
     def read(self, name: Name, rows: Rows) -> VectorIndex | None:
-        found = repair.read(self.folder, name, rows.dim)
-        if found is None:
-            return None
-        return found.changed(rows.gone(name.generation), rows.since(name.generation))
+        return repair.read(self.folder, name, rows.dim)
 
     def write(self, old: Name | None, rows: Rows, new: Name) -> Iterator[int]:
-        held = None if old is None else self.read(old, rows)
+        held = None if old is None else seen(self, old, rows)
         if held is None:
             repair.write(rows.all, rows.sizes()[0], rows.dim, self.folder, new)
         else:
@@ -154,7 +159,7 @@ def brought(store):
         rows, new = truth.rows(), Name(truth.generation, 1000 + truth.generation)
         list(store.write(last[-1] if last else None, rows, new))
         last.append(new)
-        found = store.read(new, rows)
+        found = seen(store, new, rows)
         assert found is not None
         return found
 

@@ -9,7 +9,7 @@ import pytest
 from indexer.exact import gathered
 from indexer.hubs import directions, neighbours
 from indexer.repair import Name
-from tests.indexer.stores.conftest import DIM
+from tests.indexer.stores.conftest import DIM, seen
 
 
 def best(tracks, versions, n_tracks, only=None, without=()):
@@ -82,12 +82,12 @@ def test_what_came_since_is_searched_beside_the_store(store, brought, truth, dra
     brought(truth)
     truth.remove(tracks[3][0], tracks[20][0])
     truth.store((tracks[5][0], unit(4, DIM)), *drawn(3, first=500))
-    index = store.read(brought.last[-1], truth.rows())
+    index = seen(store, brought.last[-1], truth.rows())
     assert index.n_changed > 0
     same(index, truth, versions)
     truth.remove(500, tracks[5][0])
     truth.store((503, unit(1, DIM)))
-    again = store.read(brought.last[-1], truth.rows())
+    again = seen(store, brought.last[-1], truth.rows())
     same(again, truth, versions)
 
 
@@ -131,14 +131,14 @@ def test_a_store_of_another_state_is_not_taken_for_this_one(store, brought, trut
     brought(truth)
     name = brought.last[-1]
     for other in (Name(name.generation, 1), Name(name.generation + 1, name.token)):
-        assert store.read(other, truth.rows()) is None
+        assert seen(store, other, truth.rows()) is None
 
 
 def test_a_damaged_store_is_noticed_and_made_again(store, brought, truth, drawn, versions):
     truth.store(*drawn(30))
     brought(truth)
     store.damage()
-    assert store.read(brought.last[-1], truth.rows()) is None
+    assert seen(store, brought.last[-1], truth.rows()) is None
     truth.remove(1)
     same(brought(truth), truth, versions)
 
@@ -167,7 +167,7 @@ def test_readers_see_whole_states_while_a_writer_changes_the_store(
     held = {track_id for track_id, _ in rows.all()}
 
     def read() -> int:
-        index, n_read = store.read(name, rows), 0
+        index, n_read = seen(store, name, rows), 0
         while not is_done.is_set() or not n_read:
             for vectors in asked:
                 assert set(index.nearest([vectors], 3).tolist()) <= held
