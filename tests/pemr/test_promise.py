@@ -6,7 +6,6 @@ import pytest
 
 from pemr.signal import media
 from pemr.signal.audio import blocks
-from pemr.signal.promise import is_cut_off
 
 FORMATS = [
     ("a.wav", "pcm_s16le"), ("a.w64", "pcm_s16le"), ("a.caf", "pcm_s16be"), ("a.aiff", "pcm_s16be"),
@@ -59,10 +58,3 @@ def test_a_wav_of_unknown_length_promises_nothing_more(tmp_path):
     content[4:8] = content[at : at + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
     assert told_of(path).damage == ""
-
-
-@pytest.mark.parametrize("content", [b"", b"Og", b"OggS", b"OggS" + bytes(40), b"RIFF" * 9])
-def test_what_is_hardly_a_file_is_no_error(tmp_path, content):
-    path = tmp_path / "a.ogg"
-    path.write_bytes(content)
-    assert is_cut_off(path) in {True, False}
