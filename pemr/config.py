@@ -97,6 +97,7 @@ class MaskConfig:
     """The frame transformer and the positive-negative mask that it draws."""
 
     kind: Literal["attention", "random"] = "attention"  # random is the ablation's control
+    tokens: Literal["decibels", "profile"] = "decibels"  # what a frame is to the transformer
     ratio: float = 0.1  # share of frames that are inessential
     filler_db: float = 0.0  # level of [MASK] before it is learned
     n_layers: int = 3
@@ -116,6 +117,7 @@ class MaskConfig:
 class PredictorConfig:
     """The frame prediction task that the transformer learns from."""
 
+    kind: Literal["batch", "token"] = "batch"  # corrupted in one way, or each in its own
     select: float = 0.15  # share of positions that are corrupted
     d_hidden: int = 512  # of the predicting layer
     huber_delta: float = 0.1

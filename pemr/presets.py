@@ -67,7 +67,16 @@ def cover() -> Config:
         preset="cover",
         front_end=SemitoneConfig(),
         view=SpectrogramViewConfig(),
-        mask=MaskConfig(filler_db=-50.0),  # at 0 dB it would be the loudest of what is heard
+        mask=MaskConfig(
+            tokens="profile",  # in dB all frames look alike, and the mask chooses at random
+            filler_db=-50.0,  # at 0 dB it would be the loudest of what is heard
+            d_key=28,
+            n_layers=2,
+            d_feedforward=256,
+            dropout=0.0,
+        ),
+        predictor=PredictorConfig(kind="token", huber_delta=1.0),
+        loss=LossConfig(negative=0.2, prediction=1.0),
         encoder=CoverConfig(),
         pretrain=PretrainConfig(n_steps=2_000, warm_up=200),
     )

@@ -27,12 +27,16 @@ def importance(transformer: FrameTransformer, first: Tensor, second: Tensor) -> 
     -------
     float tensor, shape (B, T)
         How much both [CLS] queries attend to each frame, mean over the heads;
-        sums to 2 over the frames.
+        sums to 2 over the frames. Of tokens in dB, positions have a say in it, and
+        dropout while training, as in the authors' code; of profiles neither has.
     """
+    was_training, is_faithful = transformer.training, transformer.tokens == "decibels"
+    transformer.train(was_training and is_faithful)
     with torch.no_grad():
-        first_query, _ = transformer.queries_and_keys(transformer.sequence(first))
-        second_query, keys = transformer.queries_and_keys(transformer.sequence(second))
-        return attention(first_query, second_query, keys)
+        views = (transformer.sequence(view, is_placed=is_faithful) for view in (first, second))
+        (first_query, _), (second_query, keys) = map(transformer.queries_and_keys, views)
+    transformer.train(was_training)
+    return attention(first_query, second_query, keys)
 
 
 def attention(first_query: Tensor, second_query: Tensor, keys: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Spectrogram frames → contextual frames: the transformer that the mask and the predictor share.
 
-A frame is used as it is, F values in dB, as a token of F dimensions.
+A token has F dimensions. It is the frame as it is, in dB, or its profile: how far its cells stand
+out of the average of their crop, in order of size, which no transposition changes.
 
 Letters: B batch, F frequency bins (the transformer's width), T frames, H heads.
 """
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pemr.config import MaskConfig
+from pemr.model.cover import contrast
+
+_SMOOTH = 5  # frames
 
 
 class FrameTransformer(nn.Module):
@@ -31,6 +35,7 @@ class FrameTransformer(nn.Module):
 
     def __init__(self, n_bins: int, n_frames: int, config: MaskConfig) -> None:
         super().__init__()
+        self.tokens = config.tokens
         self.cls = nn.Parameter(torch.randn(n_bins))
         self.register_buffer("positions", sinusoids(n_frames + 1, n_bins), persistent=False)
         self.dropout = nn.Dropout(config.dropout)
@@ -39,22 +44,27 @@ class FrameTransformer(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def sequence(self, spectrogram: Tensor) -> Tensor:
+    def sequence(self, spectrogram: Tensor, *, is_placed: bool = True) -> Tensor:
         """Prepend [CLS] to the frames and add the positions.
 
         Parameters
         ----------
         spectrogram : float tensor, shape (B, F, T)
             In dB.
+        is_placed : bool
+            Whether positions are added.
 
         Returns
         -------
         float tensor, shape (B, T + 1, F)
             X of the paper.
         """
+        if self.tokens == "profile":
+            spectrogram = profile(spectrogram)
         frames = spectrogram.transpose(1, 2)  # (B, T, F)
         cls = self.cls.expand(len(frames), 1, -1)
-        return torch.cat([cls, frames], dim=1) + self.positions
+        sequence = torch.cat([cls, frames], dim=1)
+        return sequence + self.positions if is_placed else sequence
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Run all layers, as the predictor does.
@@ -172,6 +182,17 @@ class FrameNorm(nn.Module):
         """Map (..., F) to the same shape."""
         deviation, mean = torch.std_mean(hidden, dim=-1, keepdim=True)
         return self.scale * (hidden - mean) / (deviation + 1e-6) + self.shift
+
+
+def profile(spectrogram: Tensor) -> Tensor:
+    """Say of each frame how much stands out, and not in which key, (B, F, T) in dB to the same.
+
+    Levels are averaged over a second first, so that one frame's noise decides nothing.
+    """
+    smooth = nn.functional.avg_pool1d(
+        spectrogram, _SMOOTH, stride=1, padding=_SMOOTH // 2, count_include_pad=False
+    )
+    return contrast(smooth)[:, 0].sort(dim=1).values
 
 
 def sinusoids(n_positions: int, width: int) -> Tensor:

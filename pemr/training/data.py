@@ -34,7 +34,7 @@ from pemr.signal.crops import FrontEnd
 from pemr.signal.disguise import disguise
 from pemr.signal.media import AUDIO_SUFFIXES
 from pemr.signal.recording import record
-from pemr.training.machine import Machine
+from pemr.training.machine import Machine, seed_of
 
 _LOOK = 2**20  # samples or frames looked at together
 
@@ -205,7 +205,8 @@ class TwoViews:
                 [
                     (recording, np.random.default_rng((seed, step, item, view)), place)
                     for (item, recording), place in zip(chosen, places, strict=True)
-                ]
+                ],
+                seed_of(seed, step, self.machine.rank, view),
             )
             for view in (1, 2)
         )
@@ -219,10 +220,15 @@ class TwoViews:
         batch = order[position * batch_size : (position + 1) * batch_size]
         return batch[self.machine.rank :: self.machine.world]
 
-    def _spectrograms(self, draws: list[tuple[Prepared, np.random.Generator, float]]) -> Tensor:
+    def _spectrograms(
+        self, draws: list[tuple[Prepared, np.random.Generator, float]], seed: int
+    ) -> Tensor:
         front_end, device = self.config.front_end, self.machine.device
         if isinstance(front_end, SemitoneConfig):
-            return torch.stack([_spectrogram_view(*draw, self.config, device) for draw in draws])
+            cut = np.stack([_stretch(*draw, self.config) for draw in draws])
+            alone = replace(self.config.disguise, mix=0.0)  # no other work beside it
+            generator = torch.Generator(device).manual_seed(seed)
+            return disguise(torch.from_numpy(cut).to(device), alone, 1.0, generator)
         view = cast(WaveformViewConfig, self.config.view)
         waveforms = [
             _waveform_view(recording, rng, front_end, view, device) for recording, rng, _ in draws
@@ -368,10 +374,10 @@ def _waveform_view(
     return augment.alter_waveform(waveform, recipe, front_end.sample_rate)
 
 
-def _spectrogram_view(
-    recording: Prepared, rng: np.random.Generator, place: float, config: Config, device: str
-) -> Tensor:
-    """Cut around a place, 0 the first and 1 the last, stretch and disguise; (F, T) in dB."""
+def _stretch(
+    recording: Prepared, rng: np.random.Generator, place: float, config: Config
+) -> NDArray[np.float32]:
+    """Cut around a place, 0 the first and 1 the last, and bring it to length; (F, T) in dB."""
     n_frames, n_stored = config.front_end.shape[1], recording.length
     apart = cast(SpectrogramViewConfig, config.view).max_apart_s * frontend.FRAME_RATE
     stretch = config.disguise.max_stretch ** rng.uniform(-1, 1)
@@ -379,8 +385,6 @@ def _spectrogram_view(
     middle = n_frames / 2 + place * (n_stored - n_frames) + apart * rng.uniform(-0.5, 0.5)
     start = int(np.clip(middle - length / 2, 0, n_stored - length))
     stored = np.load(recording.cached, mmap_mode="r")[:, start : start + length]
-    crop = torch.from_numpy(frontend.unpack(stored)).to(device)
-    stretched = functional.interpolate(crop[None], size=n_frames, mode="linear", align_corners=True)
-    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
-    alone = replace(config.disguise, mix=0.0)  # there is no other work beside it
-    return disguise(stretched, alone, 1.0, generator)[0]
+    crop = torch.from_numpy(frontend.unpack(stored))
+    found = functional.interpolate(crop[None], size=n_frames, mode="linear", align_corners=True)
+    return found[0].numpy()

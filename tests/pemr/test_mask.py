@@ -1,6 +1,7 @@
 """The positive-negative frame mask against loops, and what must hold of any mask."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pemr.model.mask import FrameMask, attention, crucial_frames, importance
 from pemr.model.pemr import Pemr
 from pemr.model.transformer import FrameTransformer
 from pemr.presets import cover
+from pemr.signal.disguise import disguise, roll
 
 
 def slow_attention(first_query, second_query, keys):
@@ -142,3 +144,49 @@ def test_the_filler_starts_about_its_level():
 def test_the_number_of_inessential_frames_is_rounded_down():
     is_crucial = crucial_frames(torch.rand(3, 65), 0.15)  # 9.75 of 65
     assert (~is_crucial).sum(1).tolist() == [9, 9, 9]
+
+
+def music(generator, n_items=32):
+    """Notes of one to eight frames in a quiet room, in dB, with loud and faint ones."""
+    crops = torch.full((n_items, 84, 100), -80.0)
+    for crop in crops:
+        start = 0
+        while start < 100:
+            draws = torch.rand(3, generator=generator).tolist()
+            length = 1 + int(8 * draws[0])
+            crop[20 + int(40 * draws[1]), start : start + length] = -60 + 55 * draws[2]
+            start += length
+    return crops
+
+
+def test_profiles_do_not_hear_key_position_or_dropout():
+    torch.manual_seed(0)
+    config = MaskConfig(tokens="profile", n_layers=2, d_key=4, d_feedforward=8)
+    transformer = FrameTransformer(84, 100, config).train()
+    crops = music(torch.Generator().manual_seed(0), 2)
+    scores = importance(transformer, crops, crops)
+    assert torch.equal(scores, importance(transformer, crops, crops))
+    assert transformer.training
+    raised = roll(crops, torch.tensor([5, -4]))
+    torch.testing.assert_close(scores, importance(transformer, raised, raised))
+    order = torch.arange(100).roll(50)  # edges apart, a profile moves with its moment
+    moved = importance(transformer, crops[:, :, order], crops[:, :, order])
+    inner = torch.arange(4, 46)
+    torch.testing.assert_close(moved[:, inner + 50], scores[:, inner], rtol=0.05, atol=1e-3)
+
+
+def test_two_disguises_of_one_moment_hide_the_same_frames():
+    generator = torch.Generator().manual_seed(0)
+    crops = music(generator)
+    plain = replace(cover().disguise, mix=0.0)
+    first, second = (disguise(crops, plain, 1.0, generator) for _ in range(2))
+    torch.manual_seed(0)
+    config = cover().mask
+    transformer = FrameTransformer(84, 100, config)
+    is_first, is_second = (
+        ~crucial_frames(importance(transformer, *views), config.ratio)
+        for views in ((second, first), (first, second))
+    )
+    same = (is_first & is_second).sum() / is_first.sum()
+    other = (is_first & is_second.roll(1, 0)).sum() / is_first.sum()
+    assert float(same) > 3 * float(other)

@@ -6,7 +6,7 @@ import torch
 
 from pemr.config import MaskConfig, PredictorConfig
 from pemr.model import predictor as module
-from pemr.model.predictor import Predictor, corrupt
+from pemr.model.predictor import Predictor, corrupt, corrupt_each, standing_out
 from pemr.model.transformer import FrameTransformer
 
 
@@ -108,3 +108,51 @@ def test_the_target_is_not_detached():
     with_target = predictor(transformer, torch.randn(2, 4, 20), torch.Generator().manual_seed(0))
     with_target.backward()
     assert np.abs(transformer.cls.grad.numpy()).sum() > 0
+
+
+def alone(select=0.4):
+    torch.manual_seed(0)
+    sizes = MaskConfig(n_layers=1, n_heads=1, d_key=2, d_feedforward=4, tokens="profile")
+    config = PredictorConfig(kind="token", select=select, d_hidden=4)
+    return FrameTransformer(6, 9, sizes).eval(), Predictor(6, 0.1, config).eval()
+
+
+def test_each_position_is_spoilt_in_a_way_of_its_own():
+    sequence = torch.arange(1.0, 4001.0).reshape(1, 4000, 1)
+    chosen = torch.ones(1, 4000, 1, dtype=torch.bool)
+    chosen[0, ::2] = False
+    spoilt = corrupt_each(sequence, chosen, torch.Generator().manual_seed(0))
+    assert torch.equal(spoilt[0, ::2], sequence[0, ::2])
+    odd, was = spoilt[0, 1::2], sequence[0, 1::2]
+    assert float((odd == 0).float().mean()) == pytest.approx(0.8, abs=0.03)
+    assert float((odd == was).float().mean()) == pytest.approx(0.1, abs=0.03)
+    copied = odd[(odd != 0) & (odd != was)]
+    assert len(copied.unique()) > 0.9 * len(copied)  # not one position for all
+
+
+def test_of_positions_spoilt_alone_the_selected_count_and_cls_always_does(monkeypatch):
+    """With every error 1, the mean is huber(1), whatever the share of selected positions."""
+    transformer, predictor = alone(select=0.01)
+    monkeypatch.setattr(module, "corrupt_each", lambda sequence, *_: sequence)
+    wanted = {}
+
+    def forward(_, sequence):
+        wanted["target"] = standing_out(sequence, transformer.positions)
+        return wanted["target"]
+
+    monkeypatch.setattr(FrameTransformer, "forward", forward)
+    monkeypatch.setattr(type(predictor.layer), "forward", lambda _, hidden: hidden - 1)
+    loss = predictor(transformer, torch.randn(8, 6, 9), torch.Generator().manual_seed(0))
+    assert float(loss.detach()) == pytest.approx(0.1 - 0.005, rel=1e-4)
+
+
+def test_what_is_restored_alone_learns_nothing_by_being_a_target():
+    transformer, predictor = alone()
+    sequence = transformer.sequence(torch.randn(2, 6, 9))
+    target = standing_out(sequence, transformer.positions)
+    assert not target.requires_grad
+    assert torch.equal(target[:, 1:], sequence[:, 1:])
+    frames = sequence.detach()[:, 1:] - transformer.positions[1:]
+    assert torch.equal(target[:, 0], frames.amax(1))
+    predictor(transformer, torch.randn(2, 6, 9), torch.Generator().manual_seed(0)).backward()
+    assert all(p.grad is not None for p in transformer.parameters())
