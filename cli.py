@@ -188,6 +188,7 @@ def index(
     again: Annotated[bool, Option("--again", help="Decode what has no recording.")] = False,
     rescan: Annotated[bool, Option("--rescan", help=opt.RESCAN)] = False,
     strict: Annotated[bool, Option("--strict", help=opt.STRICT)] = False,
+    vectors: opt.Vectors = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Add folders of music to the catalog, or bring it up to date with them.
@@ -202,6 +203,7 @@ def index(
     encoder = _embedder_for(where, embedder, device)
     next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.write(where, encoder) as opened:
+        opened.keep_vectors(vectors)
         planned = plan(opened, folders, again=again, rescan=rescan)
         tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
     _show(tally.row(), as_json=as_json)
@@ -447,6 +449,31 @@ def reembed(
         n_tracks = opened.stats().n_tracks
     tally = _follow(change_over(where, load_embedder(embedder, device)), n_tracks)
     _show(tally.row(), as_json=as_json)
+
+
+@app.command()
+def repair(
+    catalog: opt.CatalogPlace = None,
+    vectors: opt.Vectors = None,
+    snapshot: Annotated[bool, Option("--snapshot", help=opt.SNAPSHOT)] = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Make what is searched anew from the database, or move it; nothing is decoded.
+
+    Cut short, the same command goes on where it was.
+
+    Example: pemr repair --vectors qdrant://localhost:6333/music
+    """
+    from indexer import Catalog, catalog_place
+
+    with Catalog.write(catalog_place(catalog)) as opened:
+        opened.keep_vectors(vectors)
+        for _ in _watch(opened.refill(), None, "batches"):
+            pass
+        row = {"vectors": opened.vectors_at, "tracks": opened.n_sounding()}
+        if snapshot:
+            row["snapshot"] = opened.copied_vectors()
+    _show(row, as_json=as_json)
 
 
 @app.command()

@@ -96,7 +96,7 @@ class EngineAfar:
         self.folder = here.folder
         self._here = here
         self._database = engine
-        self._noted = noted
+        self.address, _, self._number = noted.rpartition("#")
         self._engine: VectorEngine | None = None
 
     @staticmethod
@@ -110,11 +110,6 @@ class EngineAfar:
         """
         collection_address(address)
         return f"{address}#{secrets.token_hex(8)}"
-
-    @property
-    def address(self) -> str:
-        """Where the engine is, as the user wrote it."""
-        return self._noted.rpartition("#")[0]
 
     def stamp(self, session: Session) -> tuple[object, ...]:
         """Tell one state of the catalog from another."""
@@ -132,10 +127,9 @@ class EngineAfar:
         VectorStoreError
             If it cannot be reached.
         """
-        address, _, number = self._noted.rpartition("#")
         if self._engine is None:
-            self._engine = connect(collection_address(address))
-        return RemoteStore(self._engine, Owner(number, about.embedder))
+            self._engine = connect(collection_address(self.address))
+        return RemoteStore(self._engine, Owner(self._number, about.embedder))
 
     def name(self, session: Session, about: CatalogRow) -> Name | None:
         """Name the state that the engine holds; None where it was never filled."""

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from indexer import database, repair, sounds, states
 from indexer.address import Address, Place
-from indexer.afar import EngineAfar, rows_of
+from indexer.afar import IN_FILES, EngineAfar, rows_of
 from indexer.errors import CatalogError, CatalogWriteError, DamagedCatalogError
 from indexer.exact import Track
 from indexer.places import cache_root
@@ -41,6 +41,8 @@ class FolderFile:
     folder : Path
         The catalog's folder.
     """
+
+    address = IN_FILES
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -119,6 +121,8 @@ class CachedFiles:
         Of this catalog alone.
     """
 
+    address = IN_FILES
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
@@ -164,21 +168,6 @@ class CachedFiles:
         ):
             return searched
         return self._made(session, about, searched, searched.dim) or searched
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Do nothing: writers make no file."""
-        yield
-
-    def brought(self, session: Session, about: CatalogRow, dim: int) -> Iterator[int | Name]:  # noqa: ARG002 (as above)
-        """Do nothing: each machine that searches makes its own."""
-        yield from ()
-
-    def settle(self, session: Session, name: Name) -> None:
-        """Do nothing: no file belongs to the database."""
-
-    def tidy(self, name: Name) -> None:
-        """Do nothing: each machine looks after its own files."""
 
     def close(self) -> None:
         """Do nothing: nothing is held open."""

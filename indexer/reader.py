@@ -273,6 +273,7 @@ class Reader:
             dim=self.dim,
             generation=generation,
             size_bytes=size_bytes,
+            vectors_at=self._files.address,
             roots=roots,
             **counts,
         )

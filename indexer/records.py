@@ -183,3 +183,5 @@ class CatalogStats:
     size_bytes: int
     roots: tuple[Path, ...]
     n_damaged: int = 0
+    vectors_at: str = "files"
+    """Where they are searched: `files`, or the address of an engine."""

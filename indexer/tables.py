@@ -70,5 +70,6 @@ def stats_row(stats: CatalogStats) -> dict[str, Any]:
         "without_recording": stats.n_unrecorded,
         "recordings_mb": round(stats.recordings_bytes / 1e6, 2),
         "size_mb": round(stats.size_bytes / 1e6, 2),
+        "vectors": stats.vectors_at,
         "folders": [str(root) for root in stats.roots],
     }

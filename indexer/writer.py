@@ -17,8 +17,14 @@ from indexer import database, repair, signed, sounds, statements, states
 from indexer.address import Place
 from indexer.afar import IN_FILES, EngineAfar
 from indexer.embedder import Embedder
-from indexer.errors import CatalogWriteError, ForeignEmbedderError, NoCatalogError, VectorStoreError
-from indexer.kept import tidy
+from indexer.errors import (
+    CatalogError,
+    CatalogWriteError,
+    ForeignEmbedderError,
+    NoCatalogError,
+    VectorStoreError,
+)
+from indexer.kept import CachedFiles, tidy
 from indexer.postgresql import ServerLock, making
 from indexer.reader import Reader
 from indexer.records import Embedded
@@ -60,6 +66,11 @@ class Writer(Reader):
         self._n_stored = 0
         self._flushed_generation = -1
         self._is_open = True
+
+    @property
+    def vectors_at(self) -> str:
+        """Where vectors are searched: `files`, or the address of an engine."""
+        return self._files.address
 
     @classmethod
     def open_for(cls, place: Place, embedder: Embedder | None, *, is_alone: bool = False) -> Self:
@@ -145,32 +156,49 @@ class Writer(Reader):
         self._flushed_generation = -1
         yield from self._brought()
 
-    def keep_vectors(self, address: str) -> None:
+    def keep_vectors(self, address: str | None) -> None:
         """Have the vectors searched in an engine from now on, or in files again.
 
         Parameters
         ----------
-        address : str
-            Such as `qdrant://HOST:6333/COLLECTION`, or `files`. What was kept before is left
-            where it is; the next `flush` fills the new place.
+        address : str or None
+            Such as `qdrant://HOST:6333/COLLECTION`, or `files`; None leaves all as it is. What was
+            kept before is left where it is; the next `flush` fills the new place.
 
         Raises
         ------
         VectorStoreError
             If it is no address.
         """
-        is_same = isinstance(self._files, EngineAfar) and self._files.address == address
-        if is_same or (address == IN_FILES and not isinstance(self._files, EngineAfar)):
+        if address in {None, self.vectors_at}:
             return
-        noted = "" if address == IN_FILES else EngineAfar.noted(address)
+        noted = "" if address == IN_FILES else EngineAfar.noted(str(address))
         with self._writing() as session:
             states.keep_vectors(session, noted)
         self._follow(noted)
         self._flushed_generation = -1
 
+    def copied_vectors(self) -> str:
+        """Have the engine that keeps the vectors copy its files, and name the copy.
+
+        Raises
+        ------
+        CatalogError
+            If they are kept in files.
+        VectorStoreError
+            If the engine cannot be asked, or makes no copies.
+        """
+        if not isinstance(self._files, EngineAfar):
+            reason = "its vectors are in files, which need no copy: `pemr repair` makes them"
+            raise CatalogError(self.place, reason)
+        with self._session() as session:
+            return self._files.store(self._about(session)).engine.snapshot()
+
     def _brought(self) -> Iterator[int]:
         """Bring what is searched to the present state of the database, and say so there."""
         new = None
+        if isinstance(self._files, CachedFiles):
+            return  # each machine that searches makes its own
         with database.writing(self.place), self._files.alone():
             with self._session() as session:
                 about = self._about(session)

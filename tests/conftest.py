@@ -17,6 +17,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from indexer import Address, Catalog, KeptRecording, Writer
+from tests.engine import engine  # noqa: F401 (a fixture)
 from tests.server import server  # noqa: F401 (a fixture)
 
 settings.register_profile("suite", derandomize=True, deadline=None, database=None, max_examples=60)

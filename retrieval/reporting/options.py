@@ -14,6 +14,7 @@ _WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
 PRUNE = "Delete tracks whose file is gone, not just mark them."
 RESCAN = "Read all files, though size and date are as they were."
 STRICT = "Exit with 1 if files failed or are damaged."
+SNAPSHOT = "Have the engine copy its files when it is done, and name the copy."
 COPIES = "Answer with each of the tracks that hold the same audio."
 DAMAGED = "Only tracks of which not all could be decoded."
 DUPLICATES = "Only tracks that hold the same recording."
@@ -26,6 +27,8 @@ _FONTS = (
     "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
 )
 CatalogPlace = Annotated[Text, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
+_VECTORS = "Where vectors are searched from now on: qdrant://HOST:6333/COLLECTION, or files."
+Vectors = Annotated[Text, Option("--vectors", metavar="ADDRESS", help=_VECTORS)]
 EmbedderName = Annotated[Text, Option("--embedder", help=_EMBEDDER)]
 Device = Annotated[
     Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")

@@ -5,43 +5,12 @@ import pytest
 
 from indexer import Catalog, afar, build, reembed
 from indexer.errors import NoCatalogError, VectorStoreError
-from indexer.stores.qdrant.address import CollectionAddress
 from tests.conftest import FakeEmbedder
-
-qdrant_client = pytest.importorskip("qdrant_client", reason="the extra [qdrant] is absent")
-
-ADDRESS = "qdrant://in.process:6333/tracks"
+from tests.engine import ADDRESS
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """A Qdrant in this process in place of a server, and what goes on there."""
-    from indexer.stores.qdrant.points import QdrantEngine
-
-    client = qdrant_client.QdrantClient(":memory:")
-
-    class Server(QdrantEngine):
-        is_away = False
-        n_put = 0
-
-        def __init__(self, address: CollectionAddress) -> None:
-            if Server.is_away:
-                raise VectorStoreError(str(address), "no server can be reached there")
-            super().__init__(client, address)
-
-        def put(self, points):
-            Server.n_put += len(points)
-            super().put(points)
-
-        def close(self) -> None:
-            """Stay: the next one who connects asks the same client."""
-
-    monkeypatch.setattr(afar, "connect", Server)
-    return Server
-
-
-@pytest.fixture
-def moved(server, built):
+def moved(engine, built):
     """A catalog that was built with files, and its vectors moved to an engine."""
     built.keep_vectors(ADDRESS)
     built.flush()
@@ -54,7 +23,7 @@ def answers(catalog):
     return ids.tolist(), rows.round(3).tolist(), found, catalog.hubness(ids).round(4).tolist()
 
 
-def test_answers_are_those_of_a_file(server, built):
+def test_answers_are_those_of_a_file(engine, built):
     with Catalog.open(built.path) as catalog:
         before = answers(catalog)
         built.keep_vectors(ADDRESS)
@@ -65,22 +34,22 @@ def test_answers_are_those_of_a_file(server, built):
     assert list(built.path.glob("vectors-*.bin")) == []
 
 
-def test_the_catalog_remembers_where_its_vectors_are(server, moved, fake_embedder, music, tone):
+def test_the_catalog_remembers_where_its_vectors_are(engine, moved, fake_embedder, music, tone):
     expected = answers(moved)
     moved.close()
     with Catalog.open(moved.path) as catalog:
         assert answers(catalog) == expected
     tone(music / "new.wav", seed=9)
-    server.n_put = 0
+    engine.n_put = 0
     with Catalog.write(moved.path, fake_embedder) as again:
         list(build(again, fake_embedder, [music]))
         track = again.find(music / "new.wav")
         assert again.nearest([again.embeddings(track.id)], 1).tolist() == [track.id]
-        assert server.n_put == 0  # it is searched before it is put
-    assert server.n_put == 1
+        assert engine.n_put == 0  # it is searched before it is put
+    assert engine.n_put == 1
 
 
-def test_a_removed_track_is_gone_there_too(server, moved, music):
+def test_a_removed_track_is_gone_there_too(engine, moved, music):
     track = moved.find(music / "0.wav")
     vectors = moved.embeddings(track.id)
     moved.remove(music / "0.wav")
@@ -92,7 +61,7 @@ def test_a_removed_track_is_gone_there_too(server, moved, music):
         assert track.id not in catalog.track_embeddings()[0]
 
 
-def test_another_embedder_makes_the_collection_anew(server, moved):
+def test_another_embedder_makes_the_collection_anew(engine, moved):
     moved.close()
     list(reembed(moved.path, FakeEmbedder("other", dim=16)))
     with Catalog.open(moved.path, "other") as catalog:
@@ -101,40 +70,40 @@ def test_another_embedder_makes_the_collection_anew(server, moved):
         assert catalog.nearest([catalog.embeddings(int(ids[2]))], 1).tolist() == [int(ids[2])]
 
 
-def test_vectors_move_back_into_files(server, moved):
+def test_vectors_move_back_into_files(engine, moved):
     expected = answers(moved)
     moved.keep_vectors("files")
     moved.close()
-    server.is_away = True
+    engine.is_away = True
     with Catalog.open(moved.path) as catalog:
         assert answers(catalog) == expected
     assert len(list(moved.path.glob("vectors-*.bin"))) == 1
 
 
-def test_an_engine_that_is_away_loses_nothing(server, moved, fake_embedder, music, tone):
+def test_an_engine_that_is_away_loses_nothing(engine, moved, fake_embedder, music, tone):
     moved.close()
     tone(music / "new.wav", seed=9)
     writer = Catalog.write(moved.path, fake_embedder)
     list(build(writer, fake_embedder, [music]))
-    server.is_away = True
+    engine.is_away = True
     with pytest.raises(VectorStoreError, match=r"tracks: no server can be reached"):
         writer.close()
     with Catalog.open(moved.path) as catalog:
         assert len(catalog.tracks()) == 6  # nobody needs the engine for that
         with pytest.raises(VectorStoreError, match="no server"):
             catalog.n_sounding()
-    server.is_away = False
+    engine.is_away = False
     with Catalog.open(moved.path) as catalog:
         assert catalog.n_sounding() == 5
     with Catalog.write(moved.path):
-        server.n_put = 0
-    assert server.n_put == 1
+        engine.n_put = 0
+    assert engine.n_put == 1
 
 
-def test_a_collection_that_was_lost_is_said_so_and_filled_again(server, moved):
+def test_a_collection_that_was_lost_is_said_so_and_filled_again(engine, moved):
     expected = answers(moved)
     moved.close()
-    server(CollectionAddress("in.process", 6333, "tracks")).delete()
+    engine.opened().delete()
     with Catalog.open(moved.path) as catalog, pytest.raises(VectorStoreError, match="pemr repair"):
         catalog.n_sounding()
     with Catalog.write(moved.path) as writer:
@@ -143,14 +112,13 @@ def test_a_collection_that_was_lost_is_said_so_and_filled_again(server, moved):
         assert answers(catalog) == expected
 
 
-def test_filling_again_puts_only_what_is_missing(server, moved):
-    server.n_put = 0
+def test_filling_again_puts_only_what_is_missing(engine, moved):
+    engine.n_put = 0
     assert sum(moved.refill()) == 4
-    assert server.n_put == 0
-    engine = server(CollectionAddress("in.process", 6333, "tracks"))
-    engine.drop(np.array([2]))
+    assert engine.n_put == 0
+    engine.opened().drop(np.array([2]))
     assert sum(moved.refill()) == 4
-    assert server.n_put == 1
+    assert engine.n_put == 1
 
 
 def test_files_are_made_again_too(built):
@@ -162,7 +130,7 @@ def test_files_are_made_again_too(built):
     assert again.stat().st_size > 100
 
 
-def test_a_collection_of_another_catalog_is_left_alone(server, moved, tmp_path, music):
+def test_a_collection_of_another_catalog_is_left_alone(engine, moved, tmp_path, music):
     embedder = FakeEmbedder()
     other = Catalog.write(tmp_path / "other", embedder)
     other.keep_vectors(ADDRESS)
@@ -172,16 +140,16 @@ def test_a_collection_of_another_catalog_is_left_alone(server, moved, tmp_path, 
     assert moved.nearest([moved.embeddings(1)], 1).tolist() == [1]
 
 
-def test_what_was_not_put_yet_is_searched_in_memory(server, catalog, fake_embedder, music):
+def test_what_was_not_put_yet_is_searched_in_memory(engine, catalog, fake_embedder, music):
     catalog.keep_vectors(ADDRESS)
     list(build(catalog, fake_embedder, [music]))
-    server.is_away = True  # nothing was asked of it so far
+    engine.is_away = True  # nothing was asked of it so far
     assert catalog.nearest([catalog.embeddings(1)], 1).tolist() == [1]
-    server.is_away = False
+    engine.is_away = False
 
 
 def test_a_large_catalog_that_was_never_filled_is_not_searched_in_memory(
-    server, built, monkeypatch
+    engine, built, monkeypatch
 ):
     monkeypatch.setattr(afar, "EXACT_LENGTH", 2)
     built.keep_vectors(ADDRESS)
@@ -197,14 +165,14 @@ def test_a_wrong_address_changes_nothing(built):
         assert catalog.n_sounding() == 4
 
 
-def test_the_same_address_again_fills_nothing(server, moved):
+def test_the_same_address_again_fills_nothing(engine, moved):
     moved.keep_vectors(ADDRESS)
-    server.n_put = 0
+    engine.n_put = 0
     moved.flush()
-    assert server.n_put == 0
+    assert engine.n_put == 0
 
 
-def test_a_key_is_never_written_down(server, moved, monkeypatch):
+def test_a_key_is_never_written_down(engine, moved, monkeypatch):
     monkeypatch.setenv("PEMR_QDRANT_API_KEY", "secret-key")
     moved.close()
     assert b"secret-key" not in (moved.path / "catalog.db").read_bytes()
@@ -221,3 +189,24 @@ def test_without_the_extra_one_sentence_says_what_to_install(built, monkeypatch)
 def test_no_catalog_is_made_for_an_address_alone(tmp_path):
     with pytest.raises(NoCatalogError):
         Catalog.write(tmp_path / "nothing")
+
+
+def test_a_catalog_on_a_server_keeps_its_vectors_there_too(
+    server, engine, fake_embedder, music, tone
+):
+    place = server.emptied()
+    with Catalog.write(place, fake_embedder) as first:
+        first.keep_vectors(ADDRESS)
+        list(build(first, fake_embedder, [music]))
+    assert engine.n_put == 4
+    with Catalog.open(place) as reader:
+        assert reader.nearest([reader.embeddings(1)], 1).tolist() == [1]
+        tone(music / "new.wav", seed=9)
+        with Catalog.write(place, fake_embedder) as second:
+            list(build(second, fake_embedder, [music]))
+            track = second.find(music / "new.wav")
+            second.remove(music / "0.wav")
+        assert engine.n_put == 5
+        assert reader.nearest([reader.embeddings(track.id)], 1).tolist() == [track.id]
+        assert 1 not in reader.track_embeddings()[0]
+    assert list(reader.path.glob("vectors-*.bin")) == []
