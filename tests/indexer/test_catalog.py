@@ -136,6 +136,7 @@ def test_the_figures_add_up(built, music):
         "n_skipped": 0,
         "n_labelled": 0,
         "n_damaged": 0,
+        "vectors_at": "files",
         "n_unrecorded": 0,
         "duration_s": 2.5 + 3.5 + 4.5 + 5.5 + 2,
         "roots": (music,),
