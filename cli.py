@@ -229,7 +229,7 @@ def search(
     device: opt.Device = None,
     as_json: opt.AsJson = False,
     as_csv: opt.AsCsv = False,
-    as_m3u: Annotated[bool, Option("--m3u", help="Print a playlist.")] = False,
+    as_m3u: opt.AsM3u = False,
     all_copies: Annotated[bool, Option("--all-copies", help=opt.COPIES)] = False,
     artist: opt.Artist = None,
     not_artist: opt.NotArtist = None,
@@ -367,23 +367,26 @@ def list_tracks(
     not_artist: opt.NotArtist = None,
     album: opt.Album = None,
     year: opt.Years = "",
+    limit: Annotated[int | None, Option("--limit", min=1, help="List so many at most.")] = None,
+    offset: Annotated[int, Option("--offset", min=0, help="Leave out so many before.")] = 0,
     as_json: opt.AsJson = False,
     as_csv: opt.AsCsv = False,
+    as_m3u: opt.AsM3u = False,
 ) -> None:
-    """List the catalog's tracks in order of their paths.
+    """List the catalog's tracks in order of their paths; JSON and CSV say all that is known.
 
-    Example: pemr list --csv
+    Example: pemr list --artist Bach --m3u > bach.m3u
     """
-    from indexer import Catalog, catalog_place, duplicate_groups, track_rows
+    from indexer import Catalog, catalog_place, page
+    from retrieval import tracks_text
 
     wanted = _filter(artist, not_artist, album, year)
+    which = {"is_damaged": damaged, "is_copied": duplicates}
     with Catalog.open(catalog_place(catalog)) as opened:
-        if duplicates:
-            tracks = [track for group in duplicate_groups(opened) for track in group]
-        else:
-            tracks = sorted(opened.tracks(), key=lambda track: bytes(track.path))
-    tracks = [track for track in wanted.among(tracks) if track.damage or not damaged]
-    _show(track_rows(tracks), as_json=as_json, as_csv=as_csv)
+        found = page(opened, wanted, **which, offset=offset, limit=limit)
+    terminal.answer(tracks_text(found.tracks, _form(m3u=as_m3u, json=as_json, csv=as_csv)))
+    if len(found.tracks) < found.n_tracks:
+        _say(f"{len(found.tracks)} of {found.n_tracks} tracks")
 
 
 @app.command()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from indexer.filters import Filter
     from indexer.ingest import Plan, build, carry_out, plan
     from indexer.labels import label, read_rows
+    from indexer.pages import Page, page
     from indexer.places import cache_root, catalog_place
     from indexer.reader import Reader
     from indexer.records import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     )
     from indexer.reembedding import reembed
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
-    from indexer.tables import stats_row, track_rows
+    from indexer.tables import stats_row, track_rows, track_table
     from indexer.writer import Writer
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Missing",
     "NewerSchemaError",
     "NoCatalogError",
+    "Page",
     "Plan",
     "Reader",
     "Recording",
@@ -87,11 +89,13 @@ __all__ = [
     "find_audio",
     "hash_audio",
     "label",
+    "page",
     "plan",
     "read_rows",
     "reembed",
     "stats_row",
     "track_rows",
+    "track_table",
 ]
 
 _HOMES = {
@@ -105,12 +109,13 @@ _HOMES = {
     "filters": "Filter",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label read_rows",
+    "pages": "Page page",
     "places": "cache_root catalog_place",
     "reembedding": "reembed",
     "reader": "Reader",
     "records": "FRAME_RATE N_ROWS CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",
-    "tables": "stats_row track_rows",
+    "tables": "stats_row track_rows track_table",
     "writer": "Writer",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -156,6 +157,12 @@ class Reader:
             states.refuse_lost(self.place, len(found), self._about(session).n_tracks)
         return found
 
+    def some_tracks(self, offset: int, limit: int) -> tuple[list[Track], int]:
+        """List some tracks in the order of their paths, only these are read; and count all."""
+        with self._session() as session:
+            found = statements.some_tracks(session, offset, limit)
+            return found, self._about(session).n_tracks
+
     def tracks_of(self, track_ids: Sequence[int]) -> list[Track]:
         """Look up some tracks, in the order asked.
 
@@ -263,20 +270,10 @@ class Reader:
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
         with self._session() as session:
-            counts, about = statements.counts(session), self._about(session)
-            states.refuse_lost(self.place, counts["n_tracks"], about.n_tracks)
-            generation = about.generation
-            roots = tuple(statements.roots(session))
-            size_bytes = self._files.size_bytes(session)
-        return CatalogStats(
-            embedder=self.embedder_name,
-            dim=self.dim,
-            generation=generation,
-            size_bytes=size_bytes,
-            vectors_at=self._files.address,
-            roots=roots,
-            **counts,
-        )
+            about = self._about(session)
+            found = statements.stats(session, about, self._files.size_bytes(session))
+            states.refuse_lost(self.place, found.n_tracks, about.n_tracks)
+        return replace(found, vectors_at=self._files.address)
 
     # Searching
 

@@ -7,7 +7,7 @@ a transaction. What is kept of sound is in `indexer.sounds`.
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import itemgetter
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from indexer import signed, sounds
-from indexer.records import N_ROWS, Ids, Known, SkippedFile, Track
+from indexer.records import N_ROWS, CatalogStats, Ids, Known, SkippedFile, Track
 from indexer.scan import AudioFile
 from indexer.schema import (
     CatalogRow,
@@ -51,8 +51,19 @@ def embedder_name(session: Session) -> str | None:
 
 def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
     """List the tracks that meet some conditions, by id."""
+    return _tracks(signed.rows(session, TrackRow, *conditions))
+
+
+def some_tracks(session: Session, offset: int, limit: int) -> list[Track]:
+    """List some tracks by their paths, after so many others."""
+    these = select(TrackRow.id).order_by(TrackRow.path).offset(offset).limit(limit)
+    found = tracks_of(session, list(session.scalars(these)))
+    return sorted(found.values(), key=lambda track: bytes(track.path))
+
+
+def _tracks(rows: Iterable[tuple[Any, ...]]) -> list[Track]:
     found = []
-    for row in signed.rows(session, TrackRow, *conditions):
+    for row in rows:
         values = [*_in_order(row), row[_MTIME] / 1e9]
         values[1] = Path(os.fsdecode(values[1]))
         found.append(Track(*values))
@@ -158,8 +169,8 @@ def describe(row: TrackRow, file: AudioFile, tags: Tags) -> None:
     row.is_missing = False
 
 
-def counts(session: Session) -> dict[str, Any]:
-    """Count what the catalog holds, under the names of `CatalogStats`."""
+def stats(session: Session, about: CatalogRow, size_bytes: int) -> CatalogStats:
+    """Count what the catalog holds."""
     n_bytes = sum(func.length(getattr(RecordingRow, name)) for name in N_ROWS)
     is_sounding = RecordingRow.track_id.in_(select(EmbeddingRow.track_id))
     is_unrecorded = is_sounding & (func.length(RecordingRow.spectrogram) == 0)
@@ -179,7 +190,15 @@ def counts(session: Session) -> dict[str, Any]:
         found["n_missing"] += row[_MISSING]
         found["n_damaged"] += row[_DAMAGE] != ""
         durations.append(row[_DURATION])
-    return found | {"duration_s": math.fsum(durations)}
+    return CatalogStats(
+        embedder=about.embedder,
+        dim=about.dim,
+        generation=about.generation,
+        size_bytes=size_bytes,
+        roots=tuple(roots(session)),
+        duration_s=math.fsum(durations),
+        **found,
+    )
 
 
 def missing(session: Session) -> Ids:

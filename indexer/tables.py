@@ -1,9 +1,16 @@
 """A catalog's tracks and figures as rows, for tables, JSON and CSV."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from indexer.records import CatalogStats, Track
+
+_SHOWN = ("title", "artist", "album", "duration_s", "state", "damage", "path")
+_AS_THEY_ARE = (
+    "title", "artist", "album", "album_artist", "year", "track_number", "isrc", "mb_recording",
+    "mb_release", "mb_artist", "mb_work",
+)  # fmt: skip
 
 
 def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
@@ -17,21 +24,37 @@ def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        With the keys title, artist, album, duration_s, state, damage and path; state is `silent`,
-        `missing`, `damaged` or empty, and damage says what is wrong with the sound.
+        With all that is known of each; state is `silent`, `missing`, `damaged` or empty, damage
+        says what is wrong with the sound, times are in UTC. `raw_tags` holds the bytes of tags
+        that are not in UTF-8, as Latin-1 writes them.
     """
     return [
         {
-            "title": track.title,
-            "artist": track.artist,
-            "album": track.album,
+            **{name: getattr(track, name) for name in _AS_THEY_ARE},
             "duration_s": round(track.duration_s, 1),
+            "added": _moment(track.added_s),
+            "modified": _moment(track.modified_s),
+            "raw_tags": None if track.raw_tags is None else track.raw_tags.decode("latin-1"),
             "state": _state(track),
             "damage": track.damage,
             "path": str(track.path),
         }
         for track in tracks
     ]
+
+
+def track_table(tracks: Iterable[Track]) -> list[dict[str, Any]]:
+    """Write tracks as rows for people: of `track_rows`, what fits beside each other."""
+    return [{name: row[name] for name in _SHOWN} for row in track_rows(tracks)]
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):  # a file system may say anything
+        return None
 
 
 def _state(track: Track) -> str:

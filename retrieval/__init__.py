@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
     from retrieval.ranking.verdict import Verdict, judge
-    from retrieval.reporting.answers import agreement_text, setlist_text, verdict_text
+    from retrieval.reporting.answers import agreement_text, setlist_text, tracks_text, verdict_text
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
     from retrieval.reporting.picture import draw_best, draw_match, draw_scores
@@ -135,6 +135,7 @@ __all__ = [
     "stored_query",
     "system_row",
     "trace",
+    "tracks_text",
     "validation_map",
     "validation_score",
     "verdict_text",
@@ -165,7 +166,7 @@ _HOMES = {
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
     "ranking.matching.spans": "Span",
-    "reporting.answers": "agreement_text setlist_text verdict_text",
+    "reporting.answers": "agreement_text setlist_text tracks_text verdict_text",
     "ranking.verdict": "Verdict judge",
     "ranking.matching.identity": "is_same_recording likeness",
     "reporting.layout": "laid_out",

@@ -133,6 +133,10 @@ def test_info_and_list_describe_the_catalog(catalog):
     filtered = run("list", "--catalog", catalog, "--artist", "nobody", "--json")
     assert json.loads(filtered.stdout) == []
     assert run("list", "--catalog", catalog, "--year", "sixties").exit_code == 1
+    few = run("list", "--catalog", catalog, "--limit", 3, "--offset", 2, "--m3u")
+    assert few.stdout.startswith("#EXTM3U")
+    assert few.stdout.count("#EXTINF") == 3
+    assert few.stderr == "3 of 8 tracks\n"
 
 
 def test_remove_forgets_a_track(music, tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer import Track
 from retrieval.ranking.matching.spans import Span
 
 
@@ -204,13 +205,13 @@ def span_words(span: Span, one: str = "query", other: str = "track") -> str:
     return f"{one} {ours} = {other} {theirs}, {key}, {span.tempo:.2f}x tempo"
 
 
-def m3u(candidates: Sequence[Candidate]) -> str:
-    """Write candidates as an extended M3U playlist, best first.
+def m3u(tracks: Sequence[Candidate] | Sequence[Track]) -> str:
+    """Write candidates, or tracks of a catalog, as an extended M3U playlist.
 
     Parameters
     ----------
-    candidates : sequence of Candidate
-        As `search` returns them.
+    tracks : sequence of Candidate or of Track
+        In the order wanted.
 
     Returns
     -------
@@ -218,12 +219,12 @@ def m3u(candidates: Sequence[Candidate]) -> str:
         The text of the playlist. A file whose name would break its line stands there as a URI.
     """
     lines = ["#EXTM3U"]
-    for candidate in candidates:
-        names = [name for name in (candidate.artist, candidate.title) if name]
-        label = " - ".join(names) or candidate.path.stem
+    for track in tracks:
+        names = [name for name in (track.artist, track.title) if name]
+        label = " - ".join(names) or track.path.stem
         label = "".join(letter if letter.isprintable() else " " for letter in label)
-        lines += [f"#EXTINF:{round(candidate.duration_s)},{' '.join(label.split())}"]
-        lines += [_in_a_line(candidate.path)]
+        lines += [f"#EXTINF:{round(track.duration_s)},{' '.join(label.split())}"]
+        lines += [_in_a_line(track.path)]
     return "\n".join(lines) + "\n"
 
 

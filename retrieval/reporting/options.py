@@ -48,6 +48,7 @@ Years = Annotated[
 Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
+AsM3u = Annotated[bool, Option("--m3u", help="Print a playlist.")]
 _LIKELY = "How likely an answer must be to be named."
 MinProbability = Annotated[float, Option("--min-probability", min=0.0, max=1.0, help=_LIKELY)]
 ScoresPicture = Annotated[
