@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 import av.error
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 SAMPLE_RATE: Final = 16_000
 
 _MIN_SAMPLE_RATE = 1_000  # less comes from a damaged header
+_RESAMPLED_AT_ONCE = 1 << 15  # samples: for each frame by itself it costs as much as decoding
 _MIN_GAP_S = 0.25  # time stamps jitter by less than this
 _MAX_SAMPLE_RATE = 6_144_000  # likewise; DSD's highest is less
 _MAX_MIXED = 8  # channels that FFmpeg knows how to mix
@@ -292,6 +294,7 @@ class _Resampler:
         self._trusts_clock = cache(trusts_clock)
         self._source: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
+        self._waiting = AudioFifo()
         self._next_s: float | None = None
 
     def push(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
@@ -304,14 +307,20 @@ class _Resampler:
             self._start(frame)
             yield self._silence(gap_s)
             self._source = source
-        yield from self._resampled(frame)
+        frame.pts = None  # what comes one after the other is put together, whatever its clock says
+        self._waiting.write(frame)
+        if self._waiting.samples >= _RESAMPLED_AT_ONCE:
+            yield from self._resampled(self._waiting.read())
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
+        if self._waiting.samples:
+            yield from self._resampled(self._waiting.read())
         if self._resampler is not None:
             yield from self._resampled(None)
             self._resampler = None
 
     def _start(self, frame: AudioFrame) -> None:
+        self._waiting = AudioFifo()
         self.layout = self.layout or ("mono" if frame.layout.nb_channels == 1 else "stereo")
         self._resampler = AudioResampler(
             format="fltp", layout=self.layout, rate=self._sample_rate, frame_size=16_384

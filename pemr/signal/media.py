@@ -194,7 +194,9 @@ def frames(container: InputContainer, stream: AudioStream, told: Told) -> Iterat
         except (av.error.FFmpegError, ValueError):
             told.n_damaged += 1
             continue
-        yield from (frame for frame in decoded if isinstance(frame, AudioFrame))
+        for frame in decoded:
+            if isinstance(frame, AudioFrame):
+                yield frame
 
 
 def has_sane_clock(path: Path, index: int) -> bool:

@@ -69,9 +69,8 @@ def gather(
 class Space:
     """A space in which some vectors are white, and the turns in it."""
 
-    white: NDArray[np.float64]  # (D, D), into it
-    back: NDArray[np.float64]  # (D, D)
-    turns: NDArray[np.float64]  # (_N_TURNS, D, D), orthogonal
+    into: Vectors  # (_N_TURNS, D, D): into it, and turned
+    out: Vectors  # (_N_TURNS, D, D): turned again, and out of it
 
     @classmethod
     def of(cls, vectors: NDArray[np.floating], rng: np.random.Generator) -> "Space":
@@ -79,20 +78,54 @@ class Space:
         values, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
         values = np.maximum(values, 1e-3 * values.max())
         dim = len(values)
-        turns = [np.linalg.qr(rng.standard_normal((dim, dim)))[0] for _ in range(_N_TURNS)]
-        return cls((axes / np.sqrt(values)), (axes * np.sqrt(values)).T, np.stack(turns))
+        turns = [np.linalg.qr(rng.standard_normal((dim, dim)))[0] for _ in range(2 * _N_TURNS)]
+        into = np.stack([(axes / np.sqrt(values)) @ turn for turn in turns[:_N_TURNS]])
+        out = np.stack([turn @ (axes * np.sqrt(values)).T for turn in turns[_N_TURNS:]])
+        return cls(into.astype(np.float32), out.astype(np.float32))
 
-    def turn(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw a rotation, (D, D), from here to here and out of the white space again."""
+    def turn(self, rng: np.random.Generator) -> "Turn":
+        """Draw a rotation, from here to here, in the white space."""
         first, last = rng.integers(_N_TURNS, size=2)
-        signs = rng.choice([-1.0, 1.0], size=len(self.back))
-        whole = (self.white @ self.turns[first] * signs) @ self.turns[last]
-        return np.asarray(whole @ self.back)
+        signs = rng.choice(np.array([-1, 1], np.float32), size=self.into.shape[1])
+        return Turn(self.into[first] * signs, self.out[last])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Two matrices (D, D), whose product is applied."""
+
+    into: Vectors
+    out: Vectors
+
+    def __call__(self, vectors: Vectors) -> Vectors:
+        """Turn vectors (N, D)."""
+        return np.asarray((vectors @ self.into) @ self.out, np.float32)
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A performance of a work, turned; what it is at other tempos is turned when it is asked."""
+
+    performance: Performance
+    centre: Vectors  # of the work it was made from, (D,)
+    mean: Vectors  # of the work it becomes, (D,)
+    turns: Sequence[Turn]
+
+    @property
+    def n_versions(self) -> int:
+        """At how many tempos there is one."""
+        return len(self.performance)
+
+    def at(self, version: int) -> Vectors:
+        """Return unit vectors of the segments of a version, (S, D)."""
+        apart = self.performance[version] - self.centre
+        pieces = np.concatenate([self.mean + turn(apart) for turn in self.turns])
+        return np.asarray(pieces / np.linalg.norm(pieces, axis=1, keepdims=True), np.float32)
 
 
 def rotated(
     works: Sequence[Sequence[Performance]], rng: np.random.Generator
-) -> Iterator[list[Performance]]:
+) -> Iterator[list[Turned]]:
     """Yield works without end, each a real one that was turned at random.
 
     Parameters
@@ -104,7 +137,8 @@ def rotated(
 
     Yields
     ------
-    list of performances
+    list of Turned
+        A performance each.
     """
     means = [np.concatenate([p[0] for p in work]).mean(axis=0) for work in works]
     centre = np.mean(means, axis=0)
@@ -113,14 +147,6 @@ def rotated(
     of_segments = Space.of(np.concatenate(apart), rng)
     while True:
         chosen = int(rng.integers(len(works)))
-        mean = centre + (means[chosen] - centre) @ of_works.turn(rng)
+        mean = centre + of_works.turn(rng)(means[chosen][None] - centre)[0]
         turns = [of_segments.turn(rng) for _ in range(N_PIECES)]
-        yield [
-            [_turned(vectors - means[chosen], mean, turns) for vectors in performance]
-            for performance in works[chosen]
-        ]
-
-
-def _turned(apart: Vectors, mean: NDArray[np.float64], turns: list[NDArray[np.float64]]) -> Vectors:
-    pieces = np.concatenate([mean + apart @ turn for turn in turns])
-    return np.asarray(pieces / np.linalg.norm(pieces, axis=1, keepdims=True), np.float32)
+        yield [Turned(one, means[chosen], mean, turns) for one in works[chosen]]

@@ -1,52 +1,76 @@
 #!/usr/bin/env python
 """Measure search in steps against exact search, among real works rotated at random.
 
-    scripts/bench/scale.py --works CATALOG... [--tracks 100000] [--queries 100] [--out STEM]
+    scripts/bench/scale.py --works CATALOG... [--tracks 100000] [--more] [--out STEM]
 
 CATALOG is a catalog whose tracks lie in a folder for each work, such as `pemr evaluate` leaves in
 the cache. Its works are embedded at the ranking's tempos and turned at random until there are
 enough tracks (`scripts/bench/rotated.py`); packed recordings are left out. Covers of every query
 are among the tracks. Figures: how far the statistics of the tracks agree with the real ones, how
 many of the exact best 100 are found, how many of the covers that exact search ranks in its first
-ten, seconds a query, bytes a track. With --out, they are written to STEM.json and STEM.md.
+ten, how often the final ranking has the same first ten, seconds of CPU a query, bytes a track. With
+--more also: searches among chosen tracks, excerpts, an hour, many copies, a third replaced. With
+--out, they are written to STEM.json.
 """
 
 import argparse
 import json
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
-from rotated import Performance, Vectors, gather, rotated
+from numpy.typing import NDArray
+from rotated import Performance, Turned, Vectors, gather, rotated
 
 from indexer import repair
 from indexer.searched import Searched
 from pemr import load_embedder
+from retrieval.ranking.candidate import Query
 from retrieval.ranking.nearest import track_scores
-from retrieval.ranking.ranking import ranking_from
+from retrieval.ranking.pool import Pool
+from retrieval.ranking.ranking import Ranking, ranking_from
+from retrieval.ranking.stages import rank
 from retrieval.reporting.provenance import trace
 
-N_BEST, N_FIRST = 100, 10
+N_BEST, N_FIRST, POOL_LENGTH = 100, 10, 500
 LAGS = (1, 2, 4, 8)
+N_COPIES = 1_000
+HOUR_LENGTH = 360  # segments, ten seconds apart
 
 
-def tracks_of(
-    works: Sequence[Sequence[Performance]], seed: int
-) -> Iterator[tuple[int, int, Performance]]:
-    """Yield id, work and versions of track after track, the same ones for the same seed."""
+class Made(NamedTuple):
+    """A track, and the work it is of."""
+
+    track_id: int
+    work: int
+    turned: Turned
+
+
+class Asked(NamedTuple):
+    """A query, what is no answer to it, and which tracks may be."""
+
+    versions: Sequence[Vectors]
+    work: int
+    own: NDArray[np.int64]
+    only: NDArray[np.int64] | None = None
+
+
+def tracks_of(works: Sequence[Sequence[Performance]], seed: int) -> Iterator[Made]:
+    """Yield track after track, the same ones for the same seed."""
     track_id = 0
     for number, work in enumerate(rotated(works, np.random.default_rng(seed))):
-        for performance in work:
+        for turned in work:
             track_id += 1
-            yield track_id, number, performance
+            yield Made(track_id, number, turned)
 
 
 def statistics(tracks: Sequence[tuple[int, Vectors]]) -> dict[str, float]:
@@ -70,78 +94,182 @@ def statistics(tracks: Sequence[tuple[int, Vectors]]) -> dict[str, float]:
     return figures
 
 
+def first_of(held: Searched, asked: Asked, found: NDArray[np.int64], ranking: Ranking) -> list[int]:
+    """Rank what was found as search does, without alignment, and name the first ten."""
+    pool = Pool(
+        embeddings=[
+            held.main.segments.of(held.main.segments.places_of(found[[i]]))
+            for i in range(len(found))
+        ],
+        is_candidate=np.ones(len(found), bool),
+        mean_length=held.mean_length,
+        hubness=lambda: held.neighbours(found).hubness(),
+        tonal_of=lambda _: [],
+        n_tracks=len(held),
+    )
+    own, *others = asked.versions
+    nothing = np.zeros((12, 0), np.uint8)
+    query = Query(embeddings=own, tonal=nothing, duration_s=0.0, at_other_tempos=tuple(others))
+    order = np.argsort(-rank(query, pool, ranking).scores, kind="stable")
+    return [int(one) for one in found[order[:N_FIRST]]]
+
+
 def compared(
-    held: Searched, queries: Sequence[tuple[int, int, Performance]], of: dict[int, int]
+    held: Searched, queries: Sequence[Asked], of: dict[int, int], ranking: Ranking | None = None
 ) -> dict[str, float]:
-    """Ask every query exactly and in steps."""
-    recalls, n_planted, n_kept = [], 0, 0
+    """Ask every query exactly and in steps; nothing may be held beside the vector file."""
+    recalls, n_planted, n_kept, n_same = [], 0, 0, 0
     times: dict[str, list[float]] = {"steps": [], "exact": []}
     main = held.main.segments
-    for track_id, work, versions in queries:
-        own = np.array([track_id])
+    for asked in queries:
         start = time.process_time()
-        scores = main.scores(versions, held.mean_length)
+        scores = main.scores(asked.versions, held.mean_length)
         times["exact"].append(time.process_time() - start)
-        scores[main.places_of(own)] = -2
-        order = np.argsort(-scores, kind="stable")[:N_BEST]
+        scores[main.places_of(asked.own)] = -2
+        if asked.only is not None:
+            scores[~np.isin(main.ids, asked.only)] = -2
+        order = np.argsort(-scores, kind="stable")[:POOL_LENGTH]
+        order = order[scores[order] > -2]
         best = main.ids[order]
         start = time.process_time()
-        found = held.nearest(versions, 500, without=own)
+        found = held.nearest(asked.versions, POOL_LENGTH, only=asked.only, without=asked.own)
         times["steps"].append(time.process_time() - start)
-        recalls.append(np.isin(best, found).mean())
-        planted = [one for one in best[:N_FIRST].tolist() if of[one] == work]
+        least = scores[order[:N_BEST][-1]]  # equal ones are as good
+        reached = scores[main.places_of(found)] >= least
+        recalls.append(min(1.0, reached.sum() / len(best[:N_BEST])))
+        planted = [one for one in best[:N_FIRST].tolist() if of.get(one) == asked.work]
         n_planted += len(planted)
         n_kept += int(np.isin(planted, found).sum())
+        if ranking is not None:
+            firsts = (first_of(held, asked, np.sort(ids), ranking) for ids in (best, found))
+            n_same += int(next(firsts) == next(firsts))
     cpu = {
         f"cpu_s_{name}_p{share}": float(np.percentile(spent, share))
         for name, spent in times.items()
         for share in (50, 99)
     }
-    return {"recall_100": float(np.mean(recalls)), "planted": n_planted, "kept": n_kept, **cpu}
-
-
-def measure(works: Sequence[Sequence[Performance]], options: argparse.Namespace) -> dict[str, Any]:
-    """Make the tracks, hold them, ask."""
-
-    def stored() -> Iterator[tuple[int, Vectors]]:
-        for track_id, _, versions in islice(tracks_of(works, options.seed), options.tracks):
-            yield track_id, versions[0]
-
-    made = islice(tracks_of(works, options.seed), options.tracks)
-    of: dict[int, int] = {}
-    can_ask: list[tuple[int, int, Performance]] = []
-    for track_id, work, versions in made:
-        of[track_id] = work
-        if len(versions) > 1 and len(can_ask) < 20 * options.queries:
-            can_ask.append((track_id, work, versions))
-    start = time.process_time()
-    held = repair.rebuilt(stored, options.tracks, works[0][0][0].shape[1])
-    built_s = time.process_time() - start
-    real = [(w, p[0]) for w, work in enumerate(works) for p in work]
-    synthetic = [(of[i], v) for i, v in islice(stored(), len(real))]
-    drawn = np.random.default_rng(options.seed).permutation(len(can_ask))[: options.queries]
-    main = held.main
-    searched = [main.segments.ids, main.segments.starts, main.means, main.neighbours.ids]
-    n_bytes = sum(one.nbytes for one in (*searched, main.neighbours.cosines))
-    for codes in (main.lists, main.coarse):
-        n_bytes += codes.to_bytes().nbytes if codes is not None else 0
-    kept = main.segments.values.nbytes + main.segments.scales.nbytes
+    same = {"first_ten_equal": n_same / len(queries)} if ranking is not None else {}
     return {
-        "tracks": options.tracks,
-        "segments": held.n_segments,
-        "queries": len(drawn),
-        "real": statistics(real),
-        "rotated": statistics(synthetic),
-        **compared(held, [can_ask[place] for place in drawn], of),
-        "cpu_s_built": built_s,
-        "cpu_s_added_20": added(held, stored),
-        "bytes_a_track_searched": n_bytes / options.tracks,
-        "bytes_a_track_exact": kept / options.tracks,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "queries": len(queries),
+        "recall_100": float(np.mean(recalls)),
+        "planted": n_planted,
+        "kept": n_kept,
+        **same,
+        **cpu,
     }
 
 
-def added(held: Searched, stored: Any) -> float:  # noqa: ANN401 (a callable of this module)
+def measure(
+    works: Sequence[Sequence[Performance]], ranking: Ranking, options: argparse.Namespace
+) -> Iterator[tuple[str, Any]]:
+    """Make the tracks, hold them, ask."""
+    rng = np.random.default_rng(options.seed)
+
+    def stored() -> Iterator[tuple[int, Vectors]]:
+        for made in islice(tracks_of(works, options.seed), options.tracks):
+            yield made.track_id, made.turned.at(0)
+
+    of: dict[int, int] = {}
+    can_ask: list[Made] = []
+    for made in islice(tracks_of(works, options.seed), options.tracks):
+        of[made.track_id] = made.work
+        if made.turned.n_versions > 1 and len(can_ask) < 20 * options.queries:
+            can_ask.append(made)
+    start = time.process_time()
+    held = repair.rebuilt(stored, options.tracks, works[0][0][0].shape[1])
+    yield "cpu_s_built", time.process_time() - start
+    yield "tracks", options.tracks
+    yield "segments", held.n_segments
+    real = [(w, p[0]) for w, work in enumerate(works) for p in work]
+    yield "real", statistics(real)
+    yield "rotated", statistics([(of[i], v) for i, v in islice(stored(), len(real))])
+    drawn = [can_ask[i] for i in rng.permutation(len(can_ask))[: options.queries]]
+    asked = [
+        Asked([m.turned.at(i) for i in range(m.turned.n_versions)], m.work, np.array([m.track_id]))
+        for m in drawn
+    ]
+    plain = ranking.without("alignment")
+    yield "whole", compared(held, asked, of, plain)
+    yield from sizes(held, options.tracks)
+    yield "cpu_s_added_20", added(held, stored)
+    held.remove(np.arange(10_000_001, 10_000_021))
+    if options.more:
+        yield from more(held, asked[: options.queries // 3], of, rng)
+        yield "a third replaced", replaced(held, asked[: options.queries // 3], of, works, options)
+    yield "peak_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def sizes(held: Searched, n_tracks: int) -> Iterator[tuple[str, float]]:
+    """Count bytes a track."""
+    main = held.main
+    searched = [main.segments.ids, main.segments.starts, main.means]
+    near = [main.neighbours.ids, main.neighbours.cosines]
+    codes = [one.to_bytes() for one in (main.lists, main.coarse) if one is not None]
+    for name, arrays in (
+        ("searched", [*searched, *codes]),
+        ("of neighbours", near),
+        ("exact", [main.segments.values, main.segments.scales]),
+    ):
+        yield f"bytes_a_track_{name}", sum(one.nbytes for one in arrays) / n_tracks
+
+
+def more(
+    held: Searched, asked: Sequence[Asked], of: dict[int, int], rng: np.random.Generator
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Ask in other ways."""
+    ids = held.main.segments.ids
+    for share in (0.1, 0.01, 0.001):
+        chosen = np.sort(rng.choice(ids, round(share * len(ids)), replace=False))
+        yield f"among {share:.1%}", compared(held, [one._replace(only=chosen) for one in asked], of)
+    for n_segments in (1, 2, 3):
+        cut = [
+            one._replace(versions=[v[3 : 3 + n_segments] for v in one.versions]) for one in asked
+        ]
+        yield f"excerpts of {n_segments}", compared(held, cut, of)
+    hours = []
+    for place in range(0, len(asked), 5):
+        some = [asked[(place + i) % len(asked)] for i in range(len(asked))]
+        hour = [
+            np.concatenate(parts)[:HOUR_LENGTH]
+            for parts in zip(*(o.versions for o in some), strict=True)
+        ]
+        hours.append(asked[place]._replace(versions=hour))
+    yield "an hour", compared(held, hours, of)
+
+
+def replaced(
+    held: Searched,
+    asked: Sequence[Asked],
+    of: dict[int, int],
+    works: Sequence[Sequence[Performance]],
+    options: argparse.Namespace,
+) -> dict[str, float]:
+    """Replace a third of the tracks by others and a thousand copies, write that, and ask again."""
+    kept = {int(one.own[0]) for one in asked}
+    gone = [one for one in held.main.segments.ids[::3].tolist() if one not in kept]
+    new = ((m, m.turned.at(0)) for m in tracks_of(works, options.seed + 1))
+    came = [(options.tracks + m.track_id, v) for m, v in islice(new, len(gone) - N_COPIES)]
+    copy = asked[0].versions[0]
+    first = 2 * options.tracks
+    came += [(first + i, copy) for i in range(N_COPIES)]
+    start = time.process_time()
+    later = held.changed(np.array(gone), came)
+    with tempfile.TemporaryDirectory() as folder:
+        name = repair.Name(1, 1)
+        repair.write_again(later, later.tracks, Path(folder), name)
+        spent = time.process_time() - start
+        again = repair.read(Path(folder), name, held.dim)
+        if again is None:
+            sys.exit("what was written is not read")
+        copies = np.arange(first, first + N_COPIES)
+        others = [one._replace(own=np.concatenate([one.own, copies])) for one in asked]
+        left = {key: of[key] for key in of.keys() - set(gone)}
+        found = compared(again, others, left)
+        among = compared(again, asked[:1], left)
+    return {"cpu_s_merged": spent, **found, "recall_100_of_copies": among["recall_100"]}
+
+
+def added(held: Searched, stored: Callable[[], Iterator[tuple[int, Vectors]]]) -> float:
     """Add twenty tracks and ask for one of them: CPU seconds."""
     twenty = list(islice(stored(), 20))
     start = time.process_time()
@@ -160,21 +288,23 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--asked", type=int, default=120, help="real tracks that can be asked")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write STEM.json and STEM.md")
+    parser.add_argument("--more", action="store_true", help="ask in other ways too")
+    parser.add_argument("--out", type=Path, help="write STEM.json")
     options = parser.parse_args()
     embedder = load_embedder(None, "cpu")
-    works = gather(options.works, embedder, ranking_from(embedder.ranking).tempos, options.asked)
+    ranking = ranking_from(embedder.ranking)
+    works = gather(options.works, embedder, ranking.tempos, options.asked)
     command = "scripts/bench/scale.py --works CATALOG..."  # their places are of this machine
     command += f" --tracks {options.tracks} --queries {options.queries} --seed {options.seed}"
+    command += " --more" if options.more else ""
     about = {**asdict(trace(command)), "embedder": embedder.name}
-    found = {**about, "figures": measure(works, options)}
-    print(json.dumps(found["figures"], indent=1))
+    figures: dict[str, Any] = {}
+    for name, figure in measure(works, ranking, options):
+        figures[name] = figure
+        print(f"{name}: {json.dumps(figure)}", flush=True)
     if options.out:
+        found = {**about, "figures": figures}
         options.out.with_suffix(".json").write_text(json.dumps(found, indent=1, default=str) + "\n")
-        lines = [f"- {name.replace('_', ' ')}: {value}" for name, value in found["figures"].items()]
-        title = f"# Search among {options.tracks:,} tracks, in steps against exact"
-        text = "\n".join([title, "", f"`{command}`", "", *lines, ""])
-        options.out.with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":
