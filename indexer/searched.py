@@ -2,8 +2,10 @@
 
 A catalog of up to `EXACT_LENGTH` tracks is compared whole. In a larger one a query is first
 compared with a row for each track, the mean of its segments, and with quantised segments in
-inverted lists; what either finds is then scored by all of its segments at the query's own tempo,
-and the best of these at every tempo. How many are kept from step to step grows with the catalog.
+inverted lists; what either finds is then scored by every second of its segments at the query's own
+tempo, and the best of these at every tempo. A short query has few segments that may find anything,
+so it is compared with more, with all of their segments and at every tempo at once. How many are
+kept from step to step grows with the catalog.
 
 Letters: D embedding, S segments of a track, N tracks of the file, K tracks asked.
 """
@@ -29,8 +31,12 @@ COARSE_LENGTH = 300_000
 
 LENGTH_WEIGHT = 0.02  # of the logarithm of a track's length: long tracks hold more good segments
 _GROWTH = 0.43  # depths grow as this power of the number of tracks; fitted on 10^4 to 10^5
-_N_WIDE, _N_DEEP = 7_500, 1_250  # kept from step to step among 10^5 tracks
+_N_WIDE, _N_DEEP = 5_000, 1_250  # kept from step to step among 10^5 tracks
 _N_HITS, _N_PROBES = 50, 8  # segments for each of the query's, from so many inverted lists
+_LONG_LENGTH = 16  # segments of a query that is compared with every second segment of a track
+_SHORT_LENGTH = 50  # segments of all versions of a query that is asked at every tempo at once,
+_N_SHORT_WIDE = 10_000  # when more is kept among 10^5 tracks,
+_N_SHORT_HITS, _N_SHORT_PROBES = 4_000, 160  # and more found for all of its segments together
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +205,15 @@ class Searched:
         versions = [one for one in versions if len(one)]
         newer, mean_length = self._newer(), self.mean_length
         is_asked = self._is_there & _chosen(self.main.segments, only, without)
-        places = np.flatnonzero(is_asked)
+        places, every = np.flatnonzero(is_asked), 1
         if len(places) > EXACT_LENGTH and not is_exact and self.main.lists is not None:
             places = self._promising(versions, is_asked, n_tracks, mean_length)
+            every = _every(versions)
         recent = np.flatnonzero(_chosen(newer, only, without))
         ids = np.concatenate([self.main.segments.ids[places], newer.ids[recent]])
         scores = np.concatenate(
             [
-                self.main.segments.scores(versions, mean_length, places),
+                self.main.segments.scores(versions, mean_length, places, every=every),
                 newer.scores(versions, mean_length, recent),
             ]
         )
@@ -231,8 +238,7 @@ class Searched:
         """
         newer, places = self._newer(), np.flatnonzero(self._is_there)
         if len(places) > EXACT_LENGTH and self.main.lists is not None:
-            held = self.main.lists.search(np.concatenate(versions), _N_HITS, _N_PROBES)
-            places = self.main.segments.places_of(held)
+            places = self._held(np.concatenate(versions), _N_HITS, _N_PROBES)
             places = places[self._is_there[places]]
         ids = np.concatenate([self.main.segments.ids[places], newer.ids])
         gains = np.concatenate(
@@ -250,16 +256,23 @@ class Searched:
     ) -> Places:
         """Name the places that are worth a score at every tempo."""
         depth = (int(is_asked.sum()) / 1e5) ** _GROWTH
-        n_wide = max(round(_N_WIDE * depth), n_tracks)
-        n_deep = max(round(_N_DEEP * depth), 2 * n_tracks)
-        found = [self._coarse(versions, is_asked, n_wide)]
-        if self.main.lists is not None:
-            held = self.main.lists.search(versions[0], _N_HITS, _N_PROBES)
-            places = self.main.segments.places_of(held)
-            found.append(places[is_asked[places]])
-        wide = np.unique(np.concatenate(found))
-        scores = self.main.segments.scores(versions[:1], mean_length, wide)
-        return np.sort(wide[_best(scores, n_deep)])
+        if _is_short(versions):
+            asked = np.concatenate(versions)
+            n_wide = max(round(_N_SHORT_WIDE * depth), 2 * n_tracks)
+            n_hits = max(_N_HITS, _N_SHORT_HITS // len(asked))
+            held = self._held(asked, n_hits, max(_N_PROBES, _N_SHORT_PROBES // len(asked)))
+            return np.union1d(self._coarse(versions, is_asked, n_wide), held[is_asked[held]])
+        n_wide = max(round(_N_WIDE * depth), 2 * n_tracks)
+        held = self._held(versions[0], _N_HITS, _N_PROBES)
+        wide = np.union1d(self._coarse(versions, is_asked, n_wide), held[is_asked[held]])
+        scores = self.main.segments.scores(versions[:1], mean_length, wide, every=_every(versions))
+        return np.sort(wide[_best(scores, max(round(_N_DEEP * depth), 2 * n_tracks))])
+
+    def _held(self, queries: Vectors, n_hits: int, n_probes: int) -> Places:
+        """Name the places of the tracks that hold the segments nearest to some of a query."""
+        if self.main.lists is None:
+            return np.zeros(0, np.int64)
+        return self.main.segments.places_of(self.main.lists.search(queries, n_hits, n_probes))
 
     def _coarse(
         self, versions: Sequence[Vectors], is_asked: NDArray[np.bool_], n_wide: int
@@ -328,6 +341,15 @@ class Searched:
     def _among_main(self, ids: Ids, rows: Vectors) -> Neighbours:
         held = self.main.segments.ids[self._is_there]
         return neighbours(ids, rows, held, directions(_floats(self.main.means[self._is_there])))
+
+
+def _is_short(versions: Sequence[Vectors]) -> bool:
+    return sum(map(len, versions)) <= _SHORT_LENGTH
+
+
+def _every(versions: Sequence[Vectors]) -> int:
+    """Say whether every segment of a track is looked at, or every second."""
+    return 2 if len(versions[0]) >= _LONG_LENGTH else 1
 
 
 def _floats(rows: NDArray[Any]) -> Vectors:
