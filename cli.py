@@ -694,6 +694,7 @@ def pretrain(
     folder: Annotated[Path, Argument(help="Folder of music; no labels are needed.")],
     out: opt.NewCheckpoint,
     preset: Annotated[str, Option("--preset", help="paper, paper-2021, cover or tiny.")] = "paper",
+    split: Annotated[str | None, Option("--split", help=opt.SPLIT)] = None,
     cache: opt.Cache = None,
     device: opt.Device = None,
     workers: opt.Workers = None,
@@ -713,11 +714,13 @@ def pretrain(
     from pemr.presets import named
     from pemr.training.journal import run_row
     from pemr.training.machine import find_machine
+    from pemr.training.parts import training_files
     from pemr.training.runs import pretrain_on
 
     config, machine = named(preset, batch_size, seed), find_machine(device, workers)
     cache = cache or out.with_name(f"{out.name}.cache")
-    told = pretrain_on(folder, out, config, machine, cache=cache, log=log)
+    paths = training_files(folder, config.front_end, split)
+    told = pretrain_on(paths, out, config, machine, cache=cache, log=log)
     row = run_row(_watch(told, None, "steps", str))
     if machine.is_first:
         _show({**row, "checkpoint": str(out)}, as_json=as_json)

@@ -249,14 +249,16 @@ class LossConfig:
 class PretrainConfig:
     """The recipe of pretraining."""
 
-    n_steps: int = 116_700  # 300 epochs of 389 batches (§4)
+    n_steps: int = 0  # 0: as many as the epochs have
+    n_epochs: int = 300  # full batches of all recordings, where no steps are given (§4)
     batch_size: int = 48
     learning_rate: float = 3e-4
     warm_up: int = 0  # steps until the learning rate is reached; the paper has none
     seed: int = 42
 
     def __post_init__(self) -> None:
-        _check(self, "n_steps", self.n_steps > 0, "positive")
+        _check(self, "n_steps", self.n_steps >= 0, "at least 0")
+        _check(self, "n_epochs", self.n_epochs > 0, "positive")
         _check(self, "batch_size", self.batch_size >= 2, "at least 2: losses compare recordings")
         _check(self, "learning_rate", self.learning_rate > 0.0, "positive")
         _check(self, "warm_up", self.warm_up >= 0, "at least 0")

@@ -77,6 +77,16 @@ def test_what_cannot_be_trained_is_one_sentence(music, tmp_path, arguments, sent
     assert sentence in outcome.stderr
 
 
+def test_of_a_labelled_set_only_its_training_part_is_pretrained_on(magnatagatune, tmp_path):
+    own = ("--preset", "tiny", "--out", tmp_path / "c", "--device", "cpu")
+    outcome = run("pretrain", magnatagatune, *own, "--split", "magnatagatune")
+    assert outcome.exit_code == 0, outcome.output
+    assert len(list((tmp_path / "c.cache").glob("*.npy"))) == 2 * 12 - 2  # folders 0 to b
+    (tmp_path / "none").touch()
+    outcome = run("pretrain", magnatagatune, *own, "--split", tmp_path / "none")
+    assert "names no file of" in outcome.stderr
+
+
 def test_a_checkpoint_of_another_preset_is_not_overwritten(checkpoint, music):
     outcome = run(
         "pretrain", music, "--preset", "tiny", "--out", checkpoint, "--seed", 1, "--device", "cpu"
@@ -172,7 +182,7 @@ def test_a_log_is_written_when_asked_for(music, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "own"),
     [
-        (cli.pretrain, {"folder", "log"}),
+        (cli.pretrain, {"folder", "split", "log"}),
         (cli.finetune, {"corpus", "cliques", "dev", "init", "settle"}),
     ],
     ids=["pretrain", "finetune"],

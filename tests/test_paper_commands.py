@@ -59,6 +59,7 @@ def test_frozen_features_rank_covers80(covers80, short, tmp_path, monkeypatch):
     options = ("--preset", "tiny", "--device", "cpu")
     assert run("pretrain", covers80, *options, "--out", checkpoint).exit_code == 0
     asked = ("--root", covers80, "--checkpoint", checkpoint, "--out", features)
+    asked += ("--music", covers80)
     run_script("frozen_features.py", monkeypatch, "covers80", *asked)
     stored = np.load(features)
     assert stored["embeddings"].shape == (160, len(stored["embeddings"][0]))
@@ -89,6 +90,7 @@ def test_frozen_features_rank_the_subset_of_shs100k(shs100k_sub, short, tmp_path
     options = ("--preset", "tiny", "--device", "cpu")
     assert run("pretrain", shs100k_sub / "audio", *options, "--out", checkpoint).exit_code == 0
     asked = ("--root", shs100k_sub, "--subset", "TEST_SUB", "--checkpoint", checkpoint)
+    asked += ("--music", shs100k_sub / "audio", "--split", shs100k_sub / "SHS_TEST_SUB.npy")
     run_script("frozen_features.py", monkeypatch, "shs100k", *asked, "--out", features)
     asked = ("--root", shs100k_sub, "--subset", "TEST_SUB", "--embeddings", features)
     outcome = run("benchmark", "run", "shs100k", *asked)

@@ -10,6 +10,7 @@ import csv
 import re
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,18 @@ def _of_package(package: str, place: Path, out: Path) -> Gathered:
         )
     if not is_free(licence):
         return Gathered(package, licence, left_out="its licence does not allow it")
+    try:
+        _open_archives(place / "unpacked")
+    except (OSError, zipfile.BadZipFile) as error:
+        return Gathered(package, licence, left_out=f"an archive in it is damaged ({error})")
     return _packed(package, licence, place / "unpacked", out)
+
+
+def _open_archives(folder: Path) -> None:
+    """Unpack what games keep their sounds in, each beside itself."""
+    for archive in sorted(folder.rglob("*.pk3")):
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(archive.with_suffix(""))
 
 
 def _run(command: list[str], place: Path) -> None:

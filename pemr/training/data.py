@@ -95,9 +95,13 @@ def prepare(
     Prepared or Rejected
         One for each file, in order of their names.
     """
+    yield from prepare_files(music_of(folder, front_end), front_end, cache, n_workers)
+
+
+def music_of(folder: Path, front_end: FrontEnd) -> list[Path]:
+    """Return the files of a folder and all below it that may be music, in order of their names."""
     suffixes = AUDIO_SUFFIXES | ({".npy", ".npz"} if front_end.kind == "semitone" else set())
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-    yield from prepare_files(paths, front_end, cache, n_workers)
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
 
 
 def prepare_files(

@@ -31,8 +31,9 @@ class Pretraining(Task[Views]):
 
     @property
     def n_steps(self) -> int:
-        """Steps of the recipe."""
-        return self.config.pretrain.n_steps
+        """Steps of the recipe, or those of its epochs."""
+        recipe = self.config.pretrain
+        return recipe.n_steps or recipe.n_epochs * (len(self.recordings) // recipe.batch_size)
 
     @property
     def seed(self) -> int:
@@ -86,5 +87,5 @@ class Pretraining(Task[Views]):
 
 def _but_length(config: Config) -> Config:
     """Put aside what a resumed run may change, and what it does not read."""
-    recipe = replace(config.pretrain, n_steps=1)
+    recipe = replace(config.pretrain, n_steps=1, n_epochs=1)
     return replace(config, pretrain=recipe, finetune=FinetuneConfig())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pemr.config import Config
 from pemr.embed import Embedder
 from pemr.training.cliques import Member, read_performances, usable
-from pemr.training.data import Prepared, Rejected, prepare
+from pemr.training.data import Prepared, Rejected, prepare, prepare_files
 from pemr.training.finetune import Finetuning, tuning
 from pemr.training.journal import logged
 from pemr.training.labelled import embedded
@@ -48,14 +48,20 @@ class CliqueFiles:
 
 
 def pretrain_on(
-    folder: Path, out: Path, config: Config, machine: Machine, *, cache: Path, log: Path | None
+    paths: Sequence[Path],
+    out: Path,
+    config: Config,
+    machine: Machine,
+    *,
+    cache: Path,
+    log: Path | None,
 ) -> Iterator[Told]:
-    """Pretrain on a folder of music, whatever of it can be used.
+    """Pretrain on recordings, whatever of them can be used.
 
     Parameters
     ----------
-    folder : Path
-        Searched with all its sub-folders.
+    paths : sequence of Path
+        From `pemr.training.parts.training_files`.
     out : Path
         Folder of the checkpoint.
     config : Config
@@ -78,7 +84,7 @@ def pretrain_on(
         If it cannot start or go on.
     """
     recordings = []
-    for told in prepare(folder, config.front_end, cache, machine.n_workers):
+    for told in prepare_files(paths, config.front_end, cache, machine.n_workers):
         yield told
         if isinstance(told, Prepared):
             recordings.append(told)

@@ -22,6 +22,7 @@ EMBEDDINGS = "Score this .npz or .h5 of any system instead of ours."
 CLIQUES = "CSV with the columns path and clique; may be repeated."
 DEV = "Manifest, or CSV of cliques, to validate on; of several the mean counts."
 INIT = "Checkpoint to start from, pretrained or tuned; or shipped, the weights that come with pemr."
+SPLIT = "magnatagatune or gtzan: its training part alone; or a list of files, .csv, .npy or text."
 SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
 _FONTS = (
     "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"

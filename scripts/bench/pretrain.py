@@ -32,6 +32,7 @@ from pemr.training.machine import Machine, find_machine
 from pemr.training.pretrain import Pretraining
 
 N_WARM_UP = 1
+N_CLIPS = 18_706  # that MagnaTagATune trains on
 
 
 def main() -> None:
@@ -57,7 +58,8 @@ def main() -> None:
 
 def timed(config: Config, machine: Machine, n_steps: int) -> dict[str, object]:
     """Train for some steps; give speed, waiting, and what the whole recipe would take."""
-    whole = config.pretrain.n_steps
+    epochs = config.pretrain.n_epochs * (N_CLIPS // config.pretrain.batch_size)
+    whole = config.pretrain.n_steps or epochs
     config = replace(config, pretrain=replace(config.pretrain, n_steps=N_WARM_UP + n_steps))
     with tempfile.TemporaryDirectory() as folder:
         recordings = noise(Path(folder), config)

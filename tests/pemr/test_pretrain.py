@@ -15,8 +15,8 @@ import torch
 from pemr.errors import CheckpointError, TrainingError
 from pemr.model.checkpoint import is_checkpoint, load
 from pemr.model.pemr import Losses, Pemr
-from pemr.presets import tiny
-from pemr.training.data import prepare
+from pemr.presets import paper, tiny
+from pemr.training.data import Prepared, prepare
 from pemr.training.journal import logged, run_row
 from pemr.training.loop import Step, train
 from pemr.training.machine import Machine
@@ -248,8 +248,8 @@ TWO_PROCESSES = """
 import sys
 from pathlib import Path
 from dataclasses import replace
-from pemr.presets import tiny
-from pemr.training.data import prepare
+from pemr.presets import paper, tiny
+from pemr.training.data import Prepared, prepare
 from pemr.training.loop import train
 from pemr.training.machine import find_machine
 from pemr.training.pretrain import Pretraining
@@ -285,3 +285,10 @@ def test_the_loss_of_the_first_steps_is_the_golden_one():
     command = [sys.executable, GOLDEN.parent / "regenerate.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_paper_s_length_is_that_of_its_epochs_on_any_data_set():
+    clip = Prepared(Path("a.wav"), Path("a.npy"), 1)
+    assert Pretraining([clip] * 18_706, paper()).n_steps == 116_700  # paper.md §4
+    assert Pretraining([clip] * 443, paper()).n_steps == 300 * 9
+    assert Pretraining([clip] * 443, small(7)).n_steps == 7

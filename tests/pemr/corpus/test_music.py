@@ -1,6 +1,7 @@
 """Free music: what its licence says, and what is packed of it."""
 
 import subprocess
+import zipfile
 
 import numpy as np
 import pytest
@@ -82,7 +83,11 @@ def test_packages_are_unpacked_once_and_those_that_are_not_free_left_out(
         told = place / "unpacked" / "usr" / "share" / "doc" / package / "copyright"
         told.parent.mkdir(parents=True)
         told.write_text(COPYRIGHT.format("CC-BY-NC-3.0" if package == "bound" else "CC0-1.0"))
-        tone(place / "unpacked" / "usr" / "share" / "games" / "song.wav", duration_s=21.0)
+        tone(place / "song.wav", duration_s=21.0)
+        games = place / "unpacked" / "usr" / "share" / "games"
+        games.mkdir(parents=True)
+        with zipfile.ZipFile(games / "music.pk3", "w") as archive:  # as many games have it
+            archive.write(place / "song.wav", "song.wav")
 
     monkeypatch.setattr(music, "_run", run)
     packages = ("free-music", "bound", "absent")
