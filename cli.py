@@ -714,7 +714,7 @@ def pretrain(
     from pemr.presets import named
     from pemr.training.journal import run_row
     from pemr.training.machine import find_machine
-    from pemr.training.parts import training_files
+    from pemr.training.probing.parts import training_files
     from pemr.training.runs import pretrain_on
 
     config, machine = named(preset, batch_size, seed), find_machine(device, workers)

@@ -61,7 +61,7 @@ def pretrain_on(
     Parameters
     ----------
     paths : sequence of Path
-        From `pemr.training.parts.training_files`.
+        From `pemr.training.probing.parts.training_files`.
     out : Path
         Folder of the checkpoint.
     config : Config

@@ -25,7 +25,7 @@ from pemr.model.encoder import pretrained_encoder
 from pemr.training.data import Prepared, prepare_files
 from pemr.training.machine import Machine, find_machine
 from pemr.training.norms import pieces_of, settle_norms
-from pemr.training.parts import training_files
+from pemr.training.probing.parts import training_files
 from retrieval import load_benchmark
 
 N_SETTLED = 512  # recordings

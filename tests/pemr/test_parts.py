@@ -5,7 +5,7 @@ import pytest
 
 from pemr.errors import TrainingError
 from pemr.presets import paper
-from pemr.training.parts import training_files
+from pemr.training.probing.parts import training_files
 
 FRONT_END = paper().front_end
 

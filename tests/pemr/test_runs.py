@@ -6,7 +6,7 @@ from pemr import presets
 from pemr.training.data import Prepared, Rejected
 from pemr.training.loop import Step
 from pemr.training.machine import Machine
-from pemr.training.parts import training_files
+from pemr.training.probing.parts import training_files
 from pemr.training.runs import pretrain_on
 
 
