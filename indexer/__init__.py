@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.filters import Filter
-    from indexer.ingest import Plan, build, carry_out, plan
+    from indexer.ingest import build, carry_out, plan
     from indexer.labels import label, read_rows
     from indexer.pages import Page, page
     from indexer.places import cache_root, catalog_place
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Track,
     )
     from indexer.reembedding import reembed
+    from indexer.run import Plan
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
     from indexer.tables import stats_row, track_rows, track_table
     from indexer.writer import Writer
@@ -100,7 +101,7 @@ __all__ = [
 
 _HOMES = {
     "address": "Address",
-    "ingest": "Plan build carry_out plan",
+    "ingest": "build carry_out plan",
     "catalog": "Catalog",
     "duplicates": "duplicate_groups",
     "embedder": "Embedder",
@@ -112,6 +113,7 @@ _HOMES = {
     "pages": "Page page",
     "places": "cache_root catalog_place",
     "reembedding": "reembed",
+    "run": "Plan",
     "reader": "Reader",
     "records": "FRAME_RATE N_ROWS CatalogStats Embedded KeptRecording Recording Track",
     "scan": "AUDIO_SUFFIXES AudioFile find_audio hash_audio",

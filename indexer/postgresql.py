@@ -17,6 +17,8 @@ from indexer.errors import CatalogError, CatalogWriteError
 
 _LOCKS = 0x70656D72
 """Marks pemr's advisory locks among others of the same database."""
+CLAIMS = _LOCKS + 1
+"""Marks the locks by which processes know each other alive; the next those of what is embedded."""
 _WRITING, _MAKING = 1, 2  # the locks of those who write, and of who makes or changes the tables
 _FILLING = 3  # that of who brings an engine for vectors up to date
 

@@ -252,15 +252,15 @@ class Reader:
         with self._session() as session:
             return statements.labels(session)
 
-    def known(self) -> list[Known]:
-        """List what is remembered of each track's file."""
+    def known(self, paths: Sequence[Path] | None = None) -> list[Known]:
+        """List what is remembered of the file of each track, or of those at some paths."""
         with self._session() as session:
-            return statements.known(session)
+            return statements.known(session, paths)
 
-    def skipped(self) -> list[SkippedFile]:
-        """List the files that could not be indexed, each with its reason."""
+    def skipped(self, paths: Sequence[Path] | None = None) -> list[SkippedFile]:
+        """List the files that could not be indexed and why, or those at some paths."""
         with self._session() as session:
-            return statements.skipped(session)
+            return statements.skipped(session, paths)
 
     def roots(self) -> list[Path]:
         """List the folders that the user asked to index."""

@@ -76,10 +76,14 @@ def tracks_of(session: Session, track_ids: Sequence[int]) -> dict[int, Track]:
     return {track.id: track for some in found for track in some}
 
 
-def known(session: Session) -> list[Known]:
-    """List what is remembered of each track's file, by id."""
+def known(session: Session, paths: Sequence[Path] | None = None) -> list[Known]:
+    """List what is remembered of the file of each track, or of those at some paths, by id."""
     is_recorded = func.length(RecordingRow.spectrogram) > 0
-    kept = session.execute(select(RecordingRow.track_id, is_recorded))
+    of_rows = select(RecordingRow.track_id, is_recorded)
+    conditions = [] if paths is None else [TrackRow.path.in_(map(os.fsencode, paths))]
+    if conditions:
+        of_rows = of_rows.join(TrackRow, TrackRow.id == RecordingRow.track_id).where(*conditions)
+    kept = session.execute(of_rows)
     recorded = {track_id: is_whole for track_id, is_whole in kept}  # noqa: C416 (rows)
     return [
         Known(
@@ -90,15 +94,16 @@ def known(session: Session) -> list[Known]:
             is_recorded=recorded.get(row[_ID], False),
             damage=row[_DAMAGE],
         )
-        for row in signed.rows(session, TrackRow)
+        for row in signed.rows(session, TrackRow, *conditions)
     ]
 
 
-def skipped(session: Session) -> list[SkippedFile]:
-    """List the files that could not be indexed, by path."""
+def skipped(session: Session, paths: Sequence[Path] | None = None) -> list[SkippedFile]:
+    """List the files that could not be indexed, or those at some paths, by path."""
+    conditions = [] if paths is None else [SkipRow.path.in_(map(os.fsencode, paths))]
     return [
         SkippedFile(AudioFile(Path(os.fsdecode(path)), size_bytes, mtime_ns), reason)
-        for path, size_bytes, mtime_ns, reason in signed.rows(session, SkipRow)
+        for path, size_bytes, mtime_ns, reason in signed.rows(session, SkipRow, *conditions)
     ]
 
 
@@ -145,6 +150,14 @@ def embedded_track(session: Session, audio_hash: str) -> int | None:
     same = statement.where(TrackRow.audio_hash == audio_hash)
     row = session.scalar(same.order_by(is_recorded.desc(), TrackRow.id).limit(1))
     return None if row is None else row.id
+
+
+def has_heard(session: Session, audio_hash: str, *, is_recorded: bool) -> bool:
+    """Whether a track of this audio has been embedded, and its recording kept where that counts."""
+    statement = select(TrackRow.id).join(RecordingRow, RecordingRow.track_id == TrackRow.id)
+    if is_recorded:
+        statement = statement.where(func.length(RecordingRow.spectrogram) > 0)
+    return session.scalar(statement.where(TrackRow.audio_hash == audio_hash).limit(1)) is not None
 
 
 def insert_track(session: Session, file: AudioFile, tags: Tags) -> TrackRow:

@@ -4,7 +4,8 @@ Letters: D embedding.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from indexer import database, repair, signed, sounds, statements, states
 from indexer.address import Place
 from indexer.afar import IN_FILES, EngineAfar
+from indexer.claims import Claims
 from indexer.embedder import Embedder
 from indexer.errors import (
     CatalogError,
@@ -38,6 +40,10 @@ log = logging.getLogger(__name__)
 
 _STORED_AT_ONCE = 2_000
 """Tracks after which the vector file is looked after, in a run that stores very many."""
+
+
+class MovedTrackError(Exception):
+    """A track that was taken for a file's has got another name since, by another process."""
 
 
 class Writer(Reader):
@@ -66,6 +72,7 @@ class Writer(Reader):
         self._n_stored = 0
         self._flushed_generation = -1
         self._is_open = True
+        self._claims: Claims | None = None
 
     @property
     def vectors_at(self) -> str:
@@ -222,6 +229,42 @@ class Writer(Reader):
         with database.writing(self.place), Session(engine) as session, session.begin():
             yield session
 
+    @contextmanager
+    def _writing_of(self, path: Path) -> Iterator[Session]:
+        """Store what became of a file that this process has taken, where several share them."""
+        with self._writing() as session:
+            if self._claims is not None:
+                self._claims.strike(session, path)
+            yield session
+
+    @contextmanager
+    def claiming(self, folders: Sequence[Path]) -> Iterator[Claims]:
+        """Share the files below some folders with others who write to the same server.
+
+        What is stored inside of a file that was taken settles its claim.
+
+        Parameters
+        ----------
+        folders : sequence of Path
+            Where this process looks.
+
+        Yields
+        ------
+        Claims
+            What it has taken; given back at the end.
+        """
+        self._claims = Claims(self._writing_engine, folders)
+        try:
+            yield self._claims
+        finally:
+            self._claims.close()
+            self._claims = None
+
+    def has_heard(self, audio_hash: str, *, is_recorded: bool) -> bool:
+        """Whether some track of this audio has been embedded; see `statements.has_heard`."""
+        with self._session() as session:
+            return statements.has_heard(session, audio_hash, is_recorded=is_recorded)
+
     def _counted(self, session: Session) -> int:
         """Count one more change to the vectors; on a server others wait from here on."""
         generation = states.next_generation(session, self.embedder_name)
@@ -247,7 +290,7 @@ class Writer(Reader):
         int
             The track's id, which a file keeps as long as it is in the catalog.
         """
-        with self._writing() as session:
+        with self._writing_of(file.path) as session:
             row = statements.track_at(session, file.path)
             is_new = row is None
             if row is None:
@@ -268,16 +311,26 @@ class Writer(Reader):
             self.flush()
         return track_id
 
-    def describe(self, track_id: int, file: AudioFile, tags: Tags) -> None:
-        """Note the new name, tags or date of a track whose audio is as it was."""
-        with self._writing() as session:
+    def describe(
+        self, track_id: int, file: AudioFile, tags: Tags, old_path: Path | None = None
+    ) -> None:
+        """Note the new name, tags or date of a track whose audio is as it was.
+
+        Raises
+        ------
+        MovedTrackError
+            If the track is no longer at the path where it was known.
+        """
+        with self._writing_of(file.path) as session:
             row = session.get_one(TrackRow, track_id, with_for_update=True)
+            if old_path is not None and row.path != os.fsencode(old_path):
+                raise MovedTrackError(old_path)
             statements.describe(row, file, tags)
             statements.unskip(session, file.path)
 
     def skip(self, file: AudioFile, reason: str) -> None:
         """Remember that a file cannot be indexed; a track that it was before is now missing."""
-        with self._writing() as session:
+        with self._writing_of(file.path) as session:
             statements.skip(session, file, reason)
             row = statements.track_at(session, file.path)
             if row is not None:
