@@ -176,7 +176,7 @@ def test_what_was_taken_over_is_not_stored(server, address, unit):
         claims.offer([path])
         assert claims.take(1) == [path]
         assert others.take(1) == []
-        held = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = {claims._me}"
+        held = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE objid = {claims._me}"
         server.execute(held, "shared")  # as where the network was away for long
         assert others.take(1) == [path]
         with pytest.raises(LostClaimError):
