@@ -14,7 +14,7 @@ from typing import Self
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from indexer import database, repair, signed, sounds, statements, states
+from indexer import database, signed, sounds, statements, states
 from indexer.address import Place
 from indexer.afar import IN_FILES, EngineAfar
 from indexer.claims import Claims
@@ -27,7 +27,7 @@ from indexer.errors import (
     VectorStoreError,
 )
 from indexer.kept import CachedFiles, tidy
-from indexer.postgresql import ServerLock, making
+from indexer.preparation import Lock, prepared
 from indexer.reader import Reader
 from indexer.records import Embedded
 from indexer.repair import Name
@@ -63,9 +63,7 @@ class Writer(Reader):
         Released when it is closed.
     """
 
-    def __init__(
-        self, place: Place, engine: Engine, lock: database.WriterLock | ServerLock
-    ) -> None:
+    def __init__(self, place: Place, engine: Engine, lock: Lock) -> None:
         super().__init__(place, engine)
         self._writing_engine = database.writing_engine(engine)
         self._writer_lock = lock
@@ -88,7 +86,7 @@ class Writer(Reader):
         with database.writing(place), ExitStack() as undo:
             if embedder is not None and isinstance(place, Path):
                 place.mkdir(parents=True, exist_ok=True)
-            lock, engine = _prepared(place, embedder, undo, is_alone=is_alone)
+            lock, engine = prepared(place, embedder, undo, is_alone=is_alone)
             opened = cls(place, engine, lock)
             opened.refuse_foreign(None if embedder is None else embedder.name)
             undo.pop_all()
@@ -413,30 +411,3 @@ class Writer(Reader):
                 session.expunge_all()
         self.embedder_name, self.dim = new.embedder_name, new.dim
         self._held = None
-
-
-def _prepared(
-    place: Place, embedder: Embedder | None, undo: ExitStack, *, is_alone: bool
-) -> tuple[database.WriterLock | ServerLock, Engine]:
-    """Lock and open a database, bring it up to date, and make a catalog where there is none."""
-    if isinstance(place, Path):
-        lock: database.WriterLock | ServerLock = database.WriterLock(place)
-        undo.callback(lock.release)
-        engine = database.open_engine(place, read_only=False)
-        undo.callback(engine.dispose)
-        database.migrate(engine, place)
-        database.unseal(engine, place)
-        if embedder is not None:
-            with Session(engine) as session, session.begin():
-                if states.make(session, embedder.name, embedder.dim):
-                    repair.delete_files(place)
-        return lock, engine
-    engine = database.open_engine(place, read_only=False)
-    undo.callback(engine.dispose)
-    database.migrate(engine, place)
-    if embedder is not None:
-        with making(engine) as connection, Session(connection) as session:
-            states.make(session, embedder.name, embedder.dim)
-    lock = ServerLock(engine, place, is_alone=is_alone)
-    undo.callback(lock.release)
-    return lock, engine
