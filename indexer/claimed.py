@@ -96,7 +96,7 @@ class ClaimedRun(Run):
     def _is_heard(self, file: AudioFile) -> bool:
         if super()._is_heard(file):
             return True
-        return self._catalog.has_heard(str(file.audio_hash), is_recorded=self._plan.again)
+        return self._claims.is_heard(str(file.audio_hash), is_recorded=self._plan.again)
 
     def _to_be_embedded(self, file: AudioFile, tags: Tags) -> Step:
         if not self._claims.reserve(file.path, str(file.audio_hash)):

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Engine, text
 from sqlalchemy.orm import Session
 
+from indexer import statements
 from indexer.errors import CatalogError
 from indexer.postgresql import CLAIMS
 
@@ -122,6 +123,11 @@ class Claims:
         with self._engine.begin() as connection:
             connection.execute(_ONE_AT_A_TIME, {"hash": audio_hash})
             return connection.execute(_RESERVE, values).rowcount == 1
+
+    def is_heard(self, audio_hash: str, *, is_recorded: bool) -> bool:
+        """Whether some track of this audio has been embedded; see `statements.has_heard`."""
+        with Session(self._engine) as session:
+            return statements.has_heard(session, audio_hash, is_recorded=is_recorded)
 
     def put_back(self, path: Path, audio_hash: str | None) -> None:
         """Let go of a taken file, until no copy of it is being embedded."""

@@ -6,7 +6,7 @@ is checked: a row that is damaged or absent is told.
 Letters: D embedding, S segments, T frames of chroma.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,24 @@ def detach_all(session: Session) -> None:
     for table in (SpansRow, EmbeddingRow, RemovalRow):
         session.execute(delete(table))
     session.get_one(CatalogRow, 1).n_sounding = 0
+
+
+def take_over(
+    session: Session, embedded_of: Callable[[str], Embedded | None], generation: int
+) -> None:
+    """Store what another embedder made of all tracks, by their hashes; vectors are detached."""
+    of_tracks = session.execute(select(TrackRow.id, TrackRow.audio_hash).order_by(TrackRow.id))
+    for track_id, audio_hash in of_tracks.all():
+        embedded = embedded_of(audio_hash)
+        row = session.get_one(TrackRow, track_id, with_for_update=True)
+        if embedded is None:
+            forget_recording(session, row)
+            session.flush()
+            continue
+        if embedded.recording.spectrogram.size:  # it was decoded, and not restored
+            keep(session, row, embedded.recording)
+        attach(session, row, embedded, generation)
+        session.expunge_all()
 
 
 def forget_recording(session: Session, row: TrackRow) -> None:

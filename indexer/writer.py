@@ -258,11 +258,6 @@ class Writer(Reader):
             self._claims.close()
             self._claims = None
 
-    def has_heard(self, audio_hash: str, *, is_recorded: bool) -> bool:
-        """Whether some track of this audio has been embedded; see `statements.has_heard`."""
-        with self._session() as session:
-            return statements.has_heard(session, audio_hash, is_recorded=is_recorded)
-
     def _counted(self, session: Session) -> int:
         """Count one more change to the vectors; on a server others wait from here on."""
         generation = states.next_generation(session, self.embedder_name)
@@ -398,16 +393,6 @@ class Writer(Reader):
             generation = self._counted(session)
             sounds.detach_all(session)
             states.change_over(session, new.embedder_name, new.dim)
-            for track in statements.tracks(session):
-                embedded = new.embedded(track.audio_hash)
-                row = session.get_one(TrackRow, track.id, with_for_update=True)
-                if embedded is None:
-                    sounds.forget_recording(session, row)
-                    session.flush()
-                    continue
-                if embedded.recording.spectrogram.size:  # it was decoded, and not restored
-                    sounds.keep(session, row, embedded.recording)
-                sounds.attach(session, row, embedded, generation)
-                session.expunge_all()
+            sounds.take_over(session, new.embedded, generation)
         self.embedder_name, self.dim = new.embedder_name, new.dim
         self._held = None
