@@ -13,7 +13,7 @@ from indexer.embedder import Embedder
 from indexer.events import Event, Unchanged
 from indexer.pipeline import n_readers
 from indexer.records import Embedded, Known
-from indexer.run import Kind, Plan, Run, Step, is_complete
+from indexer.run import Decision, Kind, Plan, Run, is_complete
 from indexer.scan import AudioFile
 from indexer.tags import Tags
 from indexer.writer import MovedTrackError, Writer
@@ -98,12 +98,12 @@ class ClaimedRun(Run):
             return True
         return self._claims.is_heard(str(file.audio_hash), is_recorded=self._plan.again)
 
-    def _to_be_embedded(self, file: AudioFile, tags: Tags) -> Step:
+    def _to_be_embedded(self, file: AudioFile, tags: Tags) -> Decision:
         if not self._claims.reserve(file.path, str(file.audio_hash)):
-            return Step(Kind.WAIT, file, tags)
+            return Decision(Kind.WAIT, file, tags)
         return super()._to_be_embedded(file, tags)
 
-    def _store(self, step: Step, outcome: Embedded | Exception | None) -> Event | None:
+    def _store(self, step: Decision, outcome: Embedded | Exception | None) -> Event | None:
         path = step.file.path
         try:
             if step.kind is Kind.WAIT:

@@ -80,7 +80,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Decision:
     """One file, what is to be done about it, and what that needs."""
 
     kind: Kind
@@ -134,7 +134,7 @@ class Run:
                 done.close()
                 pool.shutdown(cancel_futures=True)
 
-    def _hear(self, step: Step) -> Hear | None:
+    def _hear(self, step: Decision) -> Hear | None:
         if step.kind is not Kind.EMBED:
             return None
         return partial(self._embedder.listen, step.file.path)
@@ -170,9 +170,9 @@ class Run:
 
     def _steps(
         self, files: Iterable[AudioFile | Unreachable], pool: ThreadPoolExecutor
-    ) -> Iterator[Step]:
+    ) -> Iterator[Decision]:
         """Decide in the order of the scan; files are read a little ahead, in other threads."""
-        ahead: deque[Callable[[], Step]] = deque()
+        ahead: deque[Callable[[], Decision]] = deque()
         for found in files:
             ahead.append(self._begin(found, pool))
             if len(ahead) > 2 * n_readers():
@@ -182,7 +182,7 @@ class Run:
 
     def _begin(
         self, found: AudioFile | Unreachable, pool: ThreadPoolExecutor
-    ) -> Callable[[], Step]:
+    ) -> Callable[[], Decision]:
         step = self._unread(found)
         if step is not None:
             return lambda: step
@@ -190,44 +190,44 @@ class Run:
         examined = pool.submit(_examine, file)
         return lambda: self._decide(file, examined)
 
-    def _unread(self, found: AudioFile | Unreachable) -> Step | None:
+    def _unread(self, found: AudioFile | Unreachable) -> Decision | None:
         """Decide about a file without reading it, where that can be."""
         if isinstance(found, Unreachable):
-            return Step(Kind.SKIP, AudioFile(found.path, 0, 0), reason=found.reason)
+            return Decision(Kind.SKIP, AudioFile(found.path, 0, 0), reason=found.reason)
         known = self._known.get(found.path)
         is_done = found.path in self._done
         if known is not None and is_done and self._is_as_it_was(known, found):
-            return Step(Kind.KEEP, found, known=known)
+            return Decision(Kind.KEEP, found, known=known)
         skipped = self._skipped.get(found.path)
         is_same = skipped is not None and likeness(skipped.file) == likeness(found)
         if skipped is not None and is_same and not self._plan.rescan:
-            return Step(Kind.SKIP, found, reason=skipped.reason)
+            return Decision(Kind.SKIP, found, reason=skipped.reason)
         return None
 
-    def _decide(self, found: AudioFile, examined: "Future[tuple[AudioFile, Tags]]") -> Step:
+    def _decide(self, found: AudioFile, examined: "Future[tuple[AudioFile, Tags]]") -> Decision:
         try:
             file, tags = examined.result()
         except OSError as error:
-            return Step(Kind.SKIP, found, reason=reason_of(error))
+            return Decision(Kind.SKIP, found, reason=reason_of(error))
         known = self._known.get(file.path)
         is_done = file.path in self._done
         if known is not None and is_done and self._is_same_sound(known, file):
             self._heard.add(file.audio_hash)
-            return Step(Kind.DESCRIBE, file, tags, known)
+            return Decision(Kind.DESCRIBE, file, tags, known)
         moved = self._homeless_twin(file) if known is None else None
         if moved is not None:
             self._renamed.add(moved.file.path)
-            return Step(Kind.DESCRIBE, file, tags, moved)
+            return Decision(Kind.DESCRIBE, file, tags, moved)
         if self._is_heard(file):
-            return Step(Kind.COPY, file, tags)
+            return Decision(Kind.COPY, file, tags)
         return self._to_be_embedded(file, tags)
 
     def _is_heard(self, file: AudioFile) -> bool:
         return file.audio_hash in self._heard
 
-    def _to_be_embedded(self, file: AudioFile, tags: Tags) -> Step:
+    def _to_be_embedded(self, file: AudioFile, tags: Tags) -> Decision:
         self._heard.add(file.audio_hash)
-        return Step(Kind.EMBED, file, tags)
+        return Decision(Kind.EMBED, file, tags)
 
     def _homeless_twin(self, file: AudioFile) -> Known | None:
         """Find a track of the same audio whose own file is gone, so this must be its new name."""
@@ -253,7 +253,7 @@ class Run:
 
     # Storing
 
-    def _store(self, step: Step, outcome: Embedded | Exception | None) -> Event | None:
+    def _store(self, step: Decision, outcome: Embedded | Exception | None) -> Event | None:
         file = step.file
         if step.kind is Kind.SKIP:
             return Skipped(file.path, step.reason)
@@ -270,7 +270,7 @@ class Run:
         recording, is_silent = outcome.recording, not len(outcome.vectors)
         return Added(file.path, track_id, recording.duration_s, is_silent, recording.damage)
 
-    def _keep(self, step: Step, known: Known) -> Event:
+    def _keep(self, step: Decision, known: Known) -> Event:
         path = step.file.path
         if step.kind is Kind.DESCRIBE:
             self._catalog.describe(known.track_id, step.file, step.tags, known.file.path)
