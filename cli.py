@@ -389,6 +389,26 @@ def list_tracks(
         _say(f"{len(found.tracks)} of {found.n_tracks} tracks")
 
 
+@app.command("duplicates")
+def duplicated(
+    catalog: opt.CatalogPlace = None,
+    exact: Annotated[bool, Option("--exact", help="Only the same packets; quick.")] = False,
+    as_json: opt.AsJson = False,
+    as_csv: opt.AsCsv = False,
+) -> None:
+    """Group tracks that are one recording: copies of a file, and other encodings of it.
+
+    Example: pemr duplicates --csv > duplicates.csv
+    """
+    from indexer import Catalog, catalog_place
+    from retrieval import PLAIN, duplicate_rows, find_duplicates
+
+    with Catalog.open(catalog_place(catalog)) as opened:
+        watch = partial(_watch, n_told=opened.n_sounding(), unit="tracks")
+        found = find_duplicates(opened, PLAIN, is_exact=exact, watch=watch)
+    _show(duplicate_rows(found), as_json=as_json, as_csv=as_csv)
+
+
 @app.command()
 def info(
     catalog: opt.CatalogPlace = None,

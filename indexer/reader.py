@@ -25,6 +25,7 @@ from indexer import sounds, statements, states
 from indexer.address import Place
 from indexer.afar import changed, rows_of
 from indexer.errors import ForeignEmbedderError, NoCatalogError
+from indexer.hubs import Neighbours
 from indexer.kept import files_of
 from indexer.records import (
     NO_PITCHES,
@@ -320,10 +321,10 @@ class Reader:
         with self._searching() as searched:
             return searched.gaining(versions, n_tracks, level)
 
-    def hubness(self, track_ids: Ids) -> NDArray[np.float64]:
-        """Measure how near some tracks that sound are to the ten nearest to each, (K,)."""
+    def neighbours(self, track_ids: Ids) -> Neighbours:
+        """Name the ten nearest to each of some tracks that sound, and how near they are."""
         with self._searching() as searched:
-            return searched.neighbours(track_ids).hubness()
+            return searched.neighbours(track_ids)
 
     def missing(self) -> Ids:
         """List the tracks whose file is gone."""

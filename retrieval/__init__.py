@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrieval.benchmarks.base import Benchmark
     from retrieval.errors import RetrievalError
     from retrieval.finding.agreement import Agreement, agreement_row, agreement_table, compare_files
+    from retrieval.finding.forms import duplicate_rows, find_duplicates
     from retrieval.finding.groups import Group, group, group_rows, group_table
     from retrieval.finding.listing import cue_sheet, setlist_json, setlist_rows, setlist_table
     from retrieval.finding.setlist import Setlist, recognise
@@ -102,9 +103,11 @@ __all__ = [
     "draw_match",
     "draw_scores",
     "draw_setlist",
+    "duplicate_rows",
     "evaluate",
     "excerpt_rows",
     "feature_scorer",
+    "find_duplicates",
     "group",
     "group_rows",
     "group_table",
@@ -148,6 +151,7 @@ _HOMES = {
     "benchmarks.base": "Benchmark",
     "errors": "RetrievalError",
     "finding.agreement": "Agreement compare_files agreement_row agreement_table",
+    "finding.forms": "duplicate_rows find_duplicates",
     "finding.groups": "Group group group_rows group_table",
     "finding.listing": "cue_sheet setlist_json setlist_rows setlist_table",
     "finding.setlist": "Setlist recognise",

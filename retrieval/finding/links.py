@@ -36,7 +36,8 @@ LEAST_LIKELY: Final = 0.05
 _FORMAT = 2
 _N_NEAREST = 50  # tracks that a track is compared with
 _BEST_ALIGNMENT = 25.0  # what covers seldom exceed
-_NEAR_AS_COPIES = 0.6  # mean cosine that two forms of one recording exceed, even cut
+NEAR_AS_COPIES: Final = 0.6
+"""Mean cosine that two forms of one recording exceed, even cut."""
 
 
 class Link(NamedTuple):
@@ -243,7 +244,7 @@ def _ask(
     for other, pictures, alignment in zip(worth, theirs, aligned, strict=True):
         there, back = near[other]
         turned = alignment.score * _turn(tonal.shape[1], pictures.shape[1])
-        is_same = max(there, back) > _NEAR_AS_COPIES and _is_same(
+        is_same = max(there, back) > NEAR_AS_COPIES and _is_same(
             tonal, pictures, alignment.transposition, ranking
         )
         link = Link(there, back, alignment.score, turned, is_same)

@@ -184,7 +184,7 @@ def _scores(catalog: Catalog, versions: Sequence[_Version], ranking: Ranking) ->
     with catalog.snapshot():
         track_ids = _shortlist(catalog, versions, ranking)
         tracks = catalog.embeddings_of(track_ids)
-        lost = ranking.hub_weight * catalog.hubness(np.array(track_ids, np.int64))
+        lost = ranking.hub_weight * catalog.neighbours(np.array(track_ids, np.int64)).hubness()
     middles = versions[0].spans_s.mean(axis=1)
     scores = np.full((len(middles), len(track_ids)), -np.inf)
     for vectors, spans_s in versions:

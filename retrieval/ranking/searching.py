@@ -133,7 +133,7 @@ def _pool(catalog: Reader, track_ids: Sequence[int], n_tracks: int) -> Pool:
         embeddings=catalog.embeddings_of(track_ids),
         is_candidate=np.ones(len(track_ids), bool),
         mean_length=catalog.mean_length(),
-        hubness=lambda: catalog.hubness(np.array(track_ids, np.int64)),
+        hubness=lambda: catalog.neighbours(np.array(track_ids, np.int64)).hubness(),
         tonal_of=lambda indices: tonal_of(catalog, [track_ids[index] for index in indices]),
         n_tracks=n_tracks,
     )

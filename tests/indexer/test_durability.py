@@ -89,7 +89,7 @@ def content(folder: Path) -> dict[str, list]:
             ],
             "skipped": [(one.file.path.name, one.reason) for one in catalog.skipped()],
             "near": [[tracks[id_] for id_ in near[own].tolist()] for own in ids.tolist()],
-            "hubness": catalog.hubness(ids).round(6).tolist(),
+            "hubness": catalog.neighbours(ids).hubness().round(6).tolist(),
             "embedder": [catalog.embedder_name, catalog.dim],
         }
 

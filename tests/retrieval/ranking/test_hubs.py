@@ -57,14 +57,14 @@ def test_a_catalog_finds_the_same_hubness(tmp_path, rng, filled, n_tracks):
     tracks = [unit(rng.normal(size=(1 + k % 3, DIM))) for k in range(n_tracks)]
     catalog, ids = filled(tmp_path / "catalog", tracks)
     with catalog:
-        found = catalog.hubness(np.array(ids))
+        found = catalog.neighbours(np.array(ids)).hubness()
     np.testing.assert_allclose(found, hubness(mean_embeddings(tracks)), atol=1e-5)
 
 
 def test_many_copies_are_hubs_of_each_other(tmp_path, filled):
     catalog, ids = filled(tmp_path / "catalog", [unit(np.ones((1, DIM)))] * 14)
     with catalog:
-        np.testing.assert_allclose(catalog.hubness(np.array(ids)), 1.0, rtol=1e-5)
+        np.testing.assert_allclose(catalog.neighbours(np.array(ids)).hubness(), 1.0, rtol=1e-5)
 
 
 def test_hubs_lose_their_share_in_an_evaluation(rng):
