@@ -27,7 +27,7 @@ from retrieval.ranking.searching import search
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-OCCURRENCE_COST = 5.0
+OCCURRENCE_COST = 4.0
 """What an occurrence must gain, in units of the level that one stranger in a hundred reaches."""
 
 SHORTEST_GAP_S = 10.0
