@@ -24,7 +24,45 @@ Scores = NDArray[np.float32]
 Track = tuple[int, Vectors]
 """A track's id and its segments, (S, D)."""
 
+_MEANS_AT_ONCE = 1 << 13
 _COSINES_AT_ONCE = 1 << 19  # two megabytes, which stay in a processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """One vector for each of N tracks, the mean of its segments, which is not of unit length.
+
+    Parameters
+    ----------
+    values : float32 or int8 array, shape (N, D)
+        As int8 to be multiplied by `scales`.
+    scales : float32 array, shape (N,) or (0,)
+        None for float32.
+    """
+
+    values: NDArray[Any]
+    scales: Vectors
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def of(self, places: Places | NDArray[np.bool_]) -> Vectors:
+        """Read those of some tracks, float32 (K, D)."""
+        if not len(self.scales):
+            return np.asarray(self.values[places])
+        return np.asarray(self.values[places] * self.scales[places][:, None], np.float32)
+
+    def products(self, queries: Vectors, places: Places) -> Vectors:
+        """Multiply queries (Q, D) with those of some tracks, (Q, K), a cache full at a time."""
+        is_whole = len(places) == len(self)
+        found = np.empty((len(queries), len(places)), np.float32)
+        for first in range(0, len(places), _MEANS_AT_ONCE):
+            block = slice(first, first + _MEANS_AT_ONCE)
+            rows = self.values[block if is_whole else places[block]]
+            found[:, block] = products(queries, rows.astype(np.float32, copy=False))
+        if len(self.scales):
+            found *= self.scales if is_whole else self.scales[places]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-_END = b"pemr vectors 1\n"
+_END = b"pemr vectors 2\n"
 _TAIL = struct.Struct("<QI")  # length of the JSON, and its CRC-32
 _ALIGNED = 64
 _BYTES_AT_ONCE = 1 << 24

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.exact import Segments, Track, Vectors, packed
+from indexer.exact import Means, Segments, Track, Vectors, packed
 from indexer.hubs import Neighbours, directions, neighbours
 from indexer.mapped import Draft, Mapped, opened
 from indexer.searched import COARSE_LENGTH, EXACT_LENGTH, Main, Searched, coarse_rows
@@ -94,10 +94,12 @@ class _Arrays:
             near = neighbours(ids, rows, ids, rows)
         else:
             means, near = held.means()[1], held.neighbours(ids)
+        kept = Means(*packed(means)) if self._is_packed else Means(means, np.zeros(0, np.float32))
         if len(means) <= COARSE_LENGTH:
-            return Main(segments, means, near, lists)
-        coarse = CoarseCodes.of(coarse_rows(means, segments.lengths))
-        return Main(segments, means.astype(np.float16), near, lists, coarse)
+            return Main(segments, kept, near, lists)
+        return Main(
+            segments, kept, near, lists, CoarseCodes.of(coarse_rows(means, segments.lengths))
+        )
 
 
 def _batched(tracks: Iterable[Track]) -> Iterator[list[Track]]:
@@ -218,7 +220,8 @@ def _finish(draft: Draft, main: Main, name: Name, *, n_learnt: int) -> None:
     draft.put("ids", [segments.ids])
     draft.put("starts", [segments.starts])
     draft.put("scales", [segments.scales])
-    draft.put("means", [main.means])
+    draft.put("means", [main.means.values])
+    draft.put("mean_scales", [main.means.scales])
     draft.put("near_ids", [near.ids])
     draft.put("near_cosines", [near.cosines])
     for kind, codes in (("lists", main.lists), ("coarse", main.coarse)):
@@ -252,7 +255,7 @@ def read(folder: Path, name: Name, dim: int) -> Searched | None:
     lists, coarse = held.get("lists"), held.get("coarse")
     main = Main(
         Segments(held["ids"], held["starts"], held["values"], held["scales"]),
-        held["means"],
+        Means(held["means"], held["mean_scales"]),
         Neighbours(held["near_ids"], held["near_cosines"]),
         None if lists is None else SegmentLists.from_bytes(lists),
         None if coarse is None else CoarseCodes.from_bytes(coarse),

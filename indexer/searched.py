@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.exact import Ids, Places, Scores, Segments, Track, Vectors, gathered
+from indexer.exact import Ids, Means, Places, Scores, Segments, Track, Vectors, gathered
 from indexer.hubs import Neighbours, directions, neighbours, unknown
-from indexer.vectors import CoarseCodes, SegmentLists, products
+from indexer.vectors import CoarseCodes, SegmentLists
 
 EXACT_LENGTH = 5_000
 """Tracks that are compared whole; more are searched in steps."""
@@ -47,8 +47,8 @@ class Main:
     ----------
     segments : Segments
         Of N tracks.
-    means : float32 or float16 array, shape (N, D)
-        Of each track's segments, not normalised.
+    means : Means
+        Of each track's segments.
     neighbours : Neighbours
         Of each track among the others.
     lists : SegmentLists or None
@@ -58,7 +58,7 @@ class Main:
     """
 
     segments: Segments
-    means: NDArray[Any]
+    means: Means
     neighbours: Neighbours
     lists: SegmentLists | None = None
     coarse: CoarseCodes | None = None
@@ -66,7 +66,11 @@ class Main:
 
 def nothing(dim: int) -> Main:
     """Make what a catalog without sounding tracks is searched by."""
-    return Main(gathered([], dim), np.zeros((0, dim), np.float32), unknown(0))
+    return Main(
+        gathered([], dim),
+        Means(np.zeros((0, dim), np.float32), np.zeros(0, np.float32)),
+        unknown(0),
+    )
 
 
 def coarse_rows(means: NDArray[Any], lengths: Places) -> Vectors:
@@ -155,7 +159,7 @@ class Searched:
         """Ids of all tracks, ascending, and the mean of each one's segments, (N, D)."""
         newer = self._newer()
         ids = np.concatenate([self.main.segments.ids[self._is_there], newer.ids])
-        rows = np.concatenate([self.main.means[self._is_there], _means(newer)])
+        rows = np.concatenate([self.main.means.of(self._is_there), _means(newer)])
         order = np.argsort(ids)
         return ids[order], np.asarray(rows[order], np.float32)
 
@@ -285,9 +289,7 @@ class Searched:
             rows = np.concatenate([asked, np.ones((len(asked), 1), np.float32)], axis=1)
             places = self.main.coarse.search(rows, n_hits)
             places = places[is_asked[places]]
-        is_whole = len(places) == len(is_asked)
-        means = self.main.means if is_whole else self.main.means[places]
-        best = products(asked, means.astype(np.float32, copy=False)).max(axis=0)
+        best = self.main.means.products(asked, places).max(axis=0)
         lengths = self.main.segments.starts[places + 1] - self.main.segments.starts[places]
         best += LENGTH_WEIGHT * np.log(lengths, dtype=np.float32)
         return places[_best(best, n_wide)]
@@ -320,7 +322,7 @@ class Searched:
 
     def _old_neighbours(self, places: Places) -> Neighbours:
         known = self.main.neighbours.of(places)
-        ids, rows = self.main.segments.ids[places], directions(_floats(self.main.means[places]))
+        ids, rows = self.main.segments.ids[places], directions(self.main.means.of(places))
         if self.removed:
             gone = np.isin(known.ids, np.fromiter(self.removed, np.int64)).any(axis=1)
             if gone.any():
@@ -340,7 +342,7 @@ class Searched:
 
     def _among_main(self, ids: Ids, rows: Vectors) -> Neighbours:
         held = self.main.segments.ids[self._is_there]
-        return neighbours(ids, rows, held, directions(_floats(self.main.means[self._is_there])))
+        return neighbours(ids, rows, held, directions(self.main.means.of(self._is_there)))
 
 
 def _is_short(versions: Sequence[Vectors]) -> bool:
@@ -350,10 +352,6 @@ def _is_short(versions: Sequence[Vectors]) -> bool:
 def _every(versions: Sequence[Vectors]) -> int:
     """Say whether every segment of a track is looked at, or every second."""
     return 2 if len(versions[0]) >= _LONG_LENGTH else 1
-
-
-def _floats(rows: NDArray[Any]) -> Vectors:
-    return np.asarray(rows, np.float32)
 
 
 def _means(segments: Segments) -> Vectors:

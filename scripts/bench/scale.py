@@ -202,7 +202,8 @@ def measure(
 def sizes(held: Searched, n_tracks: int) -> Iterator[tuple[str, float]]:
     """Count bytes a track."""
     main = held.main
-    searched = [main.segments.ids, main.segments.starts, main.means]
+    means = [main.means.values, main.means.scales]
+    searched = [main.segments.ids, main.segments.starts, *means]
     near = [main.neighbours.ids, main.neighbours.cosines]
     codes = [one.to_bytes() for one in (main.lists, main.coarse) if one is not None]
     for name, arrays in (

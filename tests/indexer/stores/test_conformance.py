@@ -30,7 +30,7 @@ def same(index, truth, versions):
     ids, rows = index.directions()
     assert ids.tolist() == [track_id for track_id, _ in tracks]
     expected = directions(np.stack([vectors.mean(axis=0) for _, vectors in tracks]))
-    np.testing.assert_allclose(rows, expected, atol=1e-3)
+    np.testing.assert_allclose(rows, expected, atol=4e-3)  # a byte for each value
     found = index.neighbours(ids).hubness()
     np.testing.assert_allclose(found, neighbours(ids, expected, ids, expected).hubness(), atol=2e-3)
     assert index.nearest(versions, 5, is_exact=True).tolist() == best(tracks, versions, 5)
