@@ -244,8 +244,9 @@ def _setlist(
     with sent or nullcontext(), desk.shelf.reader() as catalog:
         heard = sent.path if sent is not None else path
         assert heard is not None
+        ear = desk.hearing_for(job)
         found = recognise(
-            catalog, desk.embedder, heard, desk.ranking, min_probability=question.min_probability
+            catalog, ear, heard, desk.ranking, min_probability=question.min_probability
         )
-    job.advance(1, 1)
+    job.advance(round(found.duration_s), round(found.duration_s))
     return setlist_json(found)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 
-from indexer import Catalog, Track, track_rows
+from indexer import Catalog, Embedder, Track, track_rows
 from retrieval.errors import UncalibratedError
 from retrieval.finding.groups import group, group_rows
 from retrieval.ranking.candidate import Candidate, candidate_rows
@@ -78,6 +78,10 @@ class Desk:
         self.jobs.close()
         self.apart.close()
         self.shelf.close()
+
+    def hearing_for(self, job: LongJob) -> Embedder:
+        """Give an embedder that tells a job how many seconds it has heard, and stops with it."""
+        return as_embedder(self.apart.watched(lambda heard_s: job.advance(round(heard_s), None)))
 
     def judged(self, asked: Question, catalog: Catalog, wanted: Wanted) -> Verdict:
         """Search a catalog, and keep what is likely and holds some words.

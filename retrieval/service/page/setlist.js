@@ -26,7 +26,9 @@ async function recognise(file) {
     running = job.id;
     byId("stop").hidden = false;
     byId("progress").textContent = "Listening…";
-    const told = await ended(job);
+    const told = await ended(job, (now) => {
+      byId("progress").textContent = now.done ? `Listening… ${clock(now.done)}` : "Listening…";
+    });
     byId("progress").textContent = told.state === "cancelled" ? "Cancelled." : "";
     if (told.result) draw(told.result);
   } catch (error) {

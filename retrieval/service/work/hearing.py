@@ -1,7 +1,8 @@
 """A file that somebody sent → what is kept of its sound, in a process that can be killed.
 
-What decodes files meets whatever people send. It runs apart, one file at a time and not longer
-than it may; the process stays for the next file, since loading the embedder takes seconds.
+What decodes files meets whatever people send. It runs apart, one song and one recording of hours
+at a time and not longer than it may; a process stays for the next file, since loading the embedder
+takes seconds.
 """
 
 import logging
@@ -9,6 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock
@@ -27,6 +29,7 @@ _START_S = 120.0  # loading the embedder, on a slow disk
 
 Load = Callable[[], Embedder]
 Way = Literal["listen", "listen_on"]
+WAYS: tuple[Way, ...] = ("listen", "listen_on")
 
 
 class Apart:
@@ -42,12 +45,11 @@ class Apart:
 
     def __init__(self, load: Load, limit_s: float = 300.0) -> None:
         self.load = load
-        self._limit_s = limit_s
         self._here = load()
-        self._lock = Lock()
         self._embedding = Lock()  # what encodes is loaded when it is first asked
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._pipe: Connection | None = None
+        # Hours that one asks about do not keep another's song waiting.
+        self._ears = {way: _Ear(load, limit_s) for way in WAYS}
+        self._on_heard: Callable[[float], None] = lambda _: None
         self.bad_files = self._here.file_errors
         self.file_errors: tuple[type[Exception], ...] = (SoundError,)
 
@@ -74,7 +76,7 @@ class Apart:
         SoundError
             If it is no sound, or takes too long.
         """
-        (recording,) = self._heard("listen", source)
+        (recording,) = self._ears["listen"].heard("listen", source)
         return recording
 
     def listen_on(self, source: Path | BinaryIO) -> Iterator[KeptRecording]:
@@ -87,7 +89,11 @@ class Apart:
         """
         if not isinstance(source, Path):
             raise TypeError("only files are heard apart")
-        yield from self._heard("listen_on", source)
+        heard_s = 0.0
+        for recording in self._ears["listen_on"].heard("listen_on", source):
+            heard_s += recording.duration_s
+            self._on_heard(heard_s)
+            yield recording
 
     def restore(self, arrays: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the embedder's own kind)
         """Make a recording of what a catalog kept of it."""
@@ -96,6 +102,7 @@ class Apart:
     def embed(self, recordings: Sequence[Any], *, tempo: float = 1.0) -> list[NDArray[np.float32]]:
         """Embed recordings as if they were played faster by a factor: (S, D) each."""
         own = [self._own(recording) for recording in recordings]
+        self._on_heard(sum(recording.duration_s for recording in own))
         with self._embedding:
             return self._here.embed(own, tempo=tempo)
 
@@ -103,27 +110,67 @@ class Apart:
         """Tell where the segments of `embed` begin and end in seconds, (S, 2)."""
         return self._here.spans_s(self._own(recording), tempo=tempo)
 
+    def watched(self, on_heard: Callable[[float], None]) -> "Apart":
+        """Give the same embedder, which tells how many seconds it has heard.
+
+        Parameters
+        ----------
+        on_heard : callable
+            Called now and then; what it raises ends the work at once, that of the process too.
+
+        Returns
+        -------
+        Apart
+            It shares the processes; only one of the two needs closing.
+        """
+        made = copy(self)
+        made._on_heard = on_heard
+        return made
+
     def close(self) -> None:
-        """Kill the process; what it was doing ends with an error."""
-        process = self._process
-        if process is not None and process.is_alive():
-            process.kill()
+        """Kill the processes; what they were doing ends with an error."""
+        for ear in self._ears.values():
+            ear.close()
 
     def _own(self, recording: Any) -> Any:  # noqa: ANN401
         if isinstance(recording, KeptRecording):
             return self._here.restore(vars_of(recording))
         return recording
 
-    def _heard(self, way: Way, source: Path) -> list[KeptRecording]:
+
+class _Ear:
+    """A process that hears one file at a time, begun when there is the first one."""
+
+    def __init__(self, load: Load, limit_s: float) -> None:
+        self._load = load
+        self._limit_s = limit_s
+        self._lock = Lock()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def heard(self, way: Way, source: Path) -> Iterator[KeptRecording]:
+        """Yield what is heard of a file; whoever stops asking stops the process."""
         with self._lock:
+            is_done = False
             try:
                 pipe = self._started()
                 pipe.send((way, source))
-                told = list(self._answers(pipe))
+                yield from self._answers(pipe)
+                is_done = True
             except (EOFError, OSError) as error:
-                self._stop()
                 raise SoundError("the file brought its decoder down") from error
-        return told
+            except SoundError:
+                is_done = True
+                raise
+            finally:
+                if not is_done:
+                    self._stop()
+
+    def close(self) -> None:
+        """Kill the process."""
+        process = self._process
+        if process is not None and process.is_alive():
+            process.kill()
 
     def _answers(self, pipe: Connection) -> Iterator[KeptRecording]:
         while True:
@@ -143,7 +190,7 @@ class Apart:
         self._stop()
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
-        process = context.Process(target=_listen_for, args=(there, self.load), daemon=True)
+        process = context.Process(target=_listen_for, args=(there, self._load), daemon=True)
         process.start()
         there.close()
         self._process = process

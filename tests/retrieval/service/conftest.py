@@ -27,6 +27,16 @@ class SlowEmbedder(FakeEmbedder):
         time.sleep(600)
 
 
+class EndlessEmbedder(FakeEmbedder):
+    """Never done with a recording of hours, and quick with a song."""
+
+    def listen_on(self, source):
+        whole = self.listen(source)
+        while True:
+            yield whole
+            time.sleep(0.05)
+
+
 def fake_opus(path, start_s):
     """Stand for an encoder: say what is asked."""
     yield b"OggS"

@@ -1,12 +1,23 @@
 """Searches and jobs over HTTP."""
 
 import time
+from dataclasses import replace
 
+import httpx
 import pytest
 
 from indexer import Catalog
 from retrieval import candidate_rows, judge, read_query, search
+from retrieval.ranking.calibrate import Calibration
+from retrieval.ranking.ranking import PLAIN
+from retrieval.service.desk import Desk
+from retrieval.service.limits import Limits
+from retrieval.service.shelf import Shelf
+from retrieval.service.work.hearing import Apart
 from tests.conftest import FakeEmbedder, tone
+from tests.retrieval.service.conftest import EndlessEmbedder, fake_opus, served
+
+SURE = Calibration(intercept=-3.0, embedding=8.0, alignment=1.0, n_tracks=0.0, n_segments=0.0)
 
 
 def plain(rows):
@@ -91,6 +102,32 @@ def test_a_job_can_be_cancelled(own_client):
     job = own_client.post(f"/api/roots/{root['id']}/index").json()
     own_client.delete(f"/api/jobs/{job['id']}")
     assert ended(own_client, job)["state"] in {"cancelled", "done"}
+
+
+def test_a_setlist_is_stopped_while_it_listens_and_keeps_no_song_waiting(own_folder, tmp_path):
+    ranking = replace(PLAIN, calibration=SURE)
+    desk = Desk(Shelf(own_folder, "fake"), Apart(EndlessEmbedder, limit_s=20.0), ranking, fake_opus)
+    file = tone(tmp_path / "hours.wav", seed=3, duration_s=12)
+    with (
+        served(desk, Limits()) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        job = client.post("/api/setlists", files={"file": file.read_bytes()}).json()
+        wait_for(lambda: client.get(f"/api/jobs/{job['id']}").json()["done"] >= 24)
+        assert client.post("/api/search", files={"file": file.read_bytes()}).status_code == 200
+        assert client.get(f"/api/jobs/{job['id']}").json()["state"] == "running"
+        client.delete(f"/api/jobs/{job['id']}")
+        assert ended(client, job)["state"] == "cancelled"
+        again = client.post("/api/setlists", files={"file": file.read_bytes()}).json()
+        wait_for(lambda: client.get(f"/api/jobs/{again['id']}").json()["done"] >= 24)
+    desk.close()
+
+
+def wait_for(found):
+    until = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"top": 3}', b'{"track_id": "x"}'])

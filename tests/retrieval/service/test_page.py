@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import wave
 from dataclasses import replace
 
 import httpx
@@ -123,6 +124,33 @@ def test_a_group_is_confirmed_and_stored(found, address):
     labels = httpx.get(f"{address}/api/labels", trust_env=False).json()
     assert {one["work"] for one in labels} == {"Our <b>work</b>"}
     assert len(labels) >= 2
+
+
+def test_a_long_recording_becomes_a_line_of_time(found, tmp_path):
+    all_of(found, "[data-view=setlist]")[0].click()
+    mixed = tmp_path / "mix.wav"
+    pieces = [tone(tmp_path / f"{seed}.wav", seed=seed, duration_s=40) for seed in (2, 3)]
+    join(pieces, mixed)
+    all_of(found, "#long")[0].send_keys(str(mixed))
+    until(lambda: len(all_of(found, "#entries li")) >= 2, "two entries")
+    named = [entry.text for entry in all_of(found, "#entries li")]
+    assert "2" in named[0], named
+    assert "0:00" in named[0], named
+    assert any("3" in entry and "0:40" in entry for entry in named[1:]), named
+    assert len(all_of(found, "#timeline button")) == len(named)
+    all_of(found, "#timeline button")[1].click()
+    script = "return document.getElementById('long-audio').currentTime"
+    until(lambda: found.execute_script(script) >= 39, "the sound from there on")
+
+
+def join(pieces, out):
+    """Write WAV files one after the other."""
+    with wave.open(str(out), "wb") as written:
+        for place, path in enumerate(pieces):
+            with wave.open(str(path), "rb") as read:
+                if not place:
+                    written.setparams(read.getparams())
+                written.writeframes(read.readframes(read.getnframes()))
 
 
 def test_nothing_is_loaded_from_elsewhere_or_refused(found, address):
