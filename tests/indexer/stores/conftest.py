@@ -119,6 +119,16 @@ def in_process(folder, monkeypatch, request):
     return CollectionStore(QdrantEngine(qdrant_client.QdrantClient(":memory:"), address), OWNER)
 
 
+def in_the_core(folder, monkeypatch, request):
+    pytest.importorskip("qdrant_edge", reason="qdrant-edge-py is absent")
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "scripts" / "bench")
+    from edge import Edge
+
+    engine = Edge(folder / "core")
+    request.addfinalizer(engine.close)
+    return CollectionStore(engine, OWNER)
+
+
 def on_a_server(folder, monkeypatch, request):
     if not os.environ.get(SERVER):
         pytest.skip(f"{SERVER} names no server, such as qdrant://127.0.0.1:6333")
@@ -136,6 +146,7 @@ KINDS = {
     "file": in_file,
     "file-in-steps": in_steps,
     "qdrant": in_process,
+    "qdrant-core": in_the_core,
     "qdrant-server": on_a_server,
 }
 

@@ -1,0 +1,203 @@
+#!/usr/bin/env python
+"""Measure vectors in Qdrant's core beside a vector file, among real works rotated at random.
+
+    pip install qdrant-edge-py
+    scripts/bench/qdrant.py --works CATALOG... [--tracks 10000] [--queries 100] [--out STEM]
+
+The tracks are those of `scripts/bench/scale.py`. They are put into Qdrant's core, which runs in
+this process without a server, in the form that `indexer.stores.qdrant` gives them; what asks it is
+`indexer.stores.remote`, as with a server. Figures of both, in one run: how many of the exact best
+100 are found, how many covers that exact search ranks in its first ten, seconds of the clock and
+of the processor for a query, and for the ten neighbours of 500 tracks; what was put and how long
+that took. The network is left out. With --out, they are written to STEM.json.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import numpy as np
+from edge import Edge
+from rotated import Performance, Vectors, gather
+from scale import N_BEST, N_FIRST, tracks_of
+
+from indexer import repair
+from indexer.exact import Ids, Segments
+from indexer.stores.engine import Point
+from indexer.stores.index import Rows, VectorIndex
+from indexer.stores.remote import RemoteIndex
+from pemr import load_embedder
+from retrieval.ranking.ranking import ranking_from
+from retrieval.reporting.provenance import trace
+
+_PUT_AT_ONCE = 64
+
+
+def written(
+    works: Sequence[Sequence[Performance]], options: argparse.Namespace, folder: Path
+) -> tuple[Segments, dict[int, int], list[tuple[int, int, Performance]]]:
+    """Write the tracks to a file; also each one's work, and those that can be asked."""
+    of: dict[int, int] = {}
+    can_ask: list[tuple[int, int, Performance]] = []
+    lengths = []
+    with (folder / "values").open("wb") as file:
+        for track_id, work, versions in islice(tracks_of(works, options.seed), options.tracks):
+            of[track_id] = work
+            lengths.append(len(versions[0]))
+            file.write(versions[0].tobytes())
+            if len(versions) > 1 and len(can_ask) < 20 * options.queries:
+                can_ask.append((track_id, work, versions))
+    dim = works[0][0][0].shape[1]
+    values = np.memmap(folder / "values", np.float32, "r").reshape(-1, dim)
+    starts = np.cumsum([0, *lengths], dtype=np.int64)
+    ids = np.fromiter(of, np.int64)
+    return Segments(ids, starts, values, np.zeros(0, np.float32)), of, can_ask
+
+
+def rows_of(held: Segments) -> Rows:
+    """Offer the tracks as a database does."""
+
+    def of(track_ids: Sequence[int]) -> dict[int, Vectors]:
+        places = held.places_of(np.array(track_ids, np.int64)).tolist()
+        return {int(held.ids[one]): held.of(np.array([one])) for one in places}
+
+    return Rows(
+        dim=held.values.shape[1],
+        all=lambda: tracks_in(held),
+        since=lambda _: [],
+        gone=lambda _: np.zeros(0, np.int64),
+        of=of,
+        sizes=lambda: (len(held), len(held.values)),
+    )
+
+
+def tracks_in(held: Segments) -> Iterator[tuple[int, Vectors]]:
+    """Yield every track."""
+    for place, track_id in enumerate(held.ids.tolist()):
+        yield track_id, held.of(np.array([place]))
+
+
+def fill(engine: Edge, held: Segments) -> None:
+    """Put all tracks, and have their graphs made."""
+    engine.make(held.values.shape[1], {})
+    tracks = tracks_in(held)
+    while some := [Point.of(*track) for track in islice(tracks, _PUT_AT_ONCE)]:
+        engine.put(some)
+    engine.settle()
+
+
+def timed(ask: Callable[[], Any], into: dict[str, list[float]]) -> Any:  # noqa: ANN401
+    """Ask, and note how long that took on the clock and on the processor."""
+    begun, worked = time.perf_counter(), time.process_time()
+    found = ask()
+    into["s"].append(time.perf_counter() - begun)
+    into["cpu_s"].append(time.process_time() - worked)
+    return found
+
+
+def asked(
+    index: VectorIndex,
+    queries: Sequence[tuple[int, int, Performance]],
+    exact: Sequence[Ids],
+    of: dict[int, int],
+) -> dict[str, float]:
+    """Ask one index every query, and compare with what exact search finds."""
+    spent: dict[str, list[float]] = {"s": [], "cpu_s": []}
+    around: dict[str, list[float]] = {"s": [], "cpu_s": []}
+    recalls, n_planted, n_kept = [], 0, 0
+    for (track_id, work, versions), best in zip(queries, exact, strict=True):
+        own = np.array([track_id])
+        found = timed(lambda v=versions, o=own: index.nearest(v, 500, without=o), spent)
+        timed(lambda f=found: index.neighbours(f), around)
+        recalls.append(np.isin(best, found).mean())
+        planted = [one for one in best[:N_FIRST].tolist() if of[one] == work]
+        n_planted += len(planted)
+        n_kept += int(np.isin(planted, found).sum())
+    times = {
+        f"{what}_{unit}_p{share}": float(np.percentile(times[unit], share))
+        for what, times in (("nearest", spent), ("neighbours", around))
+        for unit in ("s", "cpu_s")
+        for share in (50, 99)
+    }
+    kept = {"planted": n_planted, "kept": n_kept}
+    return {"recall_100": float(np.mean(recalls)), **kept, **times}
+
+
+def best_of(held: Segments, query: tuple[int, int, Performance]) -> Ids:
+    """Score all tracks, and name the best but for the query itself, best first."""
+    scores = held.scores(query[2], len(held.values) / len(held))
+    scores[held.places_of(np.array([query[0]]))] = -2
+    return held.ids[np.argsort(-scores, kind="stable")[:N_BEST]]
+
+
+def built(make: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """Make something, and say how long that took."""
+    spent: dict[str, list[float]] = {"s": [], "cpu_s": []}
+    made = timed(make, spent)
+    return made, {"built_s": spent["s"][0], "built_cpu_s": spent["cpu_s"][0]}
+
+
+def measure(
+    works: Sequence[Sequence[Performance]], options: argparse.Namespace, folder: Path
+) -> dict[str, Any]:
+    """Make the tracks, hold them twice, ask both."""
+    held, of, can_ask = written(works, options, folder)
+    drawn = np.random.default_rng(options.seed).permutation(len(can_ask))[: options.queries]
+    queries = [can_ask[place] for place in drawn]
+    exact = [best_of(held, query) for query in queries]
+    dim = held.values.shape[1]
+    file, of_file = built(lambda: repair.rebuilt(lambda: tracks_in(held), len(held), dim))
+    engine = Edge(folder / "core")
+    _, of_core = built(lambda: fill(engine, held))
+    remote = RemoteIndex(engine, rows_of(held))
+    some = held.ids[:: max(1, len(held) // 500)]
+    apart = np.abs(file.neighbours(some).hubness() - remote.neighbours(some).hubness())
+    on_disk = sum(one.stat().st_blocks * 512 for one in (folder / "core").rglob("*"))
+    return {
+        "tracks": options.tracks,
+        "segments": len(held.values),
+        "queries": len(queries),
+        "file": {**of_file, **asked(file, queries, exact, of)},
+        "core": {**of_core, **asked(remote, queries, exact, of)},
+        "core_disk_bytes_a_track": on_disk / options.tracks,
+        "hubness_apart_p50": float(np.median(apart)),
+        "hubness_apart_max": float(apart.max()),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--works", nargs="+", type=Path, required=True, metavar="CATALOG")
+    parser.add_argument("--tracks", type=int, default=10_000)
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--asked", type=int, default=120, help="real tracks that can be asked")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="for files of tens of gigabytes")
+    parser.add_argument("--out", type=Path, help="write STEM.json")
+    options = parser.parse_args()
+    embedder = load_embedder(None, "cpu")
+    works = gather(options.works, embedder, ranking_from(embedder.ranking).tempos, options.asked)
+    command = "scripts/bench/qdrant.py --works CATALOG..."  # their places are of this machine
+    command += f" --tracks {options.tracks} --queries {options.queries} --seed {options.seed}"
+    about = {**asdict(trace(command)), "embedder": embedder.name}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        found = {**about, "figures": measure(works, options, Path(folder))}
+    print(json.dumps(found["figures"], indent=1))
+    if options.out:
+        options.out.with_suffix(".json").write_text(json.dumps(found, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()
