@@ -2,12 +2,12 @@
 """Measure what each part of search is worth, by removing one at a time.
 
     scripts/bench/parts.py SET [SET ...] [--embedder cover] [--other NAME=CHECKPOINT ...]
-        [--out STEM]
+        [--queries N] [--out STEM]
 
 SET is a folder of packed recordings (`pemr benchmark run packed`). Everything is on in the first
 row of each set; each other row leaves one stage out, or harmony out of the alignment, or takes
 another encoder, under the same ranking. Differences are paired query by query, and their intervals
-bootstrapped over works.
+bootstrapped over works. `--queries` draws so many of a larger set, which all rows of it then share.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from pemr import load_embedder
 from retrieval import Ranking, Report, compare, load_benchmark, ranking_from, trace, write_rows
-from retrieval.measuring.evaluation import prepare, rank_all, report_on
+from retrieval.measuring.evaluation import Trial, prepare, rank_all, report_on
 from retrieval.measuring.features import feature_scorer
 from retrieval.measuring.scorers import SegmentScorer
 from retrieval.ranking.ranking import STAGES
@@ -31,6 +31,7 @@ from retrieval.ranking.ranking import STAGES
 Vectors = NDArray[np.float32]
 
 WHOLE = "everything"
+SEED = 0
 SPECTRUM_ALONE = (1.0, 0.0, 0.0)  # weights of chroma, pitch classes and bass
 
 
@@ -54,8 +55,14 @@ def kept(scorer: SegmentScorer) -> SegmentScorer:
     return replace(scorer, at_other_tempos=at_other_tempos)
 
 
+def drawn(trial: Trial, n_queries: int | None) -> Trial:
+    """Draw some of the queries; candidates stay all there are."""
+    order = np.random.default_rng(SEED).permutation(trial.queries)
+    return replace(trial, queries=np.sort(order[:n_queries]))
+
+
 def reports(
-    folder: Path, embedders: dict[str, str], whole: Ranking
+    folder: Path, embedders: dict[str, str], whole: Ranking, n_queries: int | None
 ) -> Iterator[tuple[str, Report]]:
     """Measure one set with each part left out, and with each of the other encoders."""
     data = load_benchmark("packed", folder)
@@ -64,15 +71,17 @@ def reports(
         scorer = kept(feature_scorer(data, embedder, whole))
         variants = rankings_of(whole) if encoder == WHOLE else {f"encoder: {encoder}": whole}
         for name, ranking in variants.items():
-            trial = prepare(data, replace(scorer, ranking=ranking))
+            trial = drawn(prepare(data, replace(scorer, ranking=ranking)), n_queries)
             blocks = list(tqdm(rank_all(trial), desc=f"{folder.name}, {name}", disable=None))
             yield name, report_on(trial, blocks, embedder.name, ranking)
 
 
-def rows_of(folder: Path, embedders: dict[str, str], whole: Ranking) -> Iterator[dict[str, str]]:
+def rows_of(
+    folder: Path, embedders: dict[str, str], whole: Ranking, n_queries: int | None
+) -> Iterator[dict[str, str]]:
     """Make a row of each part, against everything."""
     first: Report | None = None
-    for name, report in reports(folder, embedders, whole):
+    for name, report in reports(folder, embedders, whole, n_queries):
         first = first or report
         gain = compare(first, report).differences["MAP"]
         found = report.metrics["map"]
@@ -92,15 +101,17 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", type=Path)
     parser.add_argument("--embedder", default="cover")
     parser.add_argument("--other", action="append", default=[], help="NAME=CHECKPOINT; repeatable")
+    parser.add_argument("--queries", type=int, help="how many to draw; all of them if not given")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
 
     others = dict(one.split("=", 1) for one in options.other)
     embedder = load_embedder(options.embedder)
     whole = ranking_from(embedder.ranking)
+    embedders = {WHOLE: options.embedder, **others}
     rows = []
     for folder in options.sets:
-        for row in rows_of(folder, {WHOLE: options.embedder, **others}, whole):
+        for row in rows_of(folder, embedders, whole, options.queries):
             rows.append(row)
             print("  ".join(row.values()), flush=True)
     if options.out:
@@ -110,6 +121,7 @@ def main() -> None:
             for word in ("--other", f"{name}={Path(path).name}")
         ]
         told = [*(folder.name for folder in options.sets), *names]
+        told += ["--queries", str(options.queries)] if options.queries else []
         command = shlex.join(["scripts/bench/parts.py", *told, "--out", str(options.out)])
         write_rows(rows, embedder.name, trace(command), options.out.with_suffix(".json"))
 
