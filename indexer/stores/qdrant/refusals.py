@@ -11,6 +11,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from indexer.errors import VectorStoreError
 from indexer.stores.qdrant.address import API_KEY, CollectionAddress
 
+_NO_QDRANT = "what answers there is no Qdrant server; look at the address"
 _GOES_ON = "what was put is kept, and the same command goes on from there"
 
 
@@ -48,6 +49,8 @@ def telling(address: CollectionAddress) -> Iterator[None]:
         if "active replicas" in text or "read operations failed" in text:
             raise AwayError(str(address), f"parts of the collection are away ({text})") from error
         raise VectorStoreError(str(address), _refused(error.status_code, text)) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise VectorStoreError(str(address), _NO_QDRANT) from error
     except ResourceExhaustedResponse as error:
         reason = f"the server is asked too much; wait, then run this again: {_GOES_ON}"
         raise VectorStoreError(str(address), reason) from error
@@ -63,7 +66,7 @@ def _broken(address: CollectionAddress, source: Exception) -> str:
         )
     if isinstance(source, httpx.TransportError):
         return f"the connection broke off ({source}); run this again: {_GOES_ON}"
-    return "what answers there is no Qdrant server; look at the address"
+    return _NO_QDRANT
 
 
 def _refused(status: int | None, text: str) -> str:

@@ -129,6 +129,16 @@ def in_the_core(folder, monkeypatch, request):
     return CollectionStore(engine, OWNER)
 
 
+def over_http(folder, monkeypatch, request):
+    from indexer.stores.qdrant.address import collection_address
+    from indexer.stores.qdrant.points import connected
+
+    address = collection_address(f"{request.getfixturevalue('standin').url}/tracks")
+    engine = connected(address)
+    request.addfinalizer(engine.close)
+    return CollectionStore(engine, OWNER)
+
+
 def on_a_server(folder, monkeypatch, request):
     if not os.environ.get(SERVER):
         pytest.skip(f"{SERVER} names no server, such as qdrant://127.0.0.1:6333")
@@ -146,6 +156,7 @@ KINDS = {
     "file": in_file,
     "file-in-steps": in_steps,
     "qdrant": in_process,
+    "qdrant-http": over_http,
     "qdrant-core": in_the_core,
     "qdrant-server": on_a_server,
 }
@@ -154,6 +165,17 @@ KINDS = {
 @pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
 def store(request, tmp_path, monkeypatch):
     return request.param(tmp_path, monkeypatch, request)
+
+
+@pytest.fixture
+def standin():
+    """A server of this machine that answers as Qdrant does; see `tests/indexer/stores/standin`."""
+    pytest.importorskip("qdrant_client", reason="the extra [qdrant] is absent")
+    from tests.indexer.stores.standin import StandIn
+
+    server = StandIn()
+    yield server
+    server.close()
 
 
 @pytest.fixture
