@@ -233,3 +233,41 @@ def test_packed_recordings_are_taken_and_silent_ones_left_out(tmp_path):
     assert silent.reason == "silent from end to end"
     assert torn.path.name == "torn.npz"
     assert torn.reason
+
+
+def test_views_hold_one_recording_alone_fully_disguised(tmp_path, semitones, rng, monkeypatch):
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", melody(rng))
+    recordings = list(prepare(tmp_path, semitones.front_end, tmp_path / "cache"))
+    asked = []
+    monkeypatch.setattr(
+        "pemr.training.data.disguise", lambda crops, *given: asked.append(given) or crops
+    )
+    TwoViews(recordings, semitones, Machine())(0)
+    assert [(config.mix, strength) for config, strength, _ in asked] == [(0.0, 1.0)] * 2
+    assert asked[0][0].max_roll == semitones.disguise.max_roll
+
+
+def test_views_are_played_at_tempos_of_their_own(tmp_path, semitones, monkeypatch):
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.tile(np.arange(200, dtype=np.uint8), (84, 1)) + 20)
+    recordings = list(prepare(tmp_path, semitones.front_end, tmp_path / "cache"))
+    monkeypatch.setattr("pemr.training.data.disguise", lambda crops, *_: crops)
+    maker = TwoViews(recordings, semitones, Machine())
+    spans = [
+        float(view.amax() - view.amin())
+        for step in range(8)
+        for views in [maker(step)]
+        for both in (views.first, views.second)
+        for view in both
+    ]
+    assert max(spans) > 1.5 * min(spans)  # of at most 1.45 squared
+
+
+def test_each_epoch_has_an_order_of_its_own(recordings, config):
+    maker = TwoViews(recordings, config, Machine())
+    n_steps = len(recordings) // config.pretrain.batch_size
+    orders = [
+        [p for step in range(n_steps) for p in maker(e * n_steps + step).paths] for e in (0, 1, 2)
+    ]
+    assert not orders[0] == orders[1] == orders[2]

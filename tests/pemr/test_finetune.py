@@ -358,3 +358,21 @@ def test_an_encoder_learns_from_harmony_alone(tmp_path, rng):
     after = load(tmp_path / "c").weights["encoder.harmony_stem.weight"]
     assert kept["Scored"]
     assert not torch.equal(before, after)
+
+
+def test_a_run_that_goes_on_does_not_start_from_its_init_again(cliques, tmp_path):
+    list(finetune(asked(cliques=cliques, config=small(n_steps=1), out=tmp_path / "i"), MACHINE))
+
+    def run(name):
+        own = {"config": small(n_steps=4), "out": tmp_path / name, "init": tmp_path / "i"}
+        return finetune(asked(cliques=cliques, **own), MACHINE, save_every_s=0)
+
+    list(run("whole"))
+    stopped = run("stopped")
+    assert next(stopped).step == 1
+    assert next(stopped).step == 2
+    stopped.close()
+    assert [event.step for event in run("stopped") if isinstance(event, Step)] == [3, 4]
+    expected, found = (load(tmp_path / name).weights for name in ("whole", "stopped"))
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-5)

@@ -84,3 +84,11 @@ def test_the_objective_that_is_not_finite_is_named(cliques, monkeypatch):
     monkeypatch.setattr("pemr.model.pemr.negative_loss", lambda _: broken)
     with pytest.raises(LossNotFiniteError, match=r"step 1 \(PEMR\) is not finite"):
         list(train(task_of(cliques, beside()), None, MACHINE))
+
+
+def test_each_kind_of_batch_has_batch_statistics_of_its_own(cliques):
+    task, seen = task_of(cliques, beside()), []
+    model, _ = task.build(MACHINE)
+    model.encoder.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    task.losses(model, task.batches(MACHINE)(0), 0, MACHINE)
+    assert sorted(seen) == [4, 4, 4, 12]  # three views of four recordings; crops of four cliques

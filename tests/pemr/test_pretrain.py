@@ -292,3 +292,15 @@ def test_the_paper_s_length_is_that_of_its_epochs_on_any_data_set():
     assert Pretraining([clip] * 18_706, paper()).n_steps == 116_700  # paper.md §4
     assert Pretraining([clip] * 443, paper()).n_steps == 300 * 9
     assert Pretraining([clip] * 443, small(7)).n_steps == 7
+
+
+def test_every_step_is_taken_in_training_mode(recordings, tmp_path, monkeypatch):
+    modes, forward = [], Pemr.forward
+
+    def noted(self, *given):
+        modes.append({module.training for module in self.modules()})
+        return forward(self, *given)
+
+    monkeypatch.setattr(Pemr, "forward", noted)
+    list(pretrain(recordings, small(2), tmp_path / "c", MACHINE))
+    assert modes == [{True}] * 2
