@@ -180,7 +180,7 @@ def _engine(folder: Path, flags: str) -> Engine:
 
 def _told(folder: Place, error: BaseException) -> CatalogError:
     """Turn an error of SQLite into a sentence; others are our own mistakes."""
-    text = str(error)
+    text = " ".join(str(error).split())  # it may quote a whole statement
     is_about_content = ("malformed", "not a database", "decode", "no such", "corrupt", "orphan")
     if any(word in text.lower() for word in is_about_content):
         return DamagedCatalogError(folder, f"catalog.db ({text})")

@@ -8,9 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from indexer import Catalog, CatalogError, DamagedCatalogError, build
+from indexer import Catalog, CatalogError, DamagedCatalogError, IndexerError, build
 from indexer.database import open_engine
 from indexer.errors import DamagedTrackError
 from indexer.seal import check_seal
@@ -32,9 +33,14 @@ def said(folder):
     with Catalog.open(folder) as catalog:
         ids, vectors = catalog.track_embeddings()
         tracks = catalog.tracks()
-        near = catalog.nearest([vectors[:1]], 3).tolist()
+        near = catalog.nearest([vectors[:1]], 3, without=catalog.missing()).tolist()
+        spans = [catalog.segments(track.id).tolist() for track in tracks]
+        pitches = catalog.pitches_of([track.id for track in tracks])
+        others = [catalog.roots(), catalog.skipped(), catalog.labels(), catalog.known(), spans]
+        others += [[one.tobytes() for one in both] for both in pitches]
+        found = [catalog.find(track.path) for track in tracks]
         recordings = catalog.recordings_of([track.id for track in tracks])
-    return [ids.tolist(), vectors.tobytes(), tracks, near, str(recordings)]
+    return [ids.tolist(), vectors.tobytes(), tracks, near, others, [*map(str, recordings)], found]
 
 
 def test_one_damaged_byte_anywhere_is_the_same_answer_or_one_sentence(built, rng):
@@ -55,6 +61,31 @@ def test_one_damaged_byte_anywhere_is_the_same_answer_or_one_sentence(built, rng
     assert {name for name, _ in outcomes} == {"catalog.db"}
     assert not [sentence for _, sentence in outcomes if "\n" in sentence]
     assert said(built) == before
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_without_a_seal_too_one_damaged_byte_never_answers_otherwise(built, seed):
+    """As in a catalog that is too large for a seal, or whose writer was killed."""
+    (built / "catalog.sum").unlink()
+    rng = np.random.default_rng(seed)
+    before = said(built)
+    content = (built / "catalog.db").read_bytes()
+    sentences = []
+    for place in rng.integers(0, len(content), 60):
+        damaged = bytearray(content)
+        damaged[place] ^= int(rng.integers(1, 256))
+        (built / "catalog.db").write_bytes(damaged)
+        try:
+            *others, recordings, found = said(built)
+            assert others == before[:-2], (place, damaged[place])
+            # What is not found, or damaged, is read from its file instead.
+            assert all(
+                one in {two, "None"} for one, two in zip(recordings, before[-2], strict=True)
+            )
+            assert all(one in (two, None) for one, two in zip(found, before[-1], strict=True))
+        except IndexerError as error:
+            sentences.append(str(error))
+    assert not [sentence for sentence in sentences if "\n" in sentence]
 
 
 def test_zeros_over_a_page_are_told_with_the_way_out(built):
