@@ -1,7 +1,6 @@
 """A few kills of every job that writes: nothing lost, no ghosts, no other answers."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
