@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 from edge import Edge
 from rotated import Performance, Vectors, gather
-from scale import N_BEST, N_FIRST, tracks_of
+from scale import N_BEST, N_FIRST, POOL_LENGTH, Asked, Made, tracks_of
 
 from indexer import repair
 from indexer.exact import Ids, Segments
@@ -45,18 +46,19 @@ _PUT_AT_ONCE = 64
 
 def written(
     works: Sequence[Sequence[Performance]], options: argparse.Namespace, folder: Path
-) -> tuple[Segments, dict[int, int], list[tuple[int, int, Performance]]]:
+) -> tuple[Segments, dict[int, int], list[Made]]:
     """Write the tracks to a file; also each one's work, and those that can be asked."""
     of: dict[int, int] = {}
-    can_ask: list[tuple[int, int, Performance]] = []
+    can_ask: list[Made] = []
     lengths = []
     with (folder / "values").open("wb") as file:
-        for track_id, work, versions in islice(tracks_of(works, options.seed), options.tracks):
-            of[track_id] = work
-            lengths.append(len(versions[0]))
-            file.write(versions[0].tobytes())
-            if len(versions) > 1 and len(can_ask) < 20 * options.queries:
-                can_ask.append((track_id, work, versions))
+        for made in islice(tracks_of(works, options.seed), options.tracks):
+            of[made.track_id] = made.work
+            vectors = made.turned.at(0)
+            lengths.append(len(vectors))
+            file.write(vectors.tobytes())
+            if made.turned.n_versions > 1 and len(can_ask) < 20 * options.queries:
+                can_ask.append(made)
     dim = works[0][0][0].shape[1]
     values = np.memmap(folder / "values", np.float32, "r").reshape(-1, dim)
     starts = np.cumsum([0, *lengths], dtype=np.int64)
@@ -107,7 +109,7 @@ def timed(ask: Callable[[], Any], into: dict[str, list[float]]) -> Any:  # noqa:
 
 def asked(
     index: VectorIndex,
-    queries: Sequence[tuple[int, int, Performance]],
+    queries: Sequence[Asked],
     exact: Sequence[Ids],
     of: dict[int, int],
 ) -> dict[str, float]:
@@ -115,12 +117,12 @@ def asked(
     spent: dict[str, list[float]] = {"s": [], "cpu_s": []}
     around: dict[str, list[float]] = {"s": [], "cpu_s": []}
     recalls, n_planted, n_kept = [], 0, 0
-    for (track_id, work, versions), best in zip(queries, exact, strict=True):
-        own = np.array([track_id])
-        found = timed(lambda v=versions, o=own: index.nearest(v, 500, without=o), spent)
-        timed(lambda f=found: index.neighbours(f), around)
+    for query, best in zip(queries, exact, strict=True):
+        found = timed(lambda q=query: index.nearest(q.versions, POOL_LENGTH, without=q.own), spent)
+        fresh = index.changed(np.zeros(0, np.int64), [])  # nothing is remembered
+        timed(lambda i=fresh, f=found: i.neighbours(f), around)
         recalls.append(np.isin(best, found).mean())
-        planted = [one for one in best[:N_FIRST].tolist() if of[one] == work]
+        planted = [one for one in best[:N_FIRST].tolist() if of[one] == query.work]
         n_planted += len(planted)
         n_kept += int(np.isin(planted, found).sum())
     times = {
@@ -133,10 +135,16 @@ def asked(
     return {"recall_100": float(np.mean(recalls)), **kept, **times}
 
 
-def best_of(held: Segments, query: tuple[int, int, Performance]) -> Ids:
+def asked_by(made: Made) -> Asked:
+    """Ask with a track at every tempo."""
+    versions = [made.turned.at(version) for version in range(made.turned.n_versions)]
+    return Asked(versions, made.work, np.array([made.track_id]))
+
+
+def best_of(held: Segments, query: Asked) -> Ids:
     """Score all tracks, and name the best but for the query itself, best first."""
-    scores = held.scores(query[2], len(held.values) / len(held))
-    scores[held.places_of(np.array([query[0]]))] = -2
+    scores = held.scores(query.versions, len(held.values) / len(held))
+    scores[held.places_of(query.own)] = -2
     return held.ids[np.argsort(-scores, kind="stable")[:N_BEST]]
 
 
@@ -153,7 +161,7 @@ def measure(
     """Make the tracks, hold them twice, ask both."""
     held, of, can_ask = written(works, options, folder)
     drawn = np.random.default_rng(options.seed).permutation(len(can_ask))[: options.queries]
-    queries = [can_ask[place] for place in drawn]
+    queries = [asked_by(can_ask[place]) for place in drawn]
     exact = [best_of(held, query) for query in queries]
     dim = held.values.shape[1]
     file, of_file = built(lambda: repair.rebuilt(lambda: tracks_in(held), len(held), dim))
@@ -192,6 +200,7 @@ def main() -> None:
     command = "scripts/bench/qdrant.py --works CATALOG..."  # their places are of this machine
     command += f" --tracks {options.tracks} --queries {options.queries} --seed {options.seed}"
     about = {**asdict(trace(command)), "embedder": embedder.name}
+    about["core"] = f"qdrant-edge-py {version('qdrant-edge-py')}"
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         found = {**about, "figures": measure(works, options, Path(folder))}
     print(json.dumps(found["figures"], indent=1))

@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def main() -> None:
     embedder = load_embedder(None, "cpu")
     ranking = ranking_from(embedder.ranking)
     about = {**asdict(trace(command)), "embedder": embedder.name, "ranking": asdict(ranking)}
+    about["core"] = f"qdrant-edge-py {version('qdrant-edge-py')}"
     with tempfile.TemporaryDirectory() as folder:
         copy, core = Path(folder) / "catalog", Edge(Path(folder) / "core")
         shutil.copytree(options.catalog, copy)
