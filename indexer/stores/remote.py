@@ -21,6 +21,7 @@ from indexer.stores.index import Rows
 _GROWTH = 0.43  # depths grow as this power of the number of tracks, as those of a vector file
 _N_WIDE, _N_DEEP = 7_500, 1_250  # among 10^5 tracks
 _WHOLE_COSINES = 1 << 24  # up to so many, all segments of all tracks are compared
+_MOST_NAMED = 1_000_000  # tracks that one request names; of more, all are asked, and more deeply
 _SCORED_AT_ONCE = 500  # tracks whose segments are in memory together
 _STRETCH_LENGTH, _STRETCH_HOP = 24, 12  # segments of a long recording that are asked together
 _N_OF_STRETCH = 200  # tracks that each stretch names
@@ -238,15 +239,21 @@ class RemoteIndex:
         self, versions: Sequence[Vectors], n_tracks: int, only: Ids | None, unwanted: Ids
     ) -> Ids:
         """Name the tracks in the engine that are worth a score by all of their segments."""
-        without = np.union1d(self._stale(), unwanted)
-        n_asked = len(self)
+        stale = self._stale()
+        without = np.union1d(stale, unwanted)
+        n_all = len(self)
+        n_asked = max(1, n_all - len(unwanted))
         if only is not None:
             only = np.setdiff1d(only, without)
             n_asked = len(only)
         n_deep = max(round(_N_DEEP * _depth(n_asked)), 2 * n_tracks)
         if only is not None and len(only) <= n_deep:
             return only
+        if max(len(without), 0 if only is None else len(only)) > _MOST_NAMED:
+            n_deep = round(n_deep * n_all / n_asked)  # those that are not wanted fall out later
+            only, without, n_asked = None, stale, n_all
         n_wide = self._n_wide(versions, n_asked)
+        n_wide = None if n_wide is None else max(n_wide, n_deep)
         return self._engine.best(versions, n_wide, n_deep, only=only, without=without)
 
     def _n_wide(self, versions: Sequence[Vectors], n_asked: int) -> int | None:

@@ -316,6 +316,32 @@ def test_means_choose_first_where_not_all_segments_are_compared(
     assert track_id not in index.nearest(versions, 3, without=np.array([track_id]))
 
 
+@pytest.mark.parametrize("wish", ["only", "without"])
+def test_a_wish_that_names_too_many_tracks_is_kept_without_naming_them(
+    reach, truth, drawn, unit, monkeypatch, wish
+):
+    monkeypatch.setattr("indexer.stores.remote._MOST_NAMED", 5)
+    monkeypatch.setattr("indexer.stores.remote._N_DEEP", 1)
+    truth.store(*drawn(40))
+    index = seen(store := reach(), fill(store, truth), truth.rows())
+    asked = []
+    best = store.engine.best
+
+    def noted(*given, only, without):
+        asked.append((only, without.tolist()))
+        return best(*given, only=only, without=without)
+
+    monkeypatch.setattr(store.engine, "best", noted)
+    some = np.array([track_id for track_id, _ in truth.held][::2])
+    left = [t for t in truth.held if (t[0] in some) == (wish == "only")]
+    track_id, vectors = left[5]
+    found = index.nearest([vectors], 8, **{wish: some}).tolist()
+    assert len(found) == 8
+    assert track_id in found
+    assert set(found) <= {track_id for track_id, _ in left}
+    assert asked == [(None, [])]
+
+
 def test_neighbours_are_asked_for_once(standin, reach, truth, drawn):
     truth.store(*drawn(20))
     index = seen(store := reach(), fill(store, truth), truth.rows())
