@@ -27,7 +27,7 @@ from indexer.stores.remote import RemoteIndex
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
-_VALUES_AT_ONCE = 400_000  # in a batch, some eight megabytes as text; engines bound a request
+_VALUES_AT_ONCE = 400_000  # in a batch, some four megabytes as text; engines bound a request
 
 
 @dataclass(frozen=True, slots=True)
