@@ -27,7 +27,7 @@ from pemr.errors import UnknownPresetError
 
 def paper() -> Config:
     """Return PEMR as its authors' code trains it (docs/paper.md)."""
-    return Config(preset="paper")
+    return Config(preset="paper", finetune=FinetuneConfig(learning_rate=3e-4))
 
 
 def paper_2021() -> Config:

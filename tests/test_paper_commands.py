@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import cli
 from pemr import presets
 from pemr.config import CoverConfig
+from pemr.model.encoder import pretrained_encoder
 from retrieval.benchmarks import shs100k
 
 ROOT = Path(__file__).parents[1]
@@ -116,6 +118,34 @@ def test_a_pretrained_cover_encoder_is_tuned_on_the_subset(shs100k_sub, tmp_path
     outcome = run("finetune", *cliques, "--init", pretrained, *options, "--out", tuned)
     assert outcome.exit_code == 0, outcome.output
     assert (tuned / "best").exists()
+
+
+def test_the_paper_s_encoder_is_tuned_on_the_subset(shs100k_sub, tmp_path, monkeypatch):
+    base = presets.tiny()
+    small = replace(
+        base,
+        pretrain=replace(base.pretrain, n_steps=1, batch_size=4),
+        finetune=replace(base.finetune, n_steps=8, n_cliques=4, n_crops=2, score_every=4),
+    )
+    monkeypatch.setattr(presets, "PRESETS", {**presets.PRESETS, "tiny": lambda: small})
+    pretrained, tuned = tmp_path / "pemr-shs", tmp_path / "fcn"
+    options = ("--preset", "tiny", "--device", "cpu")
+    outcome = run("pretrain", shs100k_sub / "audio", *options, "--out", pretrained)
+    assert outcome.exit_code == 0, outcome.output
+    table = tmp_path / "shs-train-sub.csv"
+    cliques = ("--cliques", table, "--dev", table, "--init", pretrained)
+    outcome = run("finetune", *cliques, *options, "--out", tuned)
+    assert outcome.exit_code == 0, outcome.output
+    before, _ = pretrained_encoder(pretrained)
+    after, _ = pretrained_encoder(tuned / "best")
+    assert not torch.equal(before.stages[0][0].weight, after.stages[0][0].weight)
+    refused = run("finetune", "--corpus", tmp_path / "manifest.jsonl", *options, "--out", tuned)
+    assert "reads sound" in refused.stderr
+    features = tmp_path / "shs.npz"
+    asked = ("--root", shs100k_sub, "--subset", "TEST_SUB", "--checkpoint", tuned / "best")
+    asked += ("--music", shs100k_sub / "audio", "--out", features)
+    run_script("frozen_features.py", monkeypatch, "shs100k", *asked)
+    assert np.load(features)["embeddings"].shape[0] == 12
 
 
 def test_every_command_of_the_paper_s_page_exists():

@@ -23,9 +23,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pemr.config import Config, SemitoneConfig
+from pemr.config import Config, ModelConfig, SemitoneConfig
 from pemr.errors import TrainingError
-from pemr.signal.crops import shown
+from pemr.signal.crops import FrontEnd, shown
 from pemr.signal.frontend import FRAME_RATE, N_BINS, unpack
 from pemr.training.data import Prepared, prepare_files
 from pemr.training.machine import Machine
@@ -81,14 +81,19 @@ class Batch:
 
 
 def read_performances(
-    source: Path, cache: Path, n_workers: int, *, with_harmony: bool = False
+    source: Path, config: ModelConfig, cache: Path, n_workers: int
 ) -> list[Member]:
     """Read the manifest of a corpus, or a user's own cliques where it is a `.csv`.
 
-    Parameters and errors : as for `read_manifest` and `read_cliques`.
+    Parameters and errors : as for `read_manifest` and `read_cliques`; a manifest is of no use to
+    a front end that reads waveforms, and is refused.
     """
     if source.suffix.lower() == ".csv":
-        return read_cliques(source, cache, n_workers, with_harmony=with_harmony)
+        return read_cliques(
+            source, cache, n_workers, config.front_end, with_harmony=config.reads_harmony
+        )
+    if not isinstance(config.front_end, SemitoneConfig):
+        raise TrainingError(f"holds spectrograms, and preset {config.preset!r} reads sound", source)
     return read_manifest(source)
 
 
@@ -117,7 +122,12 @@ def read_manifest(manifest: Path) -> list[Member]:
 
 
 def read_cliques(
-    source: Path, cache: Path, n_workers: int, *, with_harmony: bool = False
+    source: Path,
+    cache: Path,
+    n_workers: int,
+    front_end: FrontEnd | None = None,
+    *,
+    with_harmony: bool = False,
 ) -> list[Member]:
     """Read a user's own cliques, and decode what they name.
 
@@ -126,9 +136,11 @@ def read_cliques(
     source : Path
         CSV with the columns `path` and `clique`; paths are relative to it.
     cache : Path
-        Folder for the spectrograms.
+        Folder for what is decoded.
     n_workers : int
         Files decoded at once.
+    front_end : MelConfig or SemitoneConfig, optional
+        Says what is kept of each; spectrograms where none is given.
     with_harmony : bool
         Whether the chord network listens as well.
 
@@ -149,7 +161,8 @@ def read_cliques(
         reason = f"is no list of cliques ({error!r}); it needs the columns path and clique"
         raise TrainingError(reason, source) from error
     paths = [path for path, _ in rows]
-    prepared = prepare_files(paths, SemitoneConfig(), cache, n_workers, with_harmony=with_harmony)
+    kept = front_end or SemitoneConfig()
+    prepared = prepare_files(paths, kept, cache, n_workers, with_harmony=with_harmony)
     performances = []
     for recording, (_, clique) in zip(prepared, rows, strict=True):
         if isinstance(recording, Prepared):

@@ -17,6 +17,7 @@ from pemr.training.labelled import embedded
 from pemr.training.loop import Scored, Step, train
 from pemr.training.machine import Machine
 from pemr.training.pretrain import Pretraining
+from pemr.training.probing.covers import NamingWorks
 
 Labelled = tuple[list[NDArray[np.float32]], list[str]]
 """Embeddings of performances, (S, D) each, and the clique of each."""
@@ -101,7 +102,7 @@ def finetune_on(
     measure: Callable[[Sequence[Labelled]], float],
     init: Path | None = None,
 ) -> Iterator[Told]:
-    """Train the cover encoder on cliques, validated as it goes.
+    """Train the cover encoder, or the paper's, on cliques, validated as it goes.
 
     Parameters
     ----------
@@ -131,12 +132,16 @@ def finetune_on(
     """
 
     def read(source: Path) -> list[Member]:
-        return read_performances(
-            source, files.cache, machine.n_workers, with_harmony=config.reads_harmony
-        )
+        return read_performances(source, config, files.cache, machine.n_workers)
 
     cliques = usable(one for source in files.training for one in read(source))
     judged = [read(source) for source in files.validation]
+    if config.encoder.kind == "fcn":
+        naming = NamingWorks(
+            cliques=cliques, config=config, judged=judged, measure=measure, init=init
+        )
+        yield from train(naming, out, machine)
+        return
 
     def score(embedder: Embedder) -> float:
         return measure(
