@@ -36,7 +36,7 @@ _N_HITS, _N_PROBES = 50, 8  # segments for each of the query's, from so many inv
 _LONG_LENGTH = 16  # segments of a query that is compared with every second segment of a track
 _SHORT_LENGTH = 50  # segments of all versions of a query that is asked at every tempo at once,
 _N_SHORT_WIDE = 10_000  # when more is kept among 10^5 tracks,
-_N_SHORT_HITS, _N_SHORT_PROBES = 4_000, 160  # and more found for all of its segments together
+_N_SHORT_HITS, _N_SHORT_PROBES = 8_000, 400  # and more found for all of its segments together
 
 
 @dataclass(frozen=True, slots=True)
