@@ -224,7 +224,7 @@ class _Stream:
         self.n_bytes = 0
         self._how = _coding(stream)
         self._packets, self._cuts = hashlib.blake2b(digest_size=16), b""
-        self._last_s = 0.0
+        self._last: Packet[Any] | None = None
 
     def add(self, packet: "Packet[Any]") -> None:
         """Take in the next packet."""
@@ -233,12 +233,14 @@ class _Stream:
         if packet.has_sidedata("skip_samples"):
             self._cuts += bytes(packet.get_sidedata("skip_samples"))
         if packet.size:
-            self._last_s = float((packet.duration or 0) * packet.time_base)
+            self._last = packet
 
     def hashes(self) -> tuple[str, str]:
         """Hash the packets with how they are coded, and without."""
         # frames may be cut at the end
-        end = b"" if b"pcm" in self._how else b"%d" % round(self._last_s * 1000)
+        last = self._last
+        last_s = 0.0 if last is None else float((last.duration or 0) * last.time_base)
+        end = b"" if b"pcm" in self._how else b"%d" % round(last_s * 1000)
         facts = [self._packets.digest(), self._how, self._cuts, end]
         whole = hashlib.blake2b(b"|".join(facts), digest_size=16)
         return whole.hexdigest(), self._packets.hexdigest()
