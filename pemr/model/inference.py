@@ -29,6 +29,7 @@ POWER_FLOOR: Final = 1e-6  # keeps the gradient of a root finite in training
 
 _NORM_FLOOR = 1e-5  # torch's epsilon of a batch norm
 _SEGMENTS_AT_ONCE = 4
+_N_AT_ONCE = 4  # frames of a convolution along time
 
 
 class CoverNetwork:
@@ -110,37 +111,38 @@ class _Encoder:
         n_batch, _, n_frames, _ = patches.shape
         x = _rectified(_times(patches, self._stem) + self._stem_shift)  # (B, 84, T, C)
         x = x.reshape(n_batch, -1, N_PITCH_CLASSES, n_frames, x.shape[-1])
-        folded = x.transpose(2, 0, 3, 1, 4).reshape(N_PITCH_CLASSES, n_batch, n_frames, -1)
+        folded = x.transpose(2, 3, 0, 1, 4).reshape(N_PITCH_CLASSES, n_frames, n_batch, -1)
         if self._n_harmony:
             folded = np.concatenate([folded, self._heard(harmony, n_frames)], axis=3)
         y = self._early(folded)
         n_pairs = n_frames // 2
-        y = y[:, :, : 2 * n_pairs].reshape(*y.shape[:2], n_pairs, 2, y.shape[3]).mean(axis=3)
+        y = y[:, : 2 * n_pairs].reshape(len(y), n_pairs, 2, *y.shape[2:]).mean(axis=2)
         for block in self._late:
             y = block(y)
         y = _rectified(_times(y, self._last) + self._last_bias)
-        return np.asarray(np.sqrt(np.square(y, out=y).mean(axis=(0, 2)) + POWER_FLOOR))
+        return np.asarray(np.sqrt(np.square(y, out=y).mean(axis=(0, 1)) + POWER_FLOOR))
 
     def _heard(self, harmony: Floats, n_frames: int) -> Floats:
-        """Map harmony (B, 36, 2 T) to (12, B, T, C); (B, 0, 2 T) is as if none sounded."""
-        shape = (N_PITCH_CLASSES, len(harmony), n_frames, self._n_harmony)
+        """Map harmony (B, 36, 2 T) to (12, T, B, C); (B, 0, 2 T) is as if none sounded."""
+        shape = (N_PITCH_CLASSES, n_frames, len(harmony), self._n_harmony)
         if not harmony.shape[1]:
             return np.broadcast_to(np.maximum(self._harmony_shift, 0), shape)
         pictures = harmony.reshape(len(harmony), -1, N_PITCH_CLASSES, harmony.shape[2])
         padded = np.pad(pictures, ((0, 0), (0, 0), (0, 0), (2, 2)))
         seen = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=3)[:, :, :, ::2]
-        rows = seen.transpose(2, 0, 3, 1, 4).reshape(*shape[:3], -1)  # (12, B, T, 3 * 5)
+        rows = seen.transpose(2, 3, 0, 1, 4).reshape(*shape[:3], -1)  # (12, T, B, 3 * 5)
         return _rectified(_times(rows, self._harmony) + self._harmony_shift)
 
 
 class _Block:
-    """Looks around the circle of pitch classes, then along time: (12, B, T, C) to the same."""
+    """Looks around the circle of pitch classes, then along time: (12, T, B, C) to the same."""
 
     def __init__(self, of: Weights, dilation: int) -> None:
         scale, self._shift = _norm(of, "norm")
         taps = of["along.weight"][:, :, 0] * scale[:, None, None]  # (O, O, taps)
-        self._n_taps, self._dilation = taps.shape[2], dilation
-        self._along = np.ascontiguousarray(taps.transpose(2, 1, 0).reshape(-1, len(taps)))
+        self._dilation = dilation
+        self._into, kernel, self._out = _shared_products(taps.shape[2])
+        self._along = np.einsum("nk,oik->nio", kernel, taps)  # (N, C, O)
         self._basis = _circle_basis()
         kernel = np.einsum("kq,ocq->kco", self._basis, of["around.weight"][..., 0])
         self._kernel = kernel * np.float32(np.sqrt(N_PITCH_CLASSES))
@@ -181,11 +183,57 @@ class _Block:
         return turned.reshape(*x.shape[:3], -1)
 
     def _looked_along(self, x: Floats) -> Floats:
-        n_frames, reach = x.shape[2], self._dilation * (self._n_taps // 2)
-        padded = np.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)))
-        starts = [self._dilation * tap for tap in range(self._n_taps)]
-        rows = np.concatenate([padded[:, :, first : first + n_frames] for first in starts], axis=3)
-        return _times(rows, self._along)
+        """Convolve along time, several frames from one set of products.
+
+        Of each run of N frames, as far apart as the taps are, four frames come out.
+        """
+        n_frames, step, n_sums = x.shape[1], self._dilation, len(self._into)
+        reach = step * ((n_sums - _N_AT_ONCE) // 2)
+        starts = [
+            first + step * place
+            for first in range(step)
+            for place in range(0, -(-(n_frames - first) // step), _N_AT_ONCE)
+        ]
+        missing = max(starts) + step * (n_sums - 1) + 1 - n_frames - reach
+        padded = np.pad(x, ((0, 0), (reach, missing), (0, 0), (0, 0)))
+        sums = np.empty((n_sums, len(starts), len(x), x.shape[2] * x.shape[3]), np.float32)
+        for run, start in enumerate(starts):
+            frames = padded[:, start : start + step * n_sums : step]
+            sums[:, run] = (self._into @ frames.reshape(len(x), n_sums, -1)).swapaxes(0, 1)
+        found = self._out @ (sums.reshape(n_sums, -1, x.shape[3]) @ self._along).reshape(n_sums, -1)
+        runs = found.reshape(_N_AT_ONCE, len(starts), len(x), x.shape[2], -1).swapaxes(0, 2)
+        y = np.empty((*x.shape[:3], runs.shape[-1]), np.float32)
+        for run, start in enumerate(starts):
+            frames = y[:, start : start + step * _N_AT_ONCE : step]
+            frames[:] = runs[:, run, : frames.shape[1]]
+        return y
+
+
+def _shared_products(n_taps: int) -> tuple[Floats, Floats, Floats]:
+    """Say how four frames of a convolution along time come from fewer products.
+
+    Polynomials are multiplied by their values at N = 4 + taps - 1 points, infinity among them, and
+    a convolution is that transposed.
+
+    Returns
+    -------
+    three float32 arrays, of shapes (N, N), (N, taps) and (4, N)
+        What N frames, the taps, and the products of both are multiplied with.
+
+    References
+    ----------
+    .. [1] Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
+    """
+    n_sums = _N_AT_ONCE + n_taps - 1
+    points = np.array([0, 1, -1, 2, -2, 0.5, -0.5])[: n_sums - 1]
+
+    def values(n_terms: int) -> NDArray[np.float64]:
+        return np.vstack([np.vander(points, n_terms, increasing=True), np.eye(n_terms)[-1]])
+
+    into = np.linalg.inv(values(n_sums)).T
+    parts = (into, values(n_taps), values(_N_AT_ONCE).T)
+    first, second, third = (np.ascontiguousarray(part, np.float32) for part in parts)
+    return first, second, third
 
 
 def _contrast(spectrogram: Floats) -> Floats:
