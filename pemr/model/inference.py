@@ -28,7 +28,7 @@ NEIGHBOURHOOD: Final = 13  # semitones over which a level is compared with its s
 POWER_FLOOR: Final = 1e-6  # keeps the gradient of a root finite in training
 
 _NORM_FLOOR = 1e-5  # torch's epsilon of a batch norm
-_SEGMENTS_AT_ONCE = 4
+_SEGMENTS_AT_ONCE = 6
 _N_AT_ONCE = 4  # frames of a convolution along time
 
 
