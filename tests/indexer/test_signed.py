@@ -31,7 +31,7 @@ def folder(catalog, fake_embedder, music):
 def execute(folder, statement, *values):
     connection = sqlite3.connect(folder / "catalog.db")
     with connection:
-        connection.execute("PRAGMA ignore_check_constraints=ON")
+        connection.execute("PRAGMA writable_schema=ON")
         connection.execute(statement, values)
     connection.close()
 
@@ -100,6 +100,21 @@ def test_a_row_that_is_damaged_or_lost_is_told(folder):
             ask_all(folder)
         (folder / "catalog.db").write_bytes(whole)
     ask_all(folder)
+
+
+@pytest.mark.parametrize("stored", [None, 7, "text"])
+def test_a_path_that_is_no_bytes_is_a_sentence_in_any_table(folder, stored):
+    whole = (folder / "catalog.db").read_bytes()
+    for table in ("root", "skip", "track"):
+        execute(
+            folder,
+            "UPDATE sqlite_master SET sql = replace(replace(sql, 'path BLOB NOT NULL', 'path'), "
+            "'path BLOB', 'path')",
+        )
+        execute(folder, f"UPDATE {table} SET path = ? WHERE rowid = 1", stored)
+        with pytest.raises(IndexerError, match="damaged"):
+            ask_all(folder)
+        (folder / "catalog.db").write_bytes(whole)
 
 
 def test_a_row_that_came_since_the_vector_file_is_missed(folder, fake_embedder, music, tone):
