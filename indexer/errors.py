@@ -4,6 +4,7 @@
 
     IndexerError
     ├── FolderError
+    ├── ChangedFileError
     ├── CatalogError
     │   ├── NoCatalogError
     │   ├── ForeignEmbedderError
@@ -41,6 +42,24 @@ class FolderError(IndexerError):
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class ChangedFileError(IndexerError):
+    """A file was written to while it was read, so nobody knows what was heard.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+        self.reason = "changed while it was read; the next `pemr index` takes it up again"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from indexer.embedder import Embedder
+from indexer.errors import ChangedFileError
 from indexer.records import Embedded, Recording
 
 T = TypeVar("T")
@@ -47,8 +48,8 @@ def embed_all(
     ------
     tuple
         What came with the recording, then its `Embedded`, or the error that makes its file
-        unusable (one of `embedder.file_errors`, or an `OSError`), or None where there was nothing
-        to be embedded.
+        unusable (one of `embedder.file_errors`, a `ChangedFileError` or an `OSError`), or None
+        where there was nothing to be embedded.
     """
     rest = iter(jobs)
     waiting: deque[tuple[T, Future[Recording] | None]] = deque()
@@ -68,7 +69,7 @@ def _next_ready(
     waiting: deque[tuple[T, Future[Recording] | None]], file_errors: tuple[type[Exception], ...]
 ) -> list[tuple[T, _Heard]]:
     """Wait for the first in the line, then take those behind it that are ready too."""
-    expected: tuple[type[Exception], ...] = (OSError, *file_errors)
+    expected: tuple[type[Exception], ...] = (OSError, ChangedFileError, *file_errors)
     ready: list[tuple[T, _Heard]] = []
     while waiting and len(ready) < _MAX_TOGETHER:
         payload, future = waiting[0]

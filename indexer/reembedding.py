@@ -16,7 +16,6 @@ from indexer.events import Added, Event, Missing, Skipped, Unchanged, reason_of
 from indexer.pipeline import Hear, embed_all
 from indexer.reader import Reader
 from indexer.records import Embedded, KeptRecording, Known, Recording
-from indexer.scan import AudioFile
 from indexer.tags import NO_TAGS
 from indexer.writer import Writer
 
@@ -107,21 +106,13 @@ def _without_copy(source: Known, embedded: Embedded) -> Embedded:
 def _source(same: list[Known]) -> Known | None:
     """Choose the one of some copies that is embedded: one that is recorded, if there is one."""
     recorded = (known for known in same if known.is_recorded)
-    as_they_were = (known for known in same if _is_as_it_was(known.file))
+    as_they_were = (known for known in same if known.file.is_as_it_was())
     return next(chain(recorded, as_they_were), None)
 
 
 def _heard(catalog: Reader, embedder: Embedder, known: Known) -> Recording:
     (kept,) = catalog.recordings_of([known.track_id]) if known.is_recorded else (None,)
     return embedder.listen(known.file.path) if kept is None else embedder.restore(kept)
-
-
-def _is_as_it_was(file: AudioFile) -> bool:
-    try:
-        status = file.path.stat()
-    except OSError:
-        return False
-    return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
 
 
 def _lost(path: Path) -> Event:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from indexer.embedder import Embedder
-from indexer.errors import FolderError
+from indexer.errors import ChangedFileError, FolderError
 from indexer.events import (
     Added,
     Event,
@@ -23,7 +23,7 @@ from indexer.events import (
     reason_of,
 )
 from indexer.pipeline import Hear, embed_all, n_readers
-from indexer.records import Embedded, Known
+from indexer.records import Embedded, Known, Recording
 from indexer.scan import OLD_HASH, AudioFile, Unreachable
 from indexer.tags import NO_TAGS, Tags, read_tags
 from indexer.writer import Writer
@@ -137,7 +137,7 @@ class Run:
     def _hear(self, step: Decision) -> Hear | None:
         if step.kind is not Kind.EMBED:
             return None
-        return partial(self._embedder.listen, step.file.path)
+        return partial(_heard, self._embedder, step.file)
 
     def vanished(self, *, prune: bool) -> Iterator[Event]:
         """Yield an event per track whose file is gone."""
@@ -262,7 +262,7 @@ class Run:
         if step.kind is Kind.COPY:
             outcome = self._catalog.embedded(str(file.audio_hash))
             if outcome is None:  # the one that it is a copy of could not be embedded, or is gone
-                hear = partial(self._embedder.listen, file.path)
+                hear = partial(_heard, self._embedder, file)
                 ((_, outcome),) = embed_all(self._embedder, [(step, hear)])
         if not isinstance(outcome, Embedded):
             return self._skip(file, cast(Exception, outcome))
@@ -292,3 +292,11 @@ class Run:
 
 def _examine(file: AudioFile) -> tuple[AudioFile, Tags]:
     return file.hashed(), read_tags(file.path)
+
+
+def _heard(embedder: Embedder, file: AudioFile) -> Recording:
+    """Listen to a file, which must be the one that was hashed."""
+    recording = embedder.listen(file.path)
+    if not file.is_as_it_was():
+        raise ChangedFileError(file.path)
+    return recording

@@ -84,6 +84,14 @@ class AudioFile:
         audio_hash, packet_hash = _hashes(self.path)
         return replace(self, audio_hash=audio_hash, packet_hash=f"{OLD_HASH}{packet_hash}")
 
+    def is_as_it_was(self) -> bool:
+        """Whether the file still has the size and the time that it had when it was found."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:

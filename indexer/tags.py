@@ -18,6 +18,7 @@ from indexer.scan import AUDIO_SUFFIXES, open_media
 
 _SHOWN = ("title", "artist", "album", "album_artist")
 _WITH_ID3 = frozenset({"mp3", "aac", "aiff", "wav", "tta", "dsf"})
+_LONGEST = 10_000  # letters of a tag; more is no name
 _MOST_FILES = 200  # of a folder, to judge the encoding by
 _ALBUM_ARTIST_KEYS = ("album_artist", "albumartist")
 _YEAR_KEYS = ("originaldate", "originalyear", "tdor", "date", "year", "tyer", "creation_time")
@@ -158,7 +159,8 @@ def _pairs(path: Path) -> tuple[dict[str, str], bool]:
             pairs = list(container.metadata.items())
             if stream is not None:  # Ogg keeps its tags with the stream
                 pairs += stream.metadata.items()
-            return {key.lower(): value for key, value in pairs}, container.format.name in _WITH_ID3
+            short = {key.lower()[:_LONGEST]: value[:_LONGEST] for key, value in pairs}
+            return short, container.format.name in _WITH_ID3
     except (av.error.FFmpegError, OSError, ValueError):
         return {}, False
 

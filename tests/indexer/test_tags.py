@@ -143,3 +143,11 @@ def test_old_tags_in_latin_1_are_read_right(tmp_path):
 )
 def test_text_is_mended_only_where_it_is_broken(given, meant):
     assert mend(given) == meant
+
+
+def test_a_tag_of_megabytes_is_cut(tmp_path):
+    path = encode(tmp_path / "a.flac", title="A\0\x1b" * 3_000_000, artist="B" * 20_000)
+    tags = read_tags(path)
+    assert len(tags.title) <= 10_000
+    assert tags.artist == "B" * 10_000
+    assert tags.title.isprintable()
