@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         LabelError,
         NewerSchemaError,
         NoCatalogError,
+        VectorStoreError,
     )
     from indexer.events import Added, Event, Missing, Removed, Skipped, Tally, Unchanged, Updated
     from indexer.filters import Filter
@@ -81,6 +82,7 @@ __all__ = [
     "Track",
     "Unchanged",
     "Updated",
+    "VectorStoreError",
     "Writer",
     "build",
     "cache_root",
@@ -106,7 +108,7 @@ _HOMES = {
     "duplicates": "duplicate_groups",
     "embedder": "Embedder",
     "errors": "CatalogError CatalogWriteError DamagedCatalogError FilterError FolderError "
-    "ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError",
+    "ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError VectorStoreError",
     "filters": "Filter",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label read_rows",

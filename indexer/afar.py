@@ -174,8 +174,10 @@ class EngineAfar:
         with filling(self._database):
             yield
 
-    def brought(self, session: Session, about: CatalogRow, dim: int) -> Iterator[int | Name]:
-        """Bring the engine up to date, where something came or went.
+    def brought(
+        self, session: Session, about: CatalogRow, dim: int, *, is_whole: bool
+    ) -> Iterator[int | Name]:
+        """Bring the engine up to date, where something came or went, or look at every point.
 
         Yields
         ------
@@ -188,10 +190,10 @@ class EngineAfar:
             If the engine cannot be reached, is full or refuses; the next call goes on from there.
         """
         name = self.name(session, about)
-        if name is not None and not states.n_changed(session, name.generation):
+        if name is not None and not is_whole and not states.n_changed(session, name.generation):
             return
         new = states.to_be_merged(session, about)
-        yield from self.store(about).write(name, rows_of(session, dim), new)
+        yield from self.store(about).write(name, rows_of(session, dim), new, is_whole=is_whole)
         yield new
 
     def settle(self, session: Session, name: Name) -> None:

@@ -84,18 +84,19 @@ class FolderFile:
         """Do nothing: a folder has one writer."""
         yield
 
-    def brought(self, session: Session, about: CatalogRow, dim: int) -> Iterator[int | Name]:
-        """Make the file anew, where it is absent or too much came and went since."""
-        n_tracks = sounds.n_sounding(session)
-        n_changed = states.n_changed(session, about.merged)
-        name = self.name(session, about)
-        is_there = name is not None and repair.is_there(self.folder, name, dim)
-        if is_there and not repair.is_outdated(n_changed, n_tracks):
-            return
-        old = None if name is None else repair.read(self.folder, name, dim)
-        if old is not None and name is not None:
-            rows = rows_of(session, dim)
-            old = old.changed(rows.gone(name.generation), rows.since(name.generation))
+    def brought(
+        self, session: Session, about: CatalogRow, dim: int, *, is_whole: bool
+    ) -> Iterator[int | Name]:
+        """Make the file anew, where it is absent or too much came and went, or in any case."""
+        old, name = None, None if is_whole else self.name(session, about)
+        if name is not None and repair.is_there(self.folder, name, dim):
+            n_changed = states.n_changed(session, name.generation)
+            if not repair.is_outdated(n_changed, sounds.n_sounding(session)):
+                return
+            old = repair.read(self.folder, name, dim)
+            if old is not None:
+                rows = rows_of(session, dim)
+                old = old.changed(rows.gone(name.generation), rows.since(name.generation))
         new = Name(about.generation, secrets.randbits(62))
         _write(session, old, dim, self.folder, new)
         yield new

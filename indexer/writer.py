@@ -32,7 +32,7 @@ from indexer.reader import Reader
 from indexer.records import Embedded
 from indexer.repair import Name
 from indexer.scan import AudioFile, absolute
-from indexer.schema import CatalogRow, TrackRow
+from indexer.schema import TrackRow
 from indexer.seal import sealed
 from indexer.tags import Tags
 
@@ -156,10 +156,7 @@ class Writer(Reader):
         VectorStoreError
             If an engine that keeps them cannot be reached, is full or refuses.
         """
-        with self._writing() as session:
-            session.get_one(CatalogRow, 1).merged = -1
-        self._flushed_generation = -1
-        yield from self._brought()
+        yield from self._brought(is_whole=True)
 
     def keep_vectors(self, address: str | None) -> None:
         """Have the vectors searched in an engine from now on, or in files again.
@@ -199,7 +196,7 @@ class Writer(Reader):
         with self._session() as session:
             return self._files.store(self._about(session)).engine.snapshot()
 
-    def _brought(self) -> Iterator[int]:
+    def _brought(self, *, is_whole: bool = False) -> Iterator[int]:
         """Bring what is searched to the present state of the database, and say so there."""
         new = None
         if isinstance(self._files, CachedFiles):
@@ -208,9 +205,9 @@ class Writer(Reader):
             with self._session() as session:
                 about = self._about(session)
                 generation = about.generation
-                if generation == self._flushed_generation:
+                if generation == self._flushed_generation and not is_whole:
                     return
-                for told in self._files.brought(session, about, self.dim):
+                for told in self._files.brought(session, about, self.dim, is_whole=is_whole):
                     if isinstance(told, Name):
                         new = told
                     else:

@@ -1,11 +1,17 @@
 """The commands with a catalog whose vectors are in an engine by address."""
 
 import json
+from pathlib import Path
 
 import pytest
+import typer.main
 
+import cli
+from indexer.stores.qdrant.address import collection_address
 from tests.engine import ADDRESS
 from tests.test_cli import music, run  # noqa: F401 (a fixture)
+
+NAMES = ("first", "indexer", "service")
 
 
 @pytest.fixture
@@ -49,3 +55,17 @@ def test_an_engine_that_is_not_there_is_one_sentence_and_exit_code_1(asked, monk
     assert outcome.exit_code == 1
     assert outcome.stderr == f"pemr: {ADDRESS}: no server can be reached there\n"
     assert json.loads(asked("list", "--json").stdout)[0]["title"]
+
+
+def test_the_deployment_says_what_the_commands_understand():
+    yaml = pytest.importorskip("yaml")
+    text = (Path(__file__).parents[1] / "docs" / "scale" / "compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    asked = [one["command"] for name, one in services.items() if name in NAMES]
+    assert len(asked) == len(NAMES)
+    group = typer.main.get_command(cli.app)
+    for name, *arguments in asked:
+        known = {option for one in group.commands[name].params for option in one.opts}
+        assert {one for one in arguments if one.startswith("--")} <= known
+    address = services["first"]["command"][-1]
+    assert (collection_address(address).n_shards, collection_address(address).n_replicas) == (6, 2)

@@ -93,7 +93,9 @@ class RemoteStore:
             )
         return RemoteIndex(self.engine, rows)
 
-    def write(self, old: Name | None, rows: Rows, new: Name) -> Iterator[int]:
+    def write(
+        self, old: Name | None, rows: Rows, new: Name, *, is_whole: bool = False
+    ) -> Iterator[int]:
         """Bring the engine from one state of the database to another.
 
         Where it does not hold the first one, all points are gone through: those that are as they
@@ -102,11 +104,13 @@ class RemoteStore:
         Parameters
         ----------
         old : Name or None
-            The state that the database says is held; None to go through all in any case.
+            The state that the database says is held.
         rows : Rows
             What the database holds now.
         new : Name
             The state that this is.
+        is_whole : bool
+            Whether all points are gone through in any case; readers go on meanwhile.
 
         Yields
         ------
@@ -120,17 +124,20 @@ class RemoteStore:
             put stays put; the next call goes on from there.
         """
         facts = self._facts()
-        is_held = old is not None and facts is not None and self._holds(facts, old, rows.dim)
-        if old is None or not is_held:
-            self._prepare(facts, rows.dim)
-            yield from self._refill(rows)
-            self.engine.note({"held": "", "next": _named(new)})
-        else:
+        if old is not None and facts is not None and self._holds(facts, old, rows.dim):
             self.engine.note({"held": _named(old), "next": _named(new)})
-            gone = np.setdiff1d(rows.gone(old.generation), _ids(rows.since(old.generation)))
-            if len(gone):
-                self.engine.drop(gone)
-            yield from self._put(rows.since(old.generation))
+            yield from self._refill(rows) if is_whole else self._change(old, rows)
+            return
+        self._prepare(facts, rows.dim)
+        yield from self._refill(rows)
+        self.engine.note({"held": "", "next": _named(new)})
+
+    def _change(self, old: Name, rows: Rows) -> Iterator[int]:
+        came = _ids(rows.since(old.generation))
+        gone = np.setdiff1d(rows.gone(old.generation), came)
+        if len(gone):
+            self.engine.drop(gone)
+        yield from self._put(rows.since(old.generation))
 
     def _holds(self, facts: Mapping[str, Any], name: Name, dim: int) -> bool:
         is_ours = (facts["embedder"], facts["dim"]) == (self._owner.embedder, dim)

@@ -126,6 +126,17 @@ def test_filling_again_puts_only_what_is_missing(engine, moved):
     assert engine.n_put == 1
 
 
+def test_a_reader_finds_all_while_everything_is_gone_through(engine, moved):
+    expected = answers(moved)
+    with Catalog.open(moved.path) as reader:
+        told = moved.refill()
+        next(told)
+        with Catalog.open(moved.path) as newer:
+            assert answers(newer) == answers(reader) == expected
+        assert list(told) == []
+        assert answers(reader) == expected
+
+
 def test_files_are_made_again_too(built):
     built.flush()
     (path,) = built.path.glob("vectors-*.bin")
