@@ -189,6 +189,8 @@ def index(
     rescan: Annotated[bool, Option("--rescan", help=opt.RESCAN)] = False,
     strict: Annotated[bool, Option("--strict", help=opt.STRICT)] = False,
     vectors: opt.Vectors = None,
+    ray: Annotated[Text, Option("--ray", metavar="ADDRESS", help=opt.RAY)] = None,
+    workers: Annotated[int | None, Option("--workers", min=1, help=opt.RAY_WORKERS)] = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Add folders of music to the catalog, or bring it up to date with them.
@@ -197,15 +199,19 @@ def index(
 
     Example: pemr index ~/Music
     """
-    from indexer import Catalog, carry_out, catalog_place, find_audio, plan
+    from indexer import Catalog, Cluster, carry_out, catalog_place, find_audio, plan
+    from pemr import load_embedder
 
     where = catalog_place(catalog)
     encoder = _embedder_for(where, embedder, device)
+    load = partial(load_embedder, embedder or encoder.name, device)
+    cluster = Cluster(ray, load, workers) if ray else None
     next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.write(where, encoder) as opened:
         opened.keep_vectors(vectors)
         planned = plan(opened, folders, again=again, rescan=rescan)
-        tally = _follow(carry_out(opened, encoder, planned, prune=prune), planned.n_files)
+        told = carry_out(opened, encoder, planned, prune=prune, cluster=cluster)
+        tally = _follow(told, planned.n_files)
     _show(tally.row(), as_json=as_json)
     if strict and (tally.skipped or tally.n_damaged):
         n_bad, n_damaged = len(tally.skipped), tally.n_damaged

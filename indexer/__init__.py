@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from indexer.address import Address
     from indexer.catalog import Catalog
+    from indexer.cluster import Cluster
     from indexer.duplicates import duplicate_groups
     from indexer.embedder import Embedder
     from indexer.errors import (
         CatalogError,
         CatalogWriteError,
+        ClusterError,
         DamagedCatalogError,
         FilterError,
         FolderError,
@@ -58,6 +60,8 @@ __all__ = [
     "CatalogError",
     "CatalogStats",
     "CatalogWriteError",
+    "Cluster",
+    "ClusterError",
     "DamagedCatalogError",
     "Embedded",
     "Embedder",
@@ -105,10 +109,12 @@ _HOMES = {
     "address": "Address",
     "ingest": "build carry_out plan",
     "catalog": "Catalog",
+    "cluster": "Cluster",
     "duplicates": "duplicate_groups",
     "embedder": "Embedder",
-    "errors": "CatalogError CatalogWriteError DamagedCatalogError FilterError FolderError "
-    "ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError VectorStoreError",
+    "errors": "CatalogError CatalogWriteError ClusterError DamagedCatalogError FilterError "
+    "FolderError ForeignEmbedderError IndexerError LabelError NewerSchemaError NoCatalogError "
+    "VectorStoreError",
     "filters": "Filter",
     "events": "Added Event Missing Removed Skipped Tally Unchanged Updated",
     "labels": "label read_rows",

@@ -51,15 +51,19 @@ class ClaimedRun(Run):
                 yield event
         self._claims.offer(rest)
         left = dict(rest)
-        while True:
-            for event in self._carried_out(self._taken(rest)):
-                left.pop(event.path, None)
-                yield event
-            if not self._claims.are_left():
-                break
-            time.sleep(_WAIT_S)
+        for event in self._rounds(rest):
+            left.pop(event.path, None)
+            yield event
         for path in left:
             yield Unchanged(path)
+
+    def _rounds(self, rest: dict[Path, AudioFile]) -> Iterator[Event]:
+        """Do what can be taken, until all is done; others may give something back."""
+        while True:
+            yield from self._carried_out(self._taken(rest))
+            if not self._claims.are_left():
+                return
+            time.sleep(_WAIT_S)
 
     def vanished(self, *, prune: bool) -> Iterator[Event]:
         """Yield an event per track whose file is gone; others may have given some a new name."""

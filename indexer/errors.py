@@ -15,6 +15,7 @@
     ├── DamagedRowError
     ├── FilterError
     ├── VectorStoreError
+    ├── ClusterError
     └── LabelError
 """
 
@@ -231,6 +232,23 @@ class FilterError(IndexerError):
 
     def __str__(self) -> str:
         return f"{self.name} {self.value!r} cannot be read: {self.reason}"
+
+
+class ClusterError(IndexerError):
+    """The machines that are to embed cannot be reached, or fail.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong, and the way out.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; what was stored is safe"
 
 
 class LabelError(IndexerError):

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from indexer.address import Address
 from indexer.claimed import ClaimedRun
+from indexer.cluster import Cluster, ClusterRun
 from indexer.embedder import Embedder
+from indexer.errors import ClusterError
 from indexer.events import Event
 from indexer.reader import Reader
 from indexer.run import Plan, Run, is_complete, likeness
@@ -64,7 +66,12 @@ def build(
 
 
 def carry_out(
-    catalog: Writer, embedder: Embedder, plan: Plan, *, prune: bool = False
+    catalog: Writer,
+    embedder: Embedder,
+    plan: Plan,
+    *,
+    prune: bool = False,
+    cluster: Cluster | None = None,
 ) -> Iterator[Event]:
     """Bring the catalog up to date with what was found.
 
@@ -78,6 +85,8 @@ def carry_out(
         What was found.
     prune : bool
         Whether tracks whose file is gone are deleted, and not just marked.
+    cluster : Cluster or None
+        Where to embed, if not here; the catalog must be on a server.
 
     Yields
     ------
@@ -89,14 +98,19 @@ def carry_out(
     ------
     CatalogWriteError
         If the catalog cannot be written; what was stored before is safe.
+    ClusterError
+        If the cluster cannot be reached, or its workers fail.
     FolderError
         If tracks are to be deleted and all of a folder's files are gone: its disk is probably
         not mounted.
     """
     catalog.add_roots(folder for folder in plan.folders if folder.is_dir())
+    if cluster is not None and not isinstance(catalog.place, Address):
+        raise ClusterError("--ray needs a catalog on a server: --catalog postgresql://USER@HOST/DB")
     if isinstance(catalog.place, Address):
         with catalog.claiming(plan.folders) as claims:
-            run: Run = ClaimedRun(catalog, embedder, plan, claims)
+            here = (catalog, embedder, plan, claims)
+            run: Run = ClaimedRun(*here) if cluster is None else ClusterRun(*here, cluster)
             yield from run.files()
     else:
         run = Run(catalog, embedder, plan)

@@ -24,6 +24,8 @@ DEV = "Manifest, or CSV of cliques, to validate on; of several the mean counts."
 INIT = "Checkpoint to start from, pretrained or tuned; or shipped, the weights that come with pemr."
 SPLIT = "magnatagatune or gtzan: its training part alone; or a list of files, .csv, .npy or text."
 SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
+RAY = "Embed on this Ray cluster; local for one of this machine. Needs a catalog on a server."
+RAY_WORKERS = "Workers of the cluster. [default: one a GPU, or for eight cores]"
 _FONTS = (
     "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
 )
