@@ -21,6 +21,6 @@ def duplicate_groups(catalog: Reader) -> list[list[Track]]:
         Groups of two or more, each in order of path, in order of their first path.
     """
     groups: dict[str, list[Track]] = {}
-    for track in sorted(catalog.tracks(), key=lambda track: bytes(track.path)):
+    for track in catalog.tracks(by_path=True):
         groups.setdefault(track.audio_hash, []).append(track)
     return [group for group in groups.values() if len(group) > 1]

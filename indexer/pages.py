@@ -62,7 +62,7 @@ def page(
     if is_copied:
         found = [track for group in duplicate_groups(catalog) for track in group]
     else:
-        found = sorted(catalog.tracks(), key=lambda track: bytes(track.path))
+        found = catalog.tracks(by_path=True)
     found = [track for track in wanted.among(found) if track.damage or not is_damaged]
     end = None if limit is None else offset + limit
     return Page(tuple(found[offset:end]), len(found))

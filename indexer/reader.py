@@ -151,10 +151,10 @@ class Reader:
             raise ForeignEmbedderError(self.place, about.embedder, self.embedder_name)
         return about
 
-    def tracks(self) -> list[Track]:
-        """List all tracks in the order in which they came."""
+    def tracks(self, *, by_path: bool = False) -> list[Track]:
+        """List all tracks in the order in which they came, or in that of their paths."""
         with self._session() as session:
-            found = statements.tracks(session)
+            found = statements.tracks(session, by_path=by_path)
             states.refuse_lost(self.place, len(found), self._about(session).n_tracks)
         return found
 

@@ -49,9 +49,12 @@ def embedder_name(session: Session) -> str | None:
     return session.scalar(select(CatalogRow.embedder))
 
 
-def tracks(session: Session, *conditions: ColumnElement[bool]) -> list[Track]:
-    """List the tracks that meet some conditions, by id."""
-    return _tracks(signed.rows(session, TrackRow, *conditions))
+def tracks(
+    session: Session, *conditions: ColumnElement[bool], by_path: bool = False
+) -> list[Track]:
+    """List the tracks that meet some conditions, by id or by path."""
+    rows = signed.rows(session, TrackRow, *conditions)
+    return _tracks(sorted(rows, key=itemgetter(_PATH)) if by_path else rows)
 
 
 def some_tracks(session: Session, offset: int, limit: int) -> list[Track]:

@@ -43,9 +43,12 @@ def shown(text: object, max_width: int = MAX_SENTENCE) -> str:
     >>> shown("a long title", 6)
     'a lon…'
     """
+    text = str(text)
+    if text.isprintable() and width(text) <= max_width:  # as nearly all is
+        return text
     kept: list[str] = []
     left = max_width
-    for letter in str(text):
+    for letter in text:
         piece = _escaped(letter)
         taken = width(piece)
         if taken > left:
