@@ -49,7 +49,6 @@ class ChordNetwork:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._smoothing = _smoothing(weights["smooth.kernel"][0])
         self._layers = {
             (index, direction): _layer(self._weights, f"gru{index}.{direction}")
             for index in (1, 2)
@@ -86,7 +85,9 @@ class ChordNetwork:
         """Likelihoods (T, 36) of two channels (T, 2, 216)."""
         of = self._weights
         x = channels * of["norm1.scale"][:, None] + of["norm1.shift"][:, None]
-        x = self._normed(_rectified(self._smoothed(x) + of["smooth.bias"]), 2)  # (T, 216)
+        smooth = np.full((len(x), _N_READ), of["smooth.bias"], np.float32)
+        _add_smoothed(smooth, np.pad(x, ((2, 2), (0, 0), (2, 2))), of["smooth.kernel"][0])
+        x = self._normed(_rectified(smooth), 2)  # (T, 216)
         x = self._normed(_rectified(x @ of["project.kernel"] + of["project.bias"]), 3)  # (T, 72)
         x = self._normed(self._recur(x, 1), 4)  # (T, 256)
         x = self._recur(x, 2)
@@ -96,15 +97,6 @@ class ChordNetwork:
         # The thirteenth bass and root is "none".
         likely = [1 / (1 + np.exp(-pitch)), _shares(bass)[:, :12], _shares(root)[:, :12]]
         return np.concatenate(likely, axis=1, dtype=np.float32)
-
-    def _smoothed(self, x: Floats) -> Floats:
-        """Convolve two channels (T, 2, 216) to one (T, 216)."""
-        reach = len(self._smoothing) // 2
-        rows = np.pad(x.reshape(len(x), -1), ((reach, reach), (0, 0)))
-        total = np.zeros((len(x), _N_READ), np.float32)
-        for tap, matrix in enumerate(self._smoothing):
-            total += rows[tap : tap + len(x)] @ matrix
-        return total
 
     def _normed(self, x: Floats, index: int) -> Floats:
         return x * self._weights[f"norm{index}.scale"] + self._weights[f"norm{index}.shift"]
@@ -223,16 +215,6 @@ def _layer(weights: Weights, name: str) -> tuple[Floats, Floats, Floats, Floats]
     return kernel, bias, gates, update
 
 
-def _smoothing(kernel: Floats) -> Floats:
-    """Lay out a convolution of two channels (2, 5, 5) as a matrix for each frame: (5, 432, 216)."""
-    reach = kernel.shape[2] // 2
-    matrices = np.zeros((kernel.shape[1], len(kernel), _N_READ, _N_READ), np.float32)
-    for tap, shift in enumerate(range(-reach, reach + 1)):
-        band = np.eye(_N_READ, k=-shift, dtype=np.float32)  # from bin f + shift to bin f
-        matrices += kernel[:, :, tap].T[:, :, None, None] * band
-    return matrices.reshape(len(matrices), -1, _N_READ)
-
-
 def _rectified(x: Floats) -> Floats:
     return np.maximum(x, 0, out=x)
 
@@ -264,6 +246,28 @@ def _run(
             kept = min(max(gate[j], zero), one)
             state[j] = kept * state[j] + (one - kept) * np.tanh(proposed[j])
             states[t, j] = state[j]
+
+
+@partial(compiled, fastmath=True)
+def _add_smoothed(
+    total: NDArray[np.float32], channels: NDArray[np.float32], kernel: NDArray[np.float32]
+) -> None:
+    """Add a convolution of channels (T + 4, 2, F + 4) by a kernel (2, 5, 5) to (T, F)."""
+    n_bins = total.shape[1]
+    for t in range(len(total)):
+        row = total[t]
+        for channel in range(kernel.shape[0]):
+            for tap in range(kernel.shape[1]):
+                seen = channels[t + tap, channel]
+                a, b, c, d, e = kernel[channel, tap]
+                for j in range(n_bins):
+                    row[j] += (
+                        a * seen[j]
+                        + b * seen[j + 1]
+                        + c * seen[j + 2]
+                        + d * seen[j + 3]
+                        + e * seen[j + 4]
+                    )
 
 
 @partial(compiled, fastmath=True)
