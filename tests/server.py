@@ -17,7 +17,8 @@ PASSWORD = "not a secret"
 _TABLES = "root, track, skip, catalog, change, claim, removal"  # the others go with these
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
+    """Find the server's programs."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: one.parts[4])
     beside = shutil.which("initdb")
     return folders[-1].parent if folders else beside and Path(beside).parent
@@ -63,6 +64,10 @@ class Server:
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.folder / "data"))
 
+    def end(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def address(self, database: str, password: str = PASSWORD) -> Address:
         password = password.replace(" ", "%20")
         return Address(f"postgresql://pemr:{password}@127.0.0.1:{self.port}/{database}")
@@ -92,12 +97,11 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    programs = _programs()
-    if programs is None or find_spec("psycopg") is None:
+    found = programs()
+    if found is None or find_spec("psycopg") is None:
         pytest.skip("no PostgreSQL here, or no psycopg: see scripts/postgresql")
-    started = Server(programs)
+    started = Server(found)
     try:
         yield started
     finally:
-        started.stop()
-        shutil.rmtree(started.folder, ignore_errors=True)
+        started.end()
