@@ -155,17 +155,21 @@ class DamagedTrackError(IndexerError):
         Of the track.
     what : str
         What is damaged: `vectors`, `chroma`, ...
+    path : Path or None
+        Its file, as far as that can be read.
     """
 
-    def __init__(self, track_id: int, what: str) -> None:
-        super().__init__(track_id, what)
+    def __init__(self, track_id: int, what: str, path: Path | None = None) -> None:
+        super().__init__(track_id, what, path)
         self.track_id = track_id
         self.what = what
+        self.path = path
 
     def __str__(self) -> str:
+        name = "whose path `pemr list --json` has" if self.path is None else str(self.path)
         return (
             f"the catalog's {self.what} of track {self.track_id} are damaged; put a copy of the "
-            "catalog back, or remove that track and index it again"
+            f"catalog back, or remove that track ({name}) and index it again"
         )
 
 

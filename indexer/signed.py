@@ -4,8 +4,10 @@ What goes through the objects of `indexer.schema` is signed and checked by event
 are read and changed as plain values, by the functions below.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -119,8 +121,11 @@ def _values(row: Base) -> tuple[Any, ...]:
 
 
 def _damage(kind: type[Base], values: tuple[Any, ...]) -> DamagedTrackError | DamagedRowError:
-    if kind in {TrackRow, LabelRow} and isinstance(values[0], int):
-        return DamagedTrackError(values[0], "facts" if kind is TrackRow else "label")
+    if kind is TrackRow and isinstance(values[0], int):
+        path = Path(os.fsdecode(values[1])) if isinstance(values[1], bytes) else None
+        return DamagedTrackError(values[0], "facts", path)
+    if kind is LabelRow and isinstance(values[0], int):
+        return DamagedTrackError(values[0], "labels")
     return DamagedRowError(kind.__tablename__)
 
 

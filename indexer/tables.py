@@ -8,8 +8,8 @@ from indexer.records import CatalogStats, Track
 
 _SHOWN = ("title", "artist", "album", "duration_s", "state", "damage", "path")
 _AS_THEY_ARE = (
-    "title", "artist", "album", "album_artist", "year", "track_number", "isrc", "mb_recording",
-    "mb_release", "mb_artist", "mb_work",
+    "id", "title", "artist", "album", "album_artist", "year", "track_number", "isrc",
+    "mb_recording", "mb_release", "mb_artist", "mb_work",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A row that is not what was written is told, whichever it is and whoever reads it."""
 
+import shutil
 import sqlite3
 
 import numpy as np
@@ -154,6 +155,27 @@ def test_a_damaged_row_is_not_signed_anew(folder, fake_embedder):
             writer.describe(1, file, Tags("other"))
         with pytest.raises(DamagedTrackError):
             writer.mark_missing([1, 2], is_missing=True)
+
+
+def test_the_way_out_that_the_sentence_names_is_one(folder, fake_embedder, music):
+    """Whatever is damaged of a track, it can be removed and indexed again."""
+    for place, statement in enumerate(
+        (
+            "UPDATE track SET title = 'another' WHERE id = 1",
+            "UPDATE embedding SET vectors = zeroblob(length(vectors)) WHERE track_id = 1",
+            "UPDATE recording SET chroma = x'' WHERE track_id = 1",
+            "UPDATE label SET work = 'another'",
+        )
+    ):
+        copy = shutil.copytree(folder, folder.with_name(str(place)))
+        execute(copy, statement)
+        with pytest.raises(DamagedTrackError, match="track 1"):
+            ask_all(copy)
+        with Catalog.write(copy, fake_embedder) as writer:
+            assert writer.remove(music / "0.wav") == 1
+            list(build(writer, fake_embedder, [music]))
+            assert len(writer.tracks()) == 5
+        ask_all(copy)
 
 
 def test_checksums_are_the_same_everywhere():

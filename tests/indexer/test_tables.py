@@ -17,6 +17,7 @@ def test_rows_can_be_written_as_json(catalog, fake_embedder, tmp_path, tone):
     assert row.pop("added").startswith("20")
     assert row.pop("modified").endswith("Z")
     assert row == {
+        "id": 1,
         "title": "Aria",
         "duration_s": 2.0,
         "state": "",
