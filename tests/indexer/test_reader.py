@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import AudioFile, Catalog, Embedded, KeptRecording, repair
+from indexer import AudioFile, Catalog, Embedded, KeptRecording, repair, searched
 from indexer.tags import Tags
 
 DIM = 8
@@ -32,10 +32,12 @@ ADDING = """
 import sys
 from pathlib import Path
 import numpy as np
-from indexer import AudioFile, Catalog, Embedded, KeptRecording
+from indexer import AudioFile, Catalog, Embedded, KeptRecording, repair, searched
 from indexer.tags import Tags
 
 folder, n_before, n_after = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+repair.EXACT_LENGTH = searched.EXACT_LENGTH = int(sys.argv[4])
+repair._MOST_CHANGES = 5
 with Catalog.write(folder) as catalog:
     for number in range(n_before, n_after):
         vectors = np.random.default_rng(number).normal(size=(3, 8)).astype(np.float32)
@@ -45,13 +47,15 @@ with Catalog.write(folder) as catalog:
         catalog.store(file, Tags(str(number)), Embedded(vectors, np.zeros((3, 2)), nothing))
         if number % 5 == 0:
             catalog.delete([number])
+        if number % 8 == 0:
+            catalog.flush()
 """
 
 
-def add_elsewhere(folder, n_before, n_after):
+def add_elsewhere(folder, n_before, n_after, exact_length=5_000):
     """Store some tracks from another process, each the only one near to itself."""
     return subprocess.Popen(
-        [sys.executable, "-c", ADDING, str(folder), str(n_before), str(n_after)],
+        [sys.executable, "-c", ADDING, str(folder), *map(str, (n_before, n_after, exact_length))],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
@@ -77,10 +81,15 @@ def finds_itself(catalog, track_id):
         return nearest == track_id and len(catalog.tracks()) == catalog.n_sounding()
 
 
-def test_a_reader_in_threads_sees_what_another_process_adds(folder):
+@pytest.mark.parametrize("exact_length", [5_000, 6], ids=["compared whole", "searched in steps"])
+def test_a_reader_in_threads_sees_what_another_process_adds_and_merges(
+    folder, exact_length, monkeypatch
+):
+    for module in (repair, searched):
+        monkeypatch.setattr(module, "EXACT_LENGTH", exact_length)
     with Catalog.open(folder) as reader, ThreadPoolExecutor(8) as pool:
         before = sounding(reader)
-        process = add_elsewhere(folder, 8, 40)
+        process = add_elsewhere(folder, 8, 40, exact_length)
         while process.poll() is None:
             assert all(pool.map(lambda id_: finds_itself(reader, id_), [*before, *before]))
         assert process.returncode == 0
