@@ -8,7 +8,8 @@
 PEMR that make the mask learn from L_pred alone, so they alone are trained, for --steps. Then the
 masks of both views of held moments are compared, as they are drawn in training: which share of the
 hidden frames is hidden in both, and which share would be if the moments were others, which is what
-chance and habits of place give. The trained parts are kept in DIR, for `pemr mask`.
+chance and habits of place give. A disguise may itself blank a stretch of time, so that is told with
+and without. The trained parts are kept in DIR, for `pemr mask`, and not trained again.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import torch
 from torch import Generator, Tensor
 
 from pemr.config import Config, LossConfig, MaskConfig, PredictorConfig
-from pemr.model.checkpoint import Checkpoint, save
+from pemr.model.checkpoint import Checkpoint, is_checkpoint, load, save
 from pemr.model.mask import crucial_frames, importance
 from pemr.model.pemr import Pemr
 from pemr.presets import cover, paper
@@ -80,12 +81,14 @@ def moments(recordings: Sequence[Prepared], config: Config, folder: Path) -> lis
     return cut
 
 
-def overlaps(model: Pemr, held: list[Prepared], machine: Machine) -> tuple[float, float]:
-    """Return the share of hidden frames that is hidden in both disguises, and in another moment."""
+def overlaps(
+    model: Pemr, held: list[Prepared], machine: Machine, **disguise: float
+) -> tuple[float, float]:
+    """Return the share of hidden frames that is hidden in both disguises, and in other moments."""
     base = model.config
     still = replace(
         base,
-        disguise=replace(base.disguise, max_stretch=1.0),
+        disguise=replace(base.disguise, max_stretch=1.0, **disguise),
         pretrain=replace(base.pretrain, batch_size=len(held), seed=2),
     )
     views = TwoViews(held, still, machine)(0)
@@ -94,9 +97,9 @@ def overlaps(model: Pemr, held: list[Prepared], machine: Machine) -> tuple[float
         return ~crucial_frames(importance(model.transformer, first, second), base.mask.ratio)
 
     one, other = hidden(views.second, views.first), hidden(views.first, views.second)
-    n_hidden = one.sum()
-    same, chance = ((one & mask).sum() / n_hidden for mask in (other, other.roll(1, 0)))
-    return float(same), float(chance)
+    rates = [mask.float().mean(0) for mask in (one, other)]  # of each place
+    chance = (rates[0] * rates[1]).sum() / rates[0].sum()
+    return float((one & other).sum() / one.sum()), float(chance)
 
 
 def kept(model: Pemr, step: int, folder: Path) -> None:
@@ -115,19 +118,27 @@ def row_of(name: str, asked: argparse.Namespace, machine: Machine) -> dict[str, 
     found = []
     for seed in range(asked.seeds):
         recipe = replace(base.pretrain, batch_size=asked.recordings, seed=seed)
-        model = trained(replace(base, pretrain=recipe), recordings, asked.steps, machine)
-        kept(model, asked.steps, asked.work / f"{name.replace(' ', '-')}-{seed}")
-        found.append(overlaps(model, held, machine))
+        folder = asked.work / f"{name.replace(' ', '-')}-{seed}"
+        if is_checkpoint(folder):
+            stored = load(folder)
+            model = Pemr(stored.config).train()
+            model.load_state_dict(stored.weights)
+        else:
+            model = trained(replace(base, pretrain=recipe), recordings, asked.steps, machine)
+            kept(model, asked.steps, folder)
+        found.append((*overlaps(model, held, machine), *overlaps(model, held, machine, mask=0.0)))
         print(name, seed, found[-1], flush=True)
-    same, chance = np.mean(found, 0)
+    same, chance, clear, clear_chance = np.mean(found, 0)
     return {
         "preset": name,
         "steps": str(asked.steps),
         "seeds": str(asked.seeds),
         "hidden in both": f"{same:.3f}",
-        "hidden in another moment": f"{chance:.3f}",
+        "hidden in other moments": f"{chance:.3f}",
         "times chance": f"{same / chance:.1f}",
-        "of each seed": " ".join(f"{a / b:.1f}" for a, b in found),
+        "of each seed": " ".join(f"{row[0] / row[1]:.1f}" for row in found),
+        "without blanks": f"{clear:.3f}",
+        "times chance, without": f"{clear / clear_chance:.1f}",
     }
 
 

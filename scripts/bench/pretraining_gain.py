@@ -11,7 +11,7 @@ Every arm is an encoder of a sixth of the size of the preset's, tuned on the cli
 weights are judged on them, with the batch statistics of --music. What is finished is kept in
 --work, so a run that was stopped goes on; --table makes the table of what is there, without
 training anything. Differences are to the first arm of the same labels: the mean over queries and
-seeds, with the 95 % interval of a bootstrap over works, paired query by query.
+seeds, with the 95 % interval of a bootstrap over works and seeds, paired query by query.
 """
 
 import argparse
@@ -289,16 +289,18 @@ def gain_on(one: str, pairs: list[tuple[Any, Any]]) -> Gain:
     own = np.stack([precisions(found) for found, _ in pairs])  # (seeds, Q)
     gains = own - np.stack([precisions(first) for _, first in pairs])
     works = np.unique([work for work, _ in pairs[0][0]["judged"][one]], return_inverse=True)[1]
-    mean = gains.mean(0)
-    draws = [float(w @ mean / w.sum()) for w in clique_draws(works, N_DRAWS, 0)]
+    seeds = np.random.default_rng(1).integers(0, len(gains), (N_DRAWS, len(gains)))
+    draws = [
+        float(w @ gains[drawn].mean(0) / w.sum())
+        for w, drawn in zip(clique_draws(works, N_DRAWS, len(one)), seeds, strict=True)
+    ]
     return own.mean(1).tolist(), gains.mean(1).tolist(), np.array(draws)
 
 
 def joined(gains: list[Gain]) -> Gain:
-    """Average sets so that each counts the same; their works are drawn apart."""
-    rng = np.random.default_rng(0)
+    """Average sets so that each counts the same; works are drawn apart, seeds are the same."""
     levels, differences = (np.mean([g[i] for g in gains], 0).tolist() for i in (0, 1))
-    return levels, differences, np.mean([rng.permutation(g[2]) for g in gains], 0)
+    return levels, differences, np.mean([g[2] for g in gains], 0)
 
 
 def main() -> None:
