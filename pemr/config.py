@@ -293,6 +293,9 @@ class Config(ModelConfig):
     def __post_init__(self) -> None:
         expected = {"mel": "waveform", "semitone": "spectrogram"}[self.front_end.kind]
         _check(self, "view", self.view.kind == expected, f"of kind {expected!r}")
+        n_frames = self.front_end.shape[1]
+        hides = int(self.mask.ratio * n_frames) >= 1
+        _check(self, "mask", hides, f"of a ratio that hides one of {n_frames} frames or more")
 
 
 def to_json(config: ModelConfig) -> dict[str, Any]:

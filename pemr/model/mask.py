@@ -10,7 +10,7 @@ Letters: B batch, F frequency bins, T frames, H heads.
 import torch
 from torch import Tensor, nn
 
-from pemr.model.transformer import FrameTransformer
+from pemr.model.transformer import FrameTransformer, averaged
 
 
 def importance(transformer: FrameTransformer, first: Tensor, second: Tensor) -> Tensor:
@@ -28,7 +28,8 @@ def importance(transformer: FrameTransformer, first: Tensor, second: Tensor) -> 
     float tensor, shape (B, T)
         How much both [CLS] queries attend to each frame, mean over the heads;
         sums to 2 over the frames. Of tokens in dB, positions have a say in it, and
-        dropout while training, as in the authors' code; of profiles neither has.
+        dropout while training, as in the authors' code; of profiles neither has, and
+        the scores are averaged over a second, so that moments are hidden.
     """
     was_training, is_faithful = transformer.training, transformer.tokens == "decibels"
     transformer.train(was_training and is_faithful)
@@ -36,7 +37,8 @@ def importance(transformer: FrameTransformer, first: Tensor, second: Tensor) -> 
         views = (transformer.sequence(view, is_placed=is_faithful) for view in (first, second))
         (first_query, _), (second_query, keys) = map(transformer.queries_and_keys, views)
     transformer.train(was_training)
-    return attention(first_query, second_query, keys)
+    scores = attention(first_query, second_query, keys)
+    return scores if is_faithful else averaged(scores)
 
 
 def attention(first_query: Tensor, second_query: Tensor, keys: Tensor) -> Tensor:

@@ -189,10 +189,14 @@ def profile(spectrogram: Tensor) -> Tensor:
 
     Levels are averaged over a second first, so that one frame's noise decides nothing.
     """
-    smooth = nn.functional.avg_pool1d(
-        spectrogram, _SMOOTH, stride=1, padding=_SMOOTH // 2, count_include_pad=False
+    return contrast(averaged(spectrogram))[:, 0].sort(dim=1).values
+
+
+def averaged(values: Tensor) -> Tensor:
+    """Average over a second around each frame, (..., T) to the same."""
+    return nn.functional.avg_pool1d(
+        values, _SMOOTH, stride=1, padding=_SMOOTH // 2, count_include_pad=False
     )
-    return contrast(smooth)[:, 0].sort(dim=1).values
 
 
 def sinusoids(n_positions: int, width: int) -> Tensor:

@@ -128,3 +128,11 @@ def test_reading_a_model_never_guesses(spoil):
     spoil(stored)
     with pytest.raises(ValueError, match=r"fields|kind"):
         model_from_json(stored)
+
+
+def test_a_mask_hides_some_frames_and_not_all():
+    for ratio in (0.0, 1.0):
+        with pytest.raises(ValueError, match=r"MaskConfig.ratio"):
+            MaskConfig(ratio=ratio)
+    with pytest.raises(ValueError, match="hides one of 100 frames or more"):
+        replace(cover(), mask=MaskConfig(ratio=0.009))
