@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,7 @@ from indexer.stores.engine import VectorEngine
 from indexer.stores.filling import Owner, RemoteStore
 from indexer.stores.index import Rows, VectorIndex
 from indexer.stores.qdrant.address import CollectionAddress, collection_address
+from indexer.stores.remote import RemoteIndex
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ class EngineAfar:
         self._database = engine
         self.address, _, self._number = noted.rpartition("#")
         self._engine: VectorEngine | None = None
+        self._seen: Name | None = None  # the state that it was last seen to hold
 
     @staticmethod
     def noted(address: str) -> str:
@@ -119,8 +122,8 @@ class EngineAfar:
         """Measure what is here, and the database."""
         return self._here.size_bytes(session)
 
-    def store(self, about: CatalogRow) -> RemoteStore:
-        """Reach the engine.
+    def store(self, embedder_name: str) -> RemoteStore:
+        """Reach the engine, for the vectors of an embedder.
 
         Raises
         ------
@@ -129,7 +132,7 @@ class EngineAfar:
         """
         if self._engine is None:
             self._engine = connect(collection_address(self.address))
-        return RemoteStore(self._engine, Owner(self._number, about.embedder))
+        return RemoteStore(self._engine, Owner(self._number, embedder_name))
 
     def name(self, session: Session, about: CatalogRow) -> Name | None:
         """Name the state that the engine holds; None where it was never filled."""
@@ -143,22 +146,33 @@ class EngineAfar:
         """Whether what was searched in a state can be brought up to date from the database."""
         return state == self.state(session, about)
 
-    def read(self, session: Session, about: CatalogRow, name: Name, dim: int) -> VectorIndex | None:
-        """Open what the engine holds of a state; None where it holds another."""
-        return self.store(about).read(name, rows_of(session, dim))
+    def read(self, session: Session, about: CatalogRow, name: Name, dim: int) -> VectorIndex:
+        """Offer what the engine holds of a state; it is reached when it is first asked."""
+        rows = rows_of(session, dim)
+        store = partial(self.store, about.embedder)
+        return RemoteIndex(lambda: self._checked(store, name, dim), rows)
 
-    def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> VectorIndex:
+    def _checked(self, reach: Callable[[], RemoteStore], name: Name, dim: int) -> VectorEngine:
+        store = reach()
+        if name != self._seen:
+            if not store.holds(name, dim):
+                reason = (
+                    "it does not hold what the catalog put there; "
+                    "if that is so again, `pemr repair` fills it anew"
+                )
+                raise VectorStoreError(self.address, reason)
+            self._seen = name
+        return store.engine
+
+    def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> VectorIndex:  # noqa: ARG002 (as for files)
         """Make what is searched in memory, as long as few tracks are all that there is.
 
         Raises
         ------
         VectorStoreError
-            If the engine does not hold what the database says, or has to be filled first.
+            If the engine has to be filled first.
         """
         n_tracks = sounds.n_sounding(session)
-        if about.merged >= 0:
-            reason = "it does not hold what the catalog put there; `pemr repair` fills it anew"
-            raise VectorStoreError(self.address, reason)
         if n_tracks > EXACT_LENGTH:
             reason = "it is not filled yet; wait for `pemr index`, or let `pemr repair` fill it"
             raise VectorStoreError(self.address, reason)
@@ -193,7 +207,9 @@ class EngineAfar:
         if name is not None and not is_whole and not states.n_changed(session, name.generation):
             return
         new = states.to_be_merged(session, about)
-        yield from self.store(about).write(name, rows_of(session, dim), new, is_whole=is_whole)
+        yield from self.store(about.embedder).write(
+            name, rows_of(session, dim), new, is_whole=is_whole
+        )
         yield new
 
     def settle(self, session: Session, name: Name) -> None:
@@ -208,4 +224,4 @@ class EngineAfar:
         """Let go of the engine."""
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
+            self._engine = self._seen = None

@@ -194,7 +194,7 @@ class Writer(Reader):
             reason = "its vectors are in files, which need no copy: `pemr repair` makes them"
             raise CatalogError(self.place, reason)
         with self._session() as session:
-            return self._files.store(self._about(session)).engine.snapshot()
+            return self._files.store(self._about(session).embedder).engine.snapshot()
 
     def _brought(self, *, is_whole: bool = False) -> Iterator[int]:
         """Bring what is searched to the present state of the database, and say so there."""

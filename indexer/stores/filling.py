@@ -81,17 +81,21 @@ class RemoteStore:
         VectorStoreError
             If the engine cannot be asked, or holds another catalog's vectors.
         """
+        return RemoteIndex(lambda: self.engine, rows) if self.holds(name, rows.dim) else None
+
+    def holds(self, name: Name, dim: int) -> bool:
+        """Whether the engine holds a state; raises as `read` does."""
         facts = self._facts()
         if facts is None or _named(name) not in (facts.get("held"), facts.get("next")):
-            return None
-        if (facts["embedder"], facts["dim"]) != (self._owner.embedder, rows.dim):
+            return False
+        if (facts["embedder"], facts["dim"]) != (self._owner.embedder, dim):
             raise VectorStoreError(
                 self.engine.address,
                 f"it was filled by embedder {facts['embedder']!r} with {facts['dim']} dimensions, "
-                f"and the catalog is of {self._owner.embedder!r} with {rows.dim}; "
+                f"and the catalog is of {self._owner.embedder!r} with {dim}; "
                 "`pemr repair` fills it anew",
             )
-        return RemoteIndex(self.engine, rows)
+        return True
 
     def write(
         self, old: Name | None, rows: Rows, new: Name, *, is_whole: bool = False
@@ -124,7 +128,7 @@ class RemoteStore:
             put stays put; the next call goes on from there.
         """
         facts = self._facts()
-        if old is not None and facts is not None and self._holds(facts, old, rows.dim):
+        if old is not None and facts is not None and self._is_of(facts, old, rows.dim):
             self.engine.note({"held": _named(old), "next": _named(new)})
             yield from self._refill(rows) if is_whole else self._change(old, rows)
             return
@@ -139,7 +143,7 @@ class RemoteStore:
             self.engine.drop(gone)
         yield from self._put(rows.since(old.generation))
 
-    def _holds(self, facts: Mapping[str, Any], name: Name, dim: int) -> bool:
+    def _is_of(self, facts: Mapping[str, Any], name: Name, dim: int) -> bool:
         is_ours = (facts["embedder"], facts["dim"]) == (self._owner.embedder, dim)
         return is_ours and _named(name) in (facts.get("held"), facts.get("next"))
 

@@ -33,14 +33,15 @@ class RemoteIndex:
 
     Parameters
     ----------
-    engine : VectorEngine
-        Holds what the catalog was when it was last brought up to date, and maybe more.
+    reach : callable
+        Returns the engine, which holds what the catalog was when it was last brought up to date,
+        and maybe more; called whenever that is needed.
     rows : Rows
         What the database holds now.
     """
 
-    def __init__(self, engine: VectorEngine, rows: Rows) -> None:
-        self._engine = engine
+    def __init__(self, reach: Callable[[], VectorEngine], rows: Rows) -> None:
+        self._reach = reach
         self._rows = rows
         self._removed: frozenset[int] = frozenset()
         self._recent: dict[int, Vectors] = {}
@@ -78,14 +79,14 @@ class RemoteIndex:
 
     def over(self, rows: Rows) -> "RemoteIndex":
         """Return the same, read from another session of the same state."""
-        same = RemoteIndex(self._engine, rows)
+        same = RemoteIndex(self._reach, rows)
         same._removed, same._recent = self._removed, self._recent
         same._sizes, same._near = self._sizes, self._near
         return same
 
     def changed(self, gone: Ids, came: Iterable[Track]) -> "RemoteIndex":
         """Return what is searched after some tracks went and others came; this stays as it is."""
-        new = RemoteIndex(self._engine, self._rows)
+        new = RemoteIndex(self._reach, self._rows)
         went = set(gone.tolist())
         new._removed = self._removed | went
         new._recent = {i: vectors for i, vectors in self._recent.items() if i not in went}
@@ -96,7 +97,7 @@ class RemoteIndex:
         """Ids of all tracks, ascending, and the unit vector of each one's mean, (N, D)."""
         newer = self._newer()
         nothing = (np.zeros(0, np.int64), np.zeros((0, self.dim), np.float32))
-        blocks = list(chain([nothing], self._engine.rows(), [(newer.ids, _directions(newer))]))
+        blocks = list(chain([nothing], self._reach().rows(), [(newer.ids, _directions(newer))]))
         stale = self._stale()
         kept = [~np.isin(ids, stale) for ids, _ in blocks[:-1]] + [np.ones(len(newer), bool)]
         ids = np.concatenate([one[0][here] for one, here in zip(blocks, kept, strict=True)])
@@ -182,7 +183,7 @@ class RemoteIndex:
         for stretch in chain.from_iterable(map(_stretches, versions)):
             n_wide = self._n_wide([stretch], len(self))
             deep = max(_N_OF_STRETCH, n_tracks)
-            named.append(self._engine.best([stretch], n_wide, deep, only=None, without=stale))
+            named.append(self._reach().best([stretch], n_wide, deep, only=None, without=stale))
         held = self._read(np.unique(np.concatenate(named)))
 
         def gained(tracks: Segments) -> Scores:
@@ -228,7 +229,7 @@ class RemoteIndex:
         vectors = dict(self._rows.of([i for i in ids.tolist() if i not in self._recent]))
         vectors |= self._recent
         rows = directions(np.stack([vectors[i].mean(axis=0) for i in ids.tolist()]))
-        found = self._engine.near(rows, N_NEIGHBOURS + 1, without=self._stale())
+        found = self._reach().near(rows, N_NEIGHBOURS + 1, without=self._stale())
         is_own = found.ids == ids[:, None]
         found = Neighbours(
             np.where(is_own, -1, found.ids), np.where(is_own, -np.inf, found.cosines)
@@ -254,7 +255,7 @@ class RemoteIndex:
             only, without, n_asked = None, stale, n_all
         n_wide = self._n_wide(versions, n_asked)
         n_wide = None if n_wide is None else max(n_wide, n_deep)
-        return self._engine.best(versions, n_wide, n_deep, only=only, without=without)
+        return self._reach().best(versions, n_wide, n_deep, only=only, without=without)
 
     def _n_wide(self, versions: Sequence[Vectors], n_asked: int) -> int | None:
         """How many tracks are chosen by means first; None where all segments can be compared."""

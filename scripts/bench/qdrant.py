@@ -167,7 +167,7 @@ def measure(
     file, of_file = built(lambda: repair.rebuilt(lambda: tracks_in(held), len(held), dim))
     engine = Edge(folder / "core")
     _, of_core = built(lambda: fill(engine, held))
-    remote = RemoteIndex(engine, rows_of(held))
+    remote = RemoteIndex(lambda: engine, rows_of(held))
     some = held.ids[:: max(1, len(held) // 500)]
     apart = np.abs(file.neighbours(some).hubness() - remote.neighbours(some).hubness())
     on_disk = sum(one.stat().st_blocks * 512 for one in (folder / "core").rglob("*"))

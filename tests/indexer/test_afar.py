@@ -95,11 +95,11 @@ def test_an_engine_that_is_away_loses_nothing(engine, moved, fake_embedder, musi
         writer.close()
     with Catalog.open(moved.path) as catalog:
         assert len(catalog.tracks()) == 6  # nobody needs the engine for that
-        with pytest.raises(VectorStoreError, match="no server"):
-            catalog.n_sounding()
-    engine.is_away = False
-    with Catalog.open(moved.path) as catalog:
         assert catalog.n_sounding() == 5
+        with pytest.raises(VectorStoreError, match="no server"):
+            catalog.nearest([catalog.embeddings(1)], 1)
+        engine.is_away = False
+        assert catalog.nearest([catalog.embeddings(1)], 1).tolist() == [1]
     with Catalog.write(moved.path):
         engine.n_put = 0
     assert engine.n_put == 1
@@ -110,7 +110,7 @@ def test_a_collection_that_was_lost_is_said_so_and_filled_again(engine, moved):
     moved.close()
     engine.opened().delete()
     with Catalog.open(moved.path) as catalog, pytest.raises(VectorStoreError, match="pemr repair"):
-        catalog.n_sounding()
+        catalog.nearest([catalog.embeddings(1)], 1)
     with Catalog.write(moved.path) as writer:
         assert sum(writer.refill()) == 4
     with Catalog.open(moved.path) as catalog:
