@@ -123,11 +123,11 @@ def compared(
     main = held.main.segments
     for asked in queries:
         start = time.process_time()
-        scores = main.scores(asked.versions, held.mean_length)
+        places = np.arange(len(main)) if asked.only is None else main.places_of(asked.only)
+        scores = np.full(len(main), -2, np.float32)
+        scores[places] = main.scores(asked.versions, held.mean_length, places)
         times["exact"].append(time.process_time() - start)
         scores[main.places_of(asked.own)] = -2
-        if asked.only is not None:
-            scores[~np.isin(main.ids, asked.only)] = -2
         order = np.argsort(-scores, kind="stable")[:POOL_LENGTH]
         order = order[scores[order] > -2]
         best = main.ids[order]
@@ -228,7 +228,7 @@ def more(
         ]
         yield f"excerpts of {n_segments}", compared(held, cut, of)
     hours = []
-    for place in range(0, len(asked), 5):
+    for place in range(0, len(asked), 10):
         some = [asked[(place + i) % len(asked)] for i in range(len(asked))]
         hour = [
             np.concatenate(parts)[:HOUR_LENGTH]
@@ -304,7 +304,13 @@ def main() -> None:
         figures[name] = figure
         print(f"{name}: {json.dumps(figure)}", flush=True)
     if options.out:
-        found = {**about, "figures": figures}
+        tables = [(name, one) for name, one in figures.items() if isinstance(one, dict)]
+        found = {
+            **about,
+            "figures": {name: one for name, one in figures.items() if not isinstance(one, dict)},
+            "statistics": {name: one for name, one in tables if "lag_1" in one},
+            "searches": {name: one for name, one in tables if "recall_100" in one},
+        }
         options.out.with_suffix(".json").write_text(json.dumps(found, indent=1, default=str) + "\n")
 
 
