@@ -22,6 +22,7 @@ _GROWTH = 0.43  # depths grow as this power of the number of tracks, as those of
 _N_WIDE, _N_DEEP = 7_500, 1_250  # among 10^5 tracks
 _WHOLE_COSINES = 1 << 24  # up to so many, all segments of all tracks are compared
 _MOST_NAMED = 1_000_000  # tracks that one request names; of more, all are asked, and more deeply
+_SHORT_LENGTH = 50  # segments of all versions of a query that is asked at each tempo for itself
 _SCORED_AT_ONCE = 500  # tracks whose segments are in memory together
 _STRETCH_LENGTH, _STRETCH_HOP = 24, 12  # segments of a long recording that are asked together
 _N_OF_STRETCH = 200  # tracks that each stretch names
@@ -255,7 +256,12 @@ class RemoteIndex:
             only, without, n_asked = None, stale, n_all
         n_wide = self._n_wide(versions, n_asked)
         n_wide = None if n_wide is None else max(n_wide, n_deep)
-        return self._reach().best(versions, n_wide, n_deep, only=only, without=without)
+        is_short = sum(map(len, versions)) <= _SHORT_LENGTH
+        found = [
+            self._reach().best(asked, n_wide, n_deep, only=only, without=without)
+            for asked in ([[version] for version in versions] if is_short else [versions])
+        ]
+        return np.unique(np.concatenate(found))
 
     def _n_wide(self, versions: Sequence[Vectors], n_asked: int) -> int | None:
         """How many tracks are chosen by means first; None where all segments can be compared."""

@@ -316,6 +316,14 @@ def test_means_choose_first_where_not_all_segments_are_compared(
     assert track_id not in index.nearest(versions, 3, without=np.array([track_id]))
 
 
+def test_a_short_query_is_asked_at_every_tempo_for_itself(reach, truth, drawn, unit, monkeypatch):
+    monkeypatch.setattr("indexer.stores.remote._N_DEEP", 1)
+    truth.store(*drawn(40), (999, vectors := unit(1, DIM)))
+    index = seen(store := reach(), fill(store, truth), truth.rows())
+    others = [unit(2, DIM), vectors, unit(3, DIM)]
+    assert index.nearest([unit(1, DIM), *others], 1).tolist() == [999]
+
+
 @pytest.mark.parametrize("wish", ["only", "without"])
 def test_a_wish_that_names_too_many_tracks_is_kept_without_naming_them(
     reach, truth, drawn, unit, monkeypatch, wish
