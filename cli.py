@@ -180,7 +180,7 @@ def _show(answer: Any, *, as_json: bool = False, as_csv: bool = False) -> None: 
 
 @app.command()
 def index(
-    folders: Annotated[list[Path], Argument(help="Folders of music, or single files.")],
+    folders: Annotated[list[Path], Argument(help="Folders of music, single files, or s3://….")],
     catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     device: opt.Device = None,
@@ -199,14 +199,14 @@ def index(
 
     Example: pemr index ~/Music
     """
-    from indexer import Catalog, Cluster, carry_out, catalog_place, find_audio, plan
+    from indexer import Catalog, Cluster, carry_out, catalog_place, find_files, plan
     from pemr import load_embedder
 
     where = catalog_place(catalog)
     encoder = _embedder_for(where, embedder, device)
     load = partial(load_embedder, embedder or encoder.name, device)
     cluster = Cluster(ray, load, workers) if ray else None
-    next(find_audio(folders), None)  # a wrong folder is told before a catalog is made
+    next(find_files(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.write(where, encoder) as opened:
         opened.keep_vectors(vectors)
         planned = plan(opened, folders, again=again, rescan=rescan)

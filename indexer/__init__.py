@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Track,
     )
     from indexer.reembedding import reembed
+    from indexer.remote import find_files
     from indexer.run import Plan
     from indexer.scan import AUDIO_SUFFIXES, AudioFile, find_audio, hash_audio
     from indexer.tables import stats_row, track_rows, track_table
@@ -94,6 +95,7 @@ __all__ = [
     "catalog_place",
     "duplicate_groups",
     "find_audio",
+    "find_files",
     "hash_audio",
     "label",
     "page",
@@ -121,6 +123,7 @@ _HOMES = {
     "pages": "Page page",
     "places": "cache_root catalog_place",
     "reembedding": "reembed",
+    "remote": "find_files",
     "run": "Plan",
     "reader": "Reader",
     "records": "FRAME_RATE N_ROWS CatalogStats Embedded KeptRecording Recording Track",

@@ -3,7 +3,6 @@
 What others do meanwhile is seen when a file is taken: only then is decided what is to be done.
 """
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from indexer.embedder import Embedder
 from indexer.events import Event, Unchanged
 from indexer.pipeline import n_readers
 from indexer.records import Embedded, Known
+from indexer.remote import look_at
 from indexer.run import Decision, Kind, Plan, Run, is_complete
 from indexer.scan import AudioFile
 from indexer.tags import Tags
@@ -76,7 +76,7 @@ class ClaimedRun(Run):
         while paths := self._claims.take(n_readers()):
             self._look_again(paths)
             for path in paths:
-                file = rest.get(path) or _found(path)
+                file = rest.get(path) or look_at(path)
                 if file is None:  # offered by another, and deleted since
                     self._claims.drop(path)
                 else:
@@ -121,12 +121,3 @@ class ClaimedRun(Run):
             return None
         self._claims.drop(path)
         return event
-
-
-def _found(path: Path) -> AudioFile | None:
-    """Look at a file that another process has found."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 (Path.stat is the same call)
-    except OSError:
-        return None
-    return AudioFile(path, status.st_size, status.st_mtime_ns)

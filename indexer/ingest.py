@@ -17,8 +17,9 @@ from indexer.embedder import Embedder
 from indexer.errors import ClusterError
 from indexer.events import Event
 from indexer.reader import Reader
+from indexer.remote import find_files
 from indexer.run import Plan, Run, is_complete, likeness
-from indexer.scan import AudioFile, absolute, find_audio
+from indexer.scan import AudioFile, absolute, is_remote
 from indexer.writer import Writer
 
 
@@ -50,7 +51,7 @@ def plan(
         If a folder is missing, unreadable, or holds no audio.
     """
     folders = tuple(absolute(folder) for folder in folders)
-    found = tuple(find_audio(folders))
+    found = tuple(find_files(folders))
     files = [file for file in found if isinstance(file, AudioFile)]
     same = {likeness(known.file) for known in catalog.known() if is_complete(known, again)}
     same |= {likeness(skipped.file) for skipped in catalog.skipped()}
@@ -104,7 +105,7 @@ def carry_out(
         If tracks are to be deleted and all of a folder's files are gone: its disk is probably
         not mounted.
     """
-    catalog.add_roots(folder for folder in plan.folders if folder.is_dir())
+    catalog.add_roots(folder for folder in plan.folders if _is_folder(folder))
     if cluster is not None and not isinstance(catalog.place, Address):
         raise ClusterError("--ray needs a catalog on a server: --catalog postgresql://USER@HOST/DB")
     if isinstance(catalog.place, Address):
@@ -116,3 +117,7 @@ def carry_out(
         run = Run(catalog, embedder, plan)
         yield from run.files()
     yield from run.vanished(prune=prune)
+
+
+def _is_folder(folder: Path) -> bool:
+    return is_remote(folder) or folder.is_dir()

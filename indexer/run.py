@@ -24,7 +24,8 @@ from indexer.events import (
 )
 from indexer.pipeline import Hear, embed_all, n_readers
 from indexer.records import Embedded, Known, Recording
-from indexer.scan import OLD_HASH, AudioFile, Unreachable
+from indexer.remote import Copies, look_at
+from indexer.scan import OLD_HASH, AudioFile, Unreachable, is_remote
 from indexer.tags import NO_TAGS, Tags, read_tags
 from indexer.writer import Writer
 
@@ -112,6 +113,7 @@ class Run:
             if one.is_embedded and one.file.path not in self._found:
                 self._homeless.setdefault(one.file.audio_hash, deque()).append(one)
         self._renamed: set[Path] = set()
+        self._copies = Copies()
         self._unreachable = {one.path for one in plan.found if isinstance(one, Unreachable)}
         self._owners: dict[str | None, int] = {}
         for one in known:  # by id: of several with one hash, the first was embedded, others copied
@@ -128,16 +130,26 @@ class Run:
             try:
                 for step, outcome in done:
                     event = self._store(step, outcome)
+                    self._copies.drop(step.file.path)
                     if event is not None:
                         yield event
             finally:
                 done.close()
                 pool.shutdown(cancel_futures=True)
+                self._copies.close()
 
     def _hear(self, step: Decision) -> Hear | None:
         if step.kind is not Kind.EMBED:
             return None
-        return partial(_heard, self._embedder, step.file)
+        return partial(self._listen, step.file)
+
+    def _listen(self, file: AudioFile) -> Recording:
+        """Listen to a file, which must be the one that was hashed; a copy is."""
+        copy = self._copies.of(file.path)
+        recording = self._embedder.listen(copy)
+        if copy == file.path and not file.is_as_it_was():
+            raise ChangedFileError(file.path)
+        return recording
 
     def vanished(self, *, prune: bool) -> Iterator[Event]:
         """Yield an event per track whose file is gone."""
@@ -187,7 +199,7 @@ class Run:
         if step is not None:
             return lambda: step
         file = cast(AudioFile, found)
-        examined = pool.submit(_examine, file)
+        examined = pool.submit(self._examine, file)
         return lambda: self._decide(file, examined)
 
     def _unread(self, found: AudioFile | Unreachable) -> Decision | None:
@@ -235,7 +247,7 @@ class Run:
             twins = self._homeless.get(audio_hash, deque())
             while twins:
                 twin = twins.popleft()
-                is_gone = not twin.file.path.exists()  # it may be in a folder not looked at now
+                is_gone = look_at(twin.file.path) is None  # it may be in a folder not looked at now
                 if is_gone and self._is_same_sound(twin, file):
                     return twin
         return None
@@ -262,7 +274,7 @@ class Run:
         if step.kind is Kind.COPY:
             outcome = self._catalog.embedded(str(file.audio_hash))
             if outcome is None:  # the one that it is a copy of could not be embedded, or is gone
-                hear = partial(_heard, self._embedder, file)
+                hear = partial(self._listen, file)
                 ((_, outcome),) = embed_all(self._embedder, [(step, hear)])
         if not isinstance(outcome, Embedded):
             return self._skip(file, cast(Exception, outcome))
@@ -285,18 +297,12 @@ class Run:
 
     def _skip(self, file: AudioFile, error: Exception) -> Skipped:
         reason = reason_of(error)
-        if isinstance(error, self._embedder.file_errors) and os.access(file.path, os.R_OK):
+        if isinstance(error, self._embedder.file_errors) and (
+            is_remote(file.path) or os.access(file.path, os.R_OK)
+        ):
             self._catalog.skip(file, reason)  # else it may be readable next time, unchanged
         return Skipped(file.path, reason)
 
-
-def _examine(file: AudioFile) -> tuple[AudioFile, Tags]:
-    return file.hashed(), read_tags(file.path)
-
-
-def _heard(embedder: Embedder, file: AudioFile) -> Recording:
-    """Listen to a file, which must be the one that was hashed."""
-    recording = embedder.listen(file.path)
-    if not file.is_as_it_was():
-        raise ChangedFileError(file.path)
-    return recording
+    def _examine(self, file: AudioFile) -> tuple[AudioFile, Tags]:
+        copy = self._copies.of(file.path)
+        return file.hashed(copy), read_tags(copy)

@@ -7,6 +7,7 @@ escapes of `os.fsdecode`, and `os.fsencode` gives the bytes back.
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -53,6 +54,8 @@ _NOT_MUSIC = frozenset(
 )
 """Folders in which NAS systems and Windows keep thumbnails and what was thrown away, lower case."""
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+]+:/")  # of two letters at least: C:/ is a drive
+
 _READ_BYTES = 1 << 20
 
 
@@ -79,9 +82,9 @@ class AudioFile:
     packet_hash: str | None = field(default=None, compare=False)
     """As `audio_hash` was before it covered how the packets are coded, and marked so."""
 
-    def hashed(self) -> "AudioFile":
-        """Read the file, and return the same record with its hashes."""
-        audio_hash, packet_hash = _hashes(self.path)
+    def hashed(self, copy: Path | None = None) -> "AudioFile":
+        """Read the file or a copy of it, and return the same record with its hashes."""
+        audio_hash, packet_hash = _hashes(copy or self.path)
         return replace(self, audio_hash=audio_hash, packet_hash=f"{OLD_HASH}{packet_hash}")
 
     def is_as_it_was(self) -> bool:
@@ -138,8 +141,15 @@ def find_audio(folders: Iterable[Path]) -> Iterator[AudioFile | Unreachable]:
 
 
 def absolute(path: Path) -> Path:
-    """Make a path absolute and tidy without following its links."""
+    """Make a path absolute and tidy without following its links; an address is so already."""
+    if is_remote(path):
+        return path
     return Path(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps "..")
+
+
+def is_remote(path: Path) -> bool:
+    """Whether a path is an address that fsspec knows, as `s3:/bucket/music`."""
+    return _SCHEME.match(str(path)) is not None
 
 
 def hash_audio(path: Path) -> str:

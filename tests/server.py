@@ -47,7 +47,7 @@ class Server:
     def _run(self, program: str, *options: str) -> None:
         command = [*self._user, str(self.programs / program), *options]
         output = subprocess.DEVNULL  # a pipe would stay open as long as the server
-        subprocess.run(command, check=True, cwd="/", stdout=output, stderr=output, timeout=60)
+        subprocess.run(command, check=True, cwd="/", stdout=output, stderr=output, timeout=300)
 
     def start(self) -> None:
         settings = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from indexer import AudioFile, build
 from indexer.scan import OLD_HASH
 
-_ON_A_SERVER_TOO = {"test_catalog", "test_ingest"}
+_ON_A_SERVER_TOO = {"test_catalog", "test_ingest", "test_remote"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
