@@ -5,6 +5,7 @@ a file that was cut short has no end, and one that is whole says so itself.
 """
 
 import json
+import mmap
 import os
 import struct
 import zlib
@@ -32,10 +33,17 @@ class Mapped:
     facts: Mapping[str, Any]
     arrays: Arrays
     _checksums: Mapping[str, int]
+    _whole: np.memmap[Any, Any]
 
     def is_sound(self, names: Iterable[str]) -> bool:
         """Whether some of the arrays are as they were written; reads them whole."""
         return all(_checksum(self.arrays[name]) == self._checksums[name] for name in names)
+
+    def let_go(self) -> None:
+        """Count nothing of the file as memory of this process, until it is read again."""
+        held = self._whole._mmap  # type: ignore[attr-defined]  # NumPy has no other way to it
+        if hasattr(mmap, "MADV_DONTNEED"):
+            held.madvise(mmap.MADV_DONTNEED)
 
 
 class Draft:
@@ -122,7 +130,7 @@ def opened(path: Path) -> Mapped | None:
         rows = whole[one["offset"] : one["offset"] + n_bytes]
         arrays[one["name"]] = np.asarray(rows).view(dtype).reshape(shape)
         checksums[one["name"]] = one["checksum"]
-    return Mapped(about["facts"], arrays, checksums)
+    return Mapped(about["facts"], arrays, checksums, whole)
 
 
 def _about(path: Path) -> dict[str, Any] | None:

@@ -260,6 +260,7 @@ def read(folder: Path, name: Name, dim: int) -> Searched | None:
         None if lists is None else SegmentLists.from_bytes(lists),
         None if coarse is None else CoarseCodes.from_bytes(coarse),
     )
+    found.let_go()  # what was checked, and what codes were made of
     return Searched(main, dim, n_learnt=found.facts["n_learnt"])
 
 

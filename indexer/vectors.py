@@ -156,7 +156,7 @@ class SegmentLists:
     @classmethod
     def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
         """Read what `to_bytes` wrote."""
-        return cls(_faiss().deserialize_index(np.asarray(stored)))
+        return cls(_read(stored))
 
 
 class CoarseCodes:
@@ -212,7 +212,21 @@ class CoarseCodes:
     @classmethod
     def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
         """Read what `to_bytes` wrote."""
-        return cls(_faiss().deserialize_index(np.asarray(stored)))
+        return cls(_read(stored))
+
+
+def _read(stored: NDArray[np.uint8]) -> Any:  # noqa: ANN401 (faiss has no types)
+    """Read an index bit by bit: `deserialize_index` would hold another copy of it meanwhile."""
+    content = memoryview(np.ascontiguousarray(stored).data)
+    place = 0
+
+    def next_bytes(n_bytes: int) -> bytes:
+        nonlocal place
+        some = content[place : place + n_bytes].tobytes()
+        place += len(some)
+        return some
+
+    return _faiss().read_index(_faiss().PyCallbackIOReader(next_bytes))
 
 
 def _padded(rows: Vectors, dim: int) -> Vectors:
