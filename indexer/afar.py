@@ -56,7 +56,8 @@ def rows_of(session: Session, dim: int) -> Rows:
         since=lambda since: sounds.all_vectors(session, dim, since),
         gone=lambda since: states.removed(session, since),
         of=lambda track_ids: sounds.vectors_of(session, track_ids, dim),
-        sizes=lambda: states.sizes(session, dim),
+        n_tracks=lambda: states.n_sounding(session),
+        n_segments=lambda: states.n_segments(session, dim),
     )
 
 
@@ -65,7 +66,7 @@ def changed(session: Session, searched: VectorIndex, since: int, until: int) -> 
     if since == until:
         return searched
     rows = rows_of(session, searched.dim)
-    return searched.changed(rows.gone(since), rows.since(since))
+    return searched.over(rows).changed(rows.gone(since), rows.since(since))
 
 
 def _connected(address: CollectionAddress) -> VectorEngine:

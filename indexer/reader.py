@@ -363,11 +363,12 @@ class Reader:
                     if searched is None and (name is None or name == lost):
                         searched = self._files.rebuilt(session, about, self.dim)
                     if searched is not None:
+                        searched = searched.over(rows_of(session, self.dim))
                         states.refuse_lost(self.place, len(searched), about.n_sounding)
                         state = self._files.state(session, about)
                         self._held = _Held(state, about.generation, searched)
                         undo.pop_all()
-                        return session, searched.over(rows_of(session, self.dim))
+                        return session, searched
                     lost = name  # a writer may have put another in its place: look again
 
     def _follow(self, noted: str) -> None:

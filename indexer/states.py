@@ -104,11 +104,16 @@ def removed(session: Session, since: int) -> Ids:
     return np.array([track_id for track_id, _ in found], dtype=np.int64)
 
 
-def sizes(session: Session, dim: int) -> tuple[int, int]:
-    """Count the tracks that have segments, and their segments."""
-    n_bytes = func.coalesce(func.sum(func.length(EmbeddingRow.vectors)), 0)
-    n_tracks, total = session.execute(select(func.count(), n_bytes).select_from(EmbeddingRow)).one()
-    return int(n_tracks), int(total) // (4 * dim)
+def n_segments(session: Session, dim: int) -> int:
+    """Count the segments of all tracks."""
+    return int(session.scalar(select(func.sum(func.length(EmbeddingRow.vectors)))) or 0) // (
+        4 * dim
+    )
+
+
+def n_sounding(session: Session) -> int:
+    """Read how many tracks have segments, as it is kept beside them."""
+    return session.get_one(CatalogRow, 1).n_sounding
 
 
 def merged(session: Session, about: CatalogRow) -> Name | None:

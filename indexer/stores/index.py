@@ -31,8 +31,10 @@ class Rows:
         Lists the tracks whose vectors went after a generation.
     of : callable
         Reads the segments of some tracks; those that there are not are left out.
-    sizes : callable
-        Counts the tracks that have segments, and their segments.
+    n_tracks : callable
+        Tells how many tracks have segments, at once.
+    n_segments : callable
+        Counts their segments, which takes seconds among millions.
     """
 
     dim: int
@@ -40,7 +42,8 @@ class Rows:
     since: Callable[[int], Iterable[Track]]
     gone: Callable[[int], Ids]
     of: Callable[[Sequence[int]], Mapping[int, Vectors]]
-    sizes: Callable[[], tuple[int, int]]
+    n_tracks: Callable[[], int]
+    n_segments: Callable[[], int]
 
 
 class VectorIndex(Protocol):

@@ -20,6 +20,7 @@ from indexer.stores.index import Rows
 
 _GROWTH = 0.43  # depths grow as this power of the number of tracks, as those of a vector file
 _N_WIDE, _N_DEEP = 7_500, 1_250  # among 10^5 tracks
+_COUNTED_LENGTH = 100_000  # up to so many tracks, segments are counted after every change
 _WHOLE_COSINES = 1 << 24  # up to so many, all segments of all tracks are compared
 _MOST_NAMED = 1_000_000  # tracks that one request names; of more, all are asked, and more deeply
 _SHORT_LENGTH = 50  # segments of all versions of a query that is asked at each tempo for itself
@@ -46,7 +47,7 @@ class RemoteIndex:
         self._rows = rows
         self._removed: frozenset[int] = frozenset()
         self._recent: dict[int, Vectors] = {}
-        self._sizes: tuple[int, int] | None = None
+        self._means: list[float] = []  # of lengths: one, once it was asked for
         self._near: dict[int, tuple[Ids, Vectors]] = {}
 
     @property
@@ -62,27 +63,26 @@ class RemoteIndex:
     @property
     def n_segments(self) -> int:
         """How many segments there are."""
-        return self._counted()[1]
+        return self._rows.n_segments()
 
     @property
     def mean_length(self) -> float:
-        """How many segments a track has on average; 1 where there is none."""
-        n_tracks, n_segments = self._counted()
-        return n_segments / n_tracks if n_tracks else 1.0
+        """How many segments a track has on average; 1 where there is none.
+
+        In a large catalog what comes and goes changes nothing of it before the next state.
+        """
+        if not self._means:
+            self._means.append(self.n_segments / len(self) if len(self) else 1.0)
+        return self._means[0]
 
     def __len__(self) -> int:
-        return self._counted()[0]
-
-    def _counted(self) -> tuple[int, int]:
-        if self._sizes is None:
-            self._sizes = self._rows.sizes()
-        return self._sizes
+        return self._rows.n_tracks()
 
     def over(self, rows: Rows) -> "RemoteIndex":
         """Return the same, read from another session of the same state."""
         same = RemoteIndex(self._reach, rows)
         same._removed, same._recent = self._removed, self._recent
-        same._sizes, same._near = self._sizes, self._near
+        same._means, same._near = self._means, self._near
         return same
 
     def changed(self, gone: Ids, came: Iterable[Track]) -> "RemoteIndex":
@@ -91,6 +91,8 @@ class RemoteIndex:
         went = set(gone.tolist())
         new._removed = self._removed | went
         new._recent = {i: vectors for i, vectors in self._recent.items() if i not in went}
+        if len(self) > _COUNTED_LENGTH:
+            new._means = self._means
         new._recent |= {track_id: vectors for track_id, vectors in came if len(vectors)}
         return new
 

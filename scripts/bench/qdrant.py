@@ -79,7 +79,8 @@ def rows_of(held: Segments) -> Rows:
         since=lambda _: [],
         gone=lambda _: np.zeros(0, np.int64),
         of=of,
-        sizes=lambda: (len(held), len(held.values)),
+        n_tracks=lambda: len(held),
+        n_segments=lambda: len(held.values),
     )
 
 

@@ -137,6 +137,17 @@ def test_a_reader_finds_all_while_everything_is_gone_through(engine, moved):
         assert answers(reader) == expected
 
 
+def test_no_transaction_stays_open_after_an_answer(engine, moved, monkeypatch):
+    monkeypatch.setattr("indexer.stores.remote._COUNTED_LENGTH", 0)
+    with Catalog.open(moved.path) as reader:
+        before = reader.mean_length()
+        answers(reader)
+        moved.delete([1])
+        assert 1 not in answers(reader)[0]
+        assert reader.mean_length() == before  # as it is among very many tracks
+        assert reader._engine.pool.checkedout() == 0
+
+
 def test_files_are_made_again_too(built):
     built.flush()
     (path,) = built.path.glob("vectors-*.bin")

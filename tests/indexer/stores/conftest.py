@@ -57,7 +57,8 @@ class Truth:
             since=lambda since: [(i, v) for i, (at, v) in tracks.items() if at > since],
             gone=lambda since: np.array([i for i, at in removals.items() if at > since], np.int64),
             of=lambda ids: {i: tracks[i][1] for i in ids if i in tracks},
-            sizes=lambda: (len(tracks), sum(len(v) for _, v in tracks.values())),
+            n_tracks=lambda: len(tracks),
+            n_segments=lambda: sum(len(v) for _, v in tracks.values()),
         )
 
 
@@ -81,10 +82,10 @@ class FileStore:
     def write(self, old: Name | None, rows: Rows, new: Name) -> Iterator[int]:
         held = None if old is None else seen(self, old, rows)
         if held is None:
-            repair.write(rows.all, rows.sizes()[0], rows.dim, self.folder, new)
+            repair.write(rows.all, rows.n_tracks(), rows.dim, self.folder, new)
         else:
             repair.write_again(held, rows.all, self.folder, new)
-        yield rows.sizes()[0]
+        yield rows.n_tracks()
 
     def damage(self) -> None:
         for path in self.folder.glob("vectors-*.bin"):
