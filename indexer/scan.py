@@ -11,6 +11,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,8 +221,9 @@ def _hash_packets(path: Path) -> tuple[str, str] | None:
         if not streams:
             return None
         by_index = {stream.index: stream for stream in streams}
-        for packet in container.demux(*container.streams.audio):
-            by_index[packet.stream_index].add(packet)
+        with suppress(IndexError):  # PyAV's, at the end, where FFmpeg met more streams on the way
+            for packet in container.demux(*container.streams.audio):
+                by_index[packet.stream_index].add(packet)
         sounding = [stream for stream in streams if stream.n_bytes]
     if len(sounding) < 2:
         return sounding[0].hashes() if sounding else None

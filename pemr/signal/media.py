@@ -9,10 +9,11 @@ import mmap
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import av
 import av.error
@@ -179,7 +180,7 @@ def frames(container: InputContainer, stream: AudioStream, told: Told) -> Iterat
     AudioFrame
         As the decoder gives them.
     """
-    packets = container.demux(stream)
+    packets = packets_of(container, stream)
     while True:
         try:
             packet = next(packets, None)
@@ -197,6 +198,16 @@ def frames(container: InputContainer, stream: AudioStream, told: Told) -> Iterat
         for frame in decoded:
             if isinstance(frame, AudioFrame):
                 yield frame
+
+
+def packets_of(container: InputContainer, stream: Any) -> Iterator[Any]:  # noqa: ANN401 (of PyAV)
+    """Yield the packets of a stream.
+
+    At the end of a damaged file in which FFmpeg met more streams than it began with, PyAV may look
+    for one that it does not have, and raise an `IndexError` behind the last packet.
+    """
+    with suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def has_sane_clock(path: Path, index: int) -> bool:
@@ -218,8 +229,9 @@ def has_sane_clock(path: Path, index: int) -> bool:
     sound_s = gaps_s = 0.0
     end_s: float | None = None
     with opened(path) as container:
-        stream = container.streams[index]
-        packets = container.demux(stream)
+        if index >= len(container.streams):  # of a damaged file it was met only while it was read
+            return False
+        packets = packets_of(container, container.streams[index])
         try:
             for packet in packets:
                 if packet.pts is None or packet.time_base is None:

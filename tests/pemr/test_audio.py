@@ -10,7 +10,7 @@ import pytest
 
 from pemr.errors import NoAudioStreamError, UnreadableAudioError
 from pemr.signal import audio
-from pemr.signal.media import Told
+from pemr.signal.media import Told, frames, has_sane_clock
 
 RATE = 16_000
 
@@ -355,3 +355,26 @@ def test_a_stream_without_sound_is_refused(tmp_path):
     for content in (b"", b"no music", bytes(100_000)):
         with pytest.raises(UnreadableAudioError, match="a pipe"):
             list(audio.stream_blocks(OneWay(content)))
+
+
+def test_a_stream_that_is_met_only_while_a_file_is_read_ends_nothing(tmp_path):
+    """As in a transport stream with a flipped byte: PyAV looks for it behind the last packet."""
+    path = tmp_path / "a.wav"
+    write(path, sine(1.0)[None], "pcm_s16le", layout="mono", sample_format="s16")
+    whole = audio.load(path)
+
+    class Container:
+        def __init__(self, container):
+            self.container = container
+
+        def demux(self, *streams):
+            yield from self.container.demux(*streams)
+            raise IndexError("list index out of range")
+
+    with av.open(str(path)) as container:
+        told = Told()
+        decoded = list(frames(Container(container), container.streams.audio[0], told))
+    assert (told.stopped, told.damage) == ("", "")
+    assert sum(frame.samples for frame in decoded) / 44_100 == pytest.approx(len(whole) / RATE)
+    assert has_sane_clock(path, 0)
+    assert not has_sane_clock(path, 1)
