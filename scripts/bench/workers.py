@@ -110,6 +110,7 @@ class Round:
         command += [] if core is None else ["--core", str(core)]
         command += ["--embedder", embedder] if embedder else []
         threads = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+        threads["RAY_worker_niceness"] = "0"  # else they would wait for this process
         return subprocess.Popen(command, env={**os.environ, **threads}, cwd=ROOT)
 
     def kill_one(self, after_s: float, draw: random.Random) -> bool:

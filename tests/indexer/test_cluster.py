@@ -51,6 +51,7 @@ def two_cores():
     pytest.importorskip("ray", reason="no ray here: see the extra [ray]")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "cpu_count", lambda: 2)
+        patch.setenv("RAY_worker_niceness", "0")  # else they wait for every other test
         with cluster_module._connected(Cluster("local", FakeEmbedder)):
             yield
 
