@@ -183,7 +183,7 @@ class _Workers:
     def _replace(self, told: Any, error: Exception) -> None:  # noqa: ANN401
         _, needs = self._running.pop(told)
         self._n_deaths += 1
-        last = str(error).strip().rpartition("\n")[2]
+        last = str(error).strip().rpartition("\n")[2].partition(". ")[0]
         if getattr(error, "actor_init_failed", False):
             raise ClusterError(f"a worker cannot load its embedder: {last}") from error
         if self._n_deaths >= _MOST_DEATHS:

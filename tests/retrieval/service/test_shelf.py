@@ -1,20 +1,28 @@
-"""A catalog's folder that is gone, or whose path is none, is a sentence."""
+"""A catalog on a PostgreSQL server, lent to every call."""
 
-from pathlib import Path
-
-import pytest
-
-from indexer import CatalogError, NoCatalogError
+from indexer import Catalog, build
+from retrieval.finding.links import Links, read_links, write_links
+from retrieval.ranking.ranking import PLAIN
 from retrieval.service.shelf import Shelf
+from tests.conftest import FakeEmbedder, tone
 
 
-@pytest.mark.parametrize("name", ["gone", "a\0b", "x" * 300, "\udcff" * 200])
-def test_a_path_where_there_is_nothing_is_a_sentence(tmp_path, name):
-    with pytest.raises(CatalogError) as caught:
-        Shelf(tmp_path / name, "fake").stamp()
-    assert "\n" not in str(caught.value)
-
-
-def test_a_folder_without_a_catalog_is_told(tmp_path):
-    with pytest.raises(NoCatalogError):
-        Shelf(Path(tmp_path), "fake").stamp()
+def test_a_catalog_on_a_server_is_lent_and_seen_to_change(server, tmp_path):
+    address, embedder = server.emptied(), FakeEmbedder()
+    tone(tmp_path / "a.wav", seed=1)
+    with Catalog.write(address, embedder) as catalog:
+        list(build(catalog, embedder, [tmp_path]))
+    shelf = Shelf(address, "fake")
+    before = shelf.stamp()
+    with shelf.reader() as catalog:
+        assert [track.path.name for track in catalog.tracks()] == ["a.wav"]
+        (track,) = catalog.tracks()
+        write_links(catalog, PLAIN, Links(asked={track.id: track.audio_hash}))
+        assert read_links(catalog, PLAIN).asked == {track.id: track.audio_hash}
+    assert shelf.stamp() == before
+    with Catalog.write(address) as catalog:
+        catalog.set_labels({track.id: "Ode"})
+    assert shelf.stamp() != before
+    with shelf.reader() as catalog:
+        assert catalog.labels() == {track.id: "Ode"}
+    shelf.close()
