@@ -226,13 +226,13 @@ class CoverEncoder(nn.Module):
         """
         norm = self.harmony_norm
         if harmony.shape[1]:
-            pictures = harmony.reshape(len(harmony), _N_PICTURES, N_PITCH_CLASSES, -1)
+            pictures = harmony.reshape(harmony.shape[0], _N_PICTURES, N_PITCH_CLASSES, -1)
             return functional.relu(norm(self.harmony_stem(pictures)))
         assert norm.running_mean is not None  # for mypy: it tracks its statistics
         assert norm.running_var is not None
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         quiet = functional.relu(norm.bias - norm.running_mean * scale).to(beside.dtype)
-        return quiet[None, :, None, None].expand(len(beside), -1, *beside.shape[2:])
+        return quiet[None, :, None, None].expand(beside.shape[0], -1, *beside.shape[2:])
 
 
 class PairEncoder(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pemr import load_embedder, weights
-from pemr.config import CoverConfig
+from pemr.config import CoverConfig, ModelConfig, PairConfig
 from pemr.errors import CheckpointError
 from pemr.export import export_onnx, export_weights
 from pemr.model.checkpoint import Checkpoint, save, weights_hash
@@ -31,12 +31,30 @@ def checkpoint(tmp_path):
 
 
 @pytest.fixture
+def pair(tmp_path):
+    """Two encoders as the shipped ones are: the second reads harmony."""
+    torch.manual_seed(0)
+    both = PairConfig(first=SMALL, second=replace(SMALL, n_harmony=4))
+    config = ModelConfig(preset="cover-pair", front_end=cover().front_end, encoder=both)
+    weights = build_model(config).state_dict()
+    save(tmp_path / "pair", Checkpoint(config=config, step=7, weights=weights, data="d"))
+    return tmp_path / "pair"
+
+
+@pytest.fixture
 def segments(rng):
     return rng.normal(-50, 10, (5, 84, 100)).astype(np.float32)
 
 
 @pytest.mark.slow
-def test_onnx_gives_the_same_answers_for_any_number_of_segments(checkpoint, segments, tmp_path):
+@pytest.mark.parametrize(("kind", "n_rows"), [("checkpoint", 84), ("pair", 120)])
+def test_onnx_gives_the_same_answers_for_any_number_of_segments(
+    kind, n_rows, rng, tmp_path, request
+):
+    checkpoint = request.getfixturevalue(kind)
+    segments = rng.normal(-50, 10, (5, 84, 100)).astype(np.float32)
+    harmony = rng.uniform(0, 1, (5, n_rows - 84, 100)).astype(np.float32)
+    segments = np.concatenate([segments, harmony], axis=1)
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     export_onnx(checkpoint, tmp_path / "cover.onnx")
