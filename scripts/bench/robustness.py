@@ -2,7 +2,7 @@
 """Measure what key, tempo, excerpts, noise and a poor codec cost an embedder.
 
     scripts/bench/robustness.py FOLDER [--embedder cover] [--sound] [--queries N]
-        [--without STAGE ...] [--out STEM]
+        [--change NAME ...] [--without STAGE ...] [--out STEM]
 
 FOLDER has one sub-folder per work, or is a folder of packed recordings, or a corpus of
 `pemr corpus build`, whose spectrograms and harmony are read (`--sound` needs sound, of a
@@ -182,6 +182,7 @@ def main() -> None:
     parser.add_argument("--sound", action="store_true", help="also noise, and a 32 kbit/s MP3")
     parser.add_argument("--queries", type=int, help="how many to draw; all of them if not given")
     parser.add_argument("--without", action="append", default=[], help="as `pemr search`")
+    parser.add_argument("--change", action="append", help="this one alone; may be repeated")
     parser.add_argument("--out", type=Path, help="stem of a JSON file")
     options = parser.parse_args()
 
@@ -208,6 +209,8 @@ def main() -> None:
     if options.sound:
         changes["noise at 20 dB"] = lambda: [noisy(paths[i], embedder, rng) for i in queries]
         changes["MP3 at 32 kbit/s"] = lambda: [through_codec(paths[i], embedder) for i in queries]
+    if options.change:
+        changes = {name: changes[name] for name in ("none", *options.change)}
     rows, plain = [], None
     for name, make in changes.items():
         tempos = (1.0, *ranking.tempos)
