@@ -64,7 +64,7 @@ def test_a_file_that_is_sent_is_searched_and_kept_for_alignments(client, tmp_pat
 
 
 def test_answers_can_be_sifted_by_words(client):
-    told = client.post("/api/search", json={"track_id": 1, "text": "07"}).json()
+    told = client.post("/api/search", json={"track_id": 1, "text": "07.wav"}).json()
     assert [one["title"] for one in told["candidates"]] == ["07"]
 
 

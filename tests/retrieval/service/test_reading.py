@@ -22,7 +22,7 @@ def test_tracks_are_filtered_sorted_and_paged(client):
     assert [one["title"] for one in told["tracks"]] == ["02", "03", "04", "05", "06"]
     last = client.get("/api/tracks", params={"descending": True, "limit": 1}).json()["tracks"]
     assert last[0]["title"] == "other.aiff"
-    assert client.get("/api/tracks", params={"text": "07 WAV"}).json()["total"] == 1
+    assert client.get("/api/tracks", params={"text": "07.WAV music"}).json()["total"] == 1
     assert client.get("/api/tracks", params={"state": "missing"}).json()["total"] == 0
 
 
