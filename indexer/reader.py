@@ -310,14 +310,14 @@ class Reader:
         without: Ids | None = None,
         is_exact: bool = False,
     ) -> Ids:
-        """Name the tracks that score best as answers to a query; see `Searched.nearest`."""
+        """Name the tracks that score best as answers to a query; see `VectorIndex.nearest`."""
         with self._searching() as searched:
             return searched.nearest(
                 versions, n_tracks, only=only, without=without, is_exact=is_exact
             )
 
     def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
-        """Name the tracks of which a long recording holds most; see `Searched.gaining`."""
+        """Name the tracks of which a long recording holds most; see `VectorIndex.gaining`."""
         with self._searching() as searched:
             return searched.gaining(versions, n_tracks, level)
 

@@ -186,26 +186,7 @@ class Searched:
         without: Ids | None = None,
         is_exact: bool = False,
     ) -> Ids:
-        """Name the tracks that score best as answers to a query.
-
-        Parameters
-        ----------
-        versions : sequence of float32 arrays, each of shape (S, D)
-            The query at its own tempo, then at others; at least one has segments.
-        n_tracks : int
-            The longest list wanted.
-        only : int64 array, optional
-            The tracks that may be answers; all where nothing is said.
-        without : int64 array, optional
-            Tracks that are no answers.
-        is_exact : bool
-            Whether every track is scored by all of its segments, however many there are.
-
-        Returns
-        -------
-        int64 array
-            Ascending.
-        """
+        """Name the tracks that score best as answers to a query; see `VectorIndex.nearest`."""
         versions = [one for one in versions if len(one)]
         newer, mean_length = self._newer(), self.mean_length
         is_asked = self._is_there & _chosen(self.main.segments, only, without)
@@ -224,22 +205,7 @@ class Searched:
         return np.sort(ids[_best(scores, n_tracks)])
 
     def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
-        """Name the tracks of which a recording of hours holds most; see `Segments.gains`.
-
-        Parameters
-        ----------
-        versions : sequence of float32 arrays, each of shape (S, D)
-            The recording at its own tempo and at others.
-        n_tracks : int
-            The longest list wanted.
-        level : float
-            A cosine that segments of strangers seldom reach.
-
-        Returns
-        -------
-        int64 array
-            Ascending; tracks that gain nothing are left out.
-        """
+        """Name the tracks of which a recording of hours holds most; see `VectorIndex.gaining`."""
         newer, places = self._newer(), np.flatnonzero(self._is_there)
         if len(places) > EXACT_LENGTH and self.main.lists is not None:
             places = self._held(np.concatenate(versions), _N_HITS, _N_PROBES)

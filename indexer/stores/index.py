@@ -86,10 +86,54 @@ class VectorIndex(Protocol):
         without: Ids | None = None,
         is_exact: bool = False,
     ) -> Ids:
-        """Name the tracks that score best as answers to a query; see `Searched.nearest`."""
+        """Name the tracks that score best as answers to a query.
+
+        Parameters
+        ----------
+        versions : sequence of float32 arrays, each of shape (S, D)
+            The query at its own tempo, then at others; at least one has segments.
+        n_tracks : int
+            The longest list wanted.
+        only : int64 array, optional
+            The tracks that may be answers; all where nothing is said.
+        without : int64 array, optional
+            Tracks that are no answers.
+        is_exact : bool
+            Whether every track is scored by all of its segments, however many there are.
+
+        Returns
+        -------
+        int64 array
+            Ascending.
+
+        Raises
+        ------
+        VectorStoreError
+            If an engine that is asked cannot answer.
+        """
 
     def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
-        """Name the tracks of which a recording of hours holds most; see `Searched.gaining`."""
+        """Name the tracks of which a recording of hours holds most; see `Segments.gains`.
+
+        Parameters
+        ----------
+        versions : sequence of float32 arrays, each of shape (S, D)
+            The recording at its own tempo and at others.
+        n_tracks : int
+            The longest list wanted.
+        level : float
+            A cosine that segments of strangers seldom reach.
+
+        Returns
+        -------
+        int64 array
+            Ascending; tracks that gain nothing are left out.
+
+        Raises
+        ------
+        VectorStoreError
+            If an engine that is asked cannot answer.
+        """
 
     def neighbours(self, track_ids: Ids) -> Neighbours:
         """Find the ten tracks that are nearest to each of some tracks as a whole."""

@@ -117,31 +117,7 @@ class RemoteIndex:
         without: Ids | None = None,
         is_exact: bool = False,
     ) -> Ids:
-        """Name the tracks that score best as answers to a query.
-
-        Parameters
-        ----------
-        versions : sequence of float32 arrays, each of shape (S, D)
-            The query at its own tempo, then at others; at least one has segments.
-        n_tracks : int
-            The longest list wanted.
-        only : int64 array, optional
-            The tracks that may be answers; all where nothing is said.
-        without : int64 array, optional
-            Tracks that are no answers.
-        is_exact : bool
-            Whether every track is scored by all of its segments; that reads the whole database.
-
-        Returns
-        -------
-        int64 array
-            Ascending.
-
-        Raises
-        ------
-        VectorStoreError
-            If the engine cannot be asked.
-        """
+        """Name the tracks that score best as answers to a query; see `VectorIndex.nearest`."""
         versions = [one for one in versions if len(one)]
         unwanted = np.zeros(0, np.int64) if without is None else np.asarray(without, np.int64)
 
@@ -158,28 +134,9 @@ class RemoteIndex:
         return _best(ids[is_wanted], scores[is_wanted], n_tracks)
 
     def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
-        """Name the tracks of which a recording of hours holds most; see `Segments.gains`.
+        """Name the tracks that a recording of hours holds; see `VectorIndex.gaining`.
 
         Each stretch of the recording, about as long as a track, names those nearest to it.
-
-        Parameters
-        ----------
-        versions : sequence of float32 arrays, each of shape (S, D)
-            The recording at its own tempo and at others.
-        n_tracks : int
-            The longest list wanted.
-        level : float
-            A cosine that segments of strangers seldom reach.
-
-        Returns
-        -------
-        int64 array
-            Ascending; tracks that gain nothing are left out.
-
-        Raises
-        ------
-        VectorStoreError
-            If the engine cannot be asked.
         """
         stale = self._stale()
         named = [np.zeros(0, np.int64)]

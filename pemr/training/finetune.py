@@ -28,7 +28,7 @@ from pemr.model.pemr import PemrWithHead
 from pemr.signal.disguise import disguise
 from pemr.training.cliques import Batch, CliqueBatches, Member, fingerprint, strength_of
 from pemr.training.data import Prepared, TwoViews, Views
-from pemr.training.loop import Task, checkpoint_of
+from pemr.training.loop import B, Task, checkpoint_of
 from pemr.training.machine import Machine, gathered, seed_of, unwrapped
 from pemr.training.norms import settle_norms
 from pemr.training.start import Tunable, initialise
@@ -44,38 +44,19 @@ _N_BATCHES = 36  # that whitening looks at, where batches are small
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetuning(Task[Batch]):
-    """Contrastive training on cliques: from what, and how it is judged.
+class OnCliques(Task[B]):
+    """Training on labelled performances, as long and as large as `Config.finetune` says.
 
     Parameters
     ----------
     cliques : dict of str to list of Member
         From `pemr.training.cliques.usable`.
     config : Config
-        The recipe. A finished run goes on when it has more steps, with the learning
-        rate that the longer run has from there on, or more patience.
-    score : callable, optional
-        Gives the score of an embedder, higher is better; without it the last
-        weights count as the best.
-    init : Path, optional
-        Checkpoint to start from: a pretraining's, or an earlier fine-tuning's;
-        or `start.SHIPPED`, for the weights that come with the package.
-    unlabelled : sequence of Prepared
-        Whose batch statistics an encoder takes before it is judged and kept as
-        the best; without any it keeps those of the disguised crops.
-    augment : callable, optional
-        Changes the disguised crops further: a float tensor of shape (B, F, T)
-        in dB and a generator on its device to another such tensor.
+        The recipe.
     """
 
     cliques: dict[str, list[Member]]
     config: Config
-    score: Callable[[Embedder], float] | None = None
-    init: Path | None = None
-    unlabelled: Sequence[Prepared] = ()
-    augment: Callable[[Tensor, Generator], Tensor] | None = None
-    unit = "cliques"
-    max_gradient = _MAX_GRADIENT
 
     @property
     def n_steps(self) -> int:
@@ -101,6 +82,39 @@ class Finetuning(Task[Batch]):
     def data(self) -> str:
         """Fingerprint of the cliques."""
         return fingerprint(self.cliques)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetuning(OnCliques[Batch]):
+    """Contrastive training on cliques: from what, and how it is judged.
+
+    Parameters
+    ----------
+    cliques : dict of str to list of Member
+        From `pemr.training.cliques.usable`.
+    config : Config
+        The recipe. A finished run goes on when it has more steps, with the learning
+        rate that the longer run has from there on, or more patience.
+    score : callable, optional
+        Gives the score of an embedder, higher is better; without it the last
+        weights count as the best.
+    init : Path, optional
+        Checkpoint to start from: a pretraining's, or an earlier fine-tuning's;
+        or `start.SHIPPED`, for the weights that come with the package.
+    unlabelled : sequence of Prepared
+        Whose batch statistics an encoder takes before it is judged and kept as
+        the best; without any it keeps those of the disguised crops.
+    augment : callable, optional
+        Changes the disguised crops further: a float tensor of shape (B, F, T)
+        in dB and a generator on its device to another such tensor.
+    """
+
+    score: Callable[[Embedder], float] | None = None
+    init: Path | None = None
+    unlabelled: Sequence[Prepared] = ()
+    augment: Callable[[Tensor, Generator], Tensor] | None = None
+    unit = "cliques"
+    max_gradient = _MAX_GRADIENT
 
     def build(self, machine: Machine) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Build the cover encoder with its head."""

@@ -168,7 +168,7 @@ class QdrantEngine:
     def _is_cluster(self) -> bool:
         try:
             return str(self._client.cluster_status().status) == "enabled"
-        except NotImplementedError:  # in this process
+        except NotImplementedError:  # what the client says of its engine in this process
             return False
 
     def delete(self) -> None:

@@ -23,10 +23,10 @@ from pemr.errors import CheckpointError
 from pemr.model.checkpoint import load_trained, save
 from pemr.model.encoder import build_encoder
 from pemr.signal import crops
-from pemr.training.cliques import Member, fingerprint
+from pemr.training.cliques import Member
 from pemr.training.data import Prepared
-from pemr.training.finetune import BEST
-from pemr.training.loop import Task, checkpoint_of
+from pemr.training.finetune import BEST, OnCliques
+from pemr.training.loop import checkpoint_of
 from pemr.training.machine import Machine
 from pemr.training.norms import pieces_of, settle_norms
 
@@ -64,7 +64,7 @@ class Naming(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamingWorks(Task[Crops]):
+class NamingWorks(OnCliques[Crops]):
     """Tuning of the paper's encoder on works.
 
     Parameters
@@ -81,42 +81,15 @@ class NamingWorks(Task[Crops]):
         A pretraining's checkpoint.
     """
 
-    cliques: dict[str, list[Member]]
-    config: Config
     judged: Sequence[list[Member]] = ()
     measure: Callable[[Sequence[Embedded]], float] | None = None
     init: Path | None = None
     unit = "works"
 
     @property
-    def n_steps(self) -> int:
-        """Steps of the recipe."""
-        return self.config.finetune.n_steps
-
-    @property
-    def seed(self) -> int:
-        """Of the recipe."""
-        return self.config.finetune.seed
-
-    @property
-    def batch_size(self) -> int:
-        """Works a step."""
-        return self.config.finetune.n_cliques
-
-    @property
-    def data(self) -> str:
-        """Fingerprint of the works."""
-        return fingerprint(self.cliques)
-
-    @property
     def judged_every(self) -> int:
         """Steps between two validations."""
         return self.config.finetune.score_every
-
-    @property
-    def patience(self) -> float:
-        """Validations without a better score before the run ends."""
-        return self.config.finetune.patience
 
     def continues(self, stored: Config) -> bool:
         """Return whether only the length differs."""
