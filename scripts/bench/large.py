@@ -14,20 +14,25 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
+from sqlalchemy import insert
 
-from indexer import AudioFile, Catalog, Embedded, KeptRecording, writer
+from indexer import AudioFile, Catalog, Embedded, KeptRecording, Writer, packing, signed
+from indexer.records import N_ROWS
+from indexer.schema import Base, CatalogRow, EmbeddingRow, RecordingRow, SpansRow, TrackRow
 from indexer.tags import Tags
 from retrieval import trace, write_rows
 
 ROOT = Path(__file__).parents[2]
 DIM, N_SEGMENTS = 256, 22
+SPANS_S = np.arange(N_SEGMENTS)[:, None] * 10.0 + [0.0, 20.0]
 
 OPENING = """
 import sys, time
@@ -72,27 +77,64 @@ def vectors_of(number: int, n_dims: int = DIM) -> Any:  # noqa: ANN401 (an array
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
-def store(catalog: writer.Writer, path: Path, number: int) -> int:
+def store(catalog: Writer, path: Path, number: int) -> int:
     """Store a track whose file may be there."""
-    spans = np.arange(N_SEGMENTS)[:, None] * 10.0 + [0.0, 20.0]
-    embedded = Embedded(vectors_of(number), spans, KeptRecording.without_frames(230.0))
+    embedded = Embedded(vectors_of(number), SPANS_S, KeptRecording.without_frames(230.0))
     mtime_ns = path.stat().st_mtime_ns if path.exists() else 1
     file = AudioFile(path, 0, mtime_ns, f"{number:032x}")
     return int(catalog.store(file, Tags(path.stem, artist=f"artist {number % 997}"), embedded))
 
 
 def fill(folder: Path, n_tracks: int) -> None:
-    """Make files and catalog, where they are absent."""
-    if (folder / "catalog" / "catalog.db").is_file():
-        return
+    """Make files and catalog, or go on where that was cut short."""
     (folder / "music").mkdir(parents=True, exist_ok=True)
-    writer._STORED_AT_ONCE = n_tracks + 1  # the vector file is made once, at the end
     with Catalog.write(folder / "catalog", Nobody()) as catalog:  # type: ignore[arg-type]
-        for number in range(n_tracks):
-            path = (folder / "music" / f"{number:07}.mp3").absolute()
-            path.touch()
-            store(catalog, path, number)
+        known = catalog.known()
+        there = {one.file.path.name for one in known}
+        missing = [n for n in range(n_tracks) if f"{n:07}.mp3" not in there]
+        track_id = max((one.track_id for one in known), default=0) + 1
+        for some in signed.batched(missing):
+            paths = [(folder / "music" / f"{number:07}.mp3").absolute() for number in some]
+            for path in paths:
+                path.touch()
+            store_all(catalog, track_id, dict(zip(some, paths, strict=True)))
+            track_id += len(some)
         catalog.add_roots([folder / "music"])
+
+
+def store_all(catalog: Writer, first_id: int, paths: Mapping[int, Path]) -> None:
+    """Store new tracks as `store` would, but in one transaction and without objects."""
+    spans = SPANS_S.tobytes()
+    checksum = packing.begun_checksum
+    rows: dict[type[Base], list[dict[str, Any]]] = defaultdict(list)
+    with catalog._writing() as session:
+        generation = catalog._counted(session)
+        for track_id, (number, path) in enumerate(paths.items(), start=first_id):
+            of = {"track_id": track_id}
+            vectors = vectors_of(number).tobytes()
+            found = packing.vectors_checksum(track_id, vectors, generation)
+            rows[TrackRow].append(track_row(track_id, number, path))
+            rows[RecordingRow].append(of | dict.fromkeys(N_ROWS, b"") | {"checksum": 0})
+            rows[SpansRow].append(of | {"spans": spans, "checksum": checksum(track_id, spans)})
+            row = of | {"vectors": vectors, "generation": generation, "checksum": found}
+            rows[EmbeddingRow].append(row)
+        for kind, some in rows.items():
+            session.execute(insert(kind), some)
+        about = session.get_one(CatalogRow, 1)
+        about.n_tracks += len(paths)
+        about.n_sounding += len(paths)
+
+
+def track_row(track_id: int, number: int, path: Path) -> dict[str, Any]:
+    """Make the row of a track, signed."""
+    row = dict.fromkeys(signed.NAMES[TrackRow]) | {
+        "id": track_id, "path": os.fsencode(path), "size_bytes": 0,
+        "mtime_ns": path.stat().st_mtime_ns, "audio_hash": f"{number:032x}", "title": path.stem,
+        "artist": f"artist {number % 997}", "duration_s": 230.0, "is_silent": False,
+        "is_missing": False, "damage": "", "added_s": time.time(), "n_segments": N_SEGMENTS,
+        "pitches_checksum": packing.begun_checksum(track_id, b"", b""),
+    }  # fmt: skip
+    return {**signed.signature(**row), "path_text": str(path)}
 
 
 def run(command: list[str]) -> tuple[float, str]:
