@@ -153,19 +153,6 @@ def _follow(events: "Iterable[Event]", n_files: int) -> "Tally":
     return tally
 
 
-def _filter(
-    artists: list[str] | None, not_artists: list[str] | None, albums: list[str] | None, years: str
-) -> "Filter":
-    from indexer import Filter
-
-    return Filter(
-        artists=tuple(artists or ()),
-        not_artists=tuple(not_artists or ()),
-        albums=tuple(albums or ()),
-        years=years,
-    )
-
-
 def _form(**asked: bool) -> str:
     """Name the form that was asked for; a table where none was."""
     return next((form for form, is_asked in asked.items() if is_asked), "table")
@@ -220,8 +207,10 @@ def index(
 
 
 @app.command()
+@opt.filtered
 def search(
     query: Annotated[Path, Argument(help="A recording, in the catalog or not.")],
+    wanted: "Filter",
     catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     top: Annotated[int, Option("--top", "-n", min=1, help="How many candidates.")] = 10,
@@ -237,10 +226,6 @@ def search(
     as_csv: opt.AsCsv = False,
     as_m3u: opt.AsM3u = False,
     all_copies: Annotated[bool, Option("--all-copies", help=opt.COPIES)] = False,
-    artist: opt.Artist = None,
-    not_artist: opt.NotArtist = None,
-    album: opt.Album = None,
-    year: opt.Years = "",
 ) -> None:
     """Find the performances of the query's work in the catalog, or say that there is none.
 
@@ -251,7 +236,6 @@ def search(
     from retrieval import chosen, copies, draw_best, judge, read_query, verdict_text
     from retrieval import search as rank_candidates
 
-    wanted = _filter(artist, not_artist, album, year)
     with _asked(catalog, embedder, device) as (opened, encoder):
         ranking = chosen(encoder.ranking, without or (), only)
         asked = read_query(opened, encoder, query, ranking)
@@ -365,14 +349,12 @@ def serve_page(
 
 
 @app.command("list")
+@opt.filtered
 def list_tracks(
+    wanted: "Filter",
     catalog: opt.CatalogPlace = None,
     duplicates: Annotated[bool, Option("--duplicates", help=opt.DUPLICATES)] = False,
     damaged: Annotated[bool, Option("--damaged", help=opt.DAMAGED)] = False,
-    artist: opt.Artist = None,
-    not_artist: opt.NotArtist = None,
-    album: opt.Album = None,
-    year: opt.Years = "",
     limit: Annotated[int | None, Option("--limit", min=1, help="List so many at most.")] = None,
     offset: Annotated[int, Option("--offset", min=0, help="Leave out so many before.")] = 0,
     as_json: opt.AsJson = False,
@@ -386,7 +368,6 @@ def list_tracks(
     from indexer import Catalog, catalog_place, page
     from retrieval import tracks_text
 
-    wanted = _filter(artist, not_artist, album, year)
     which = {"is_damaged": damaged, "is_copied": duplicates}
     with Catalog.open(catalog_place(catalog)) as opened:
         found = page(opened, wanted, **which, offset=offset, limit=limit)

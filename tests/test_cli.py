@@ -133,10 +133,21 @@ def test_info_and_list_describe_the_catalog(catalog):
     filtered = run("list", "--catalog", catalog, "--artist", "nobody", "--json")
     assert json.loads(filtered.stdout) == []
     assert run("list", "--catalog", catalog, "--year", "sixties").exit_code == 1
+    assert run("list", "--catalog", catalog, "--added", "..1999", "--json").stdout == "[]\n"
     few = run("list", "--catalog", catalog, "--limit", 3, "--offset", 2, "--m3u")
     assert few.stdout.startswith("#EXTM3U")
     assert few.stdout.count("#EXTINF") == 3
     assert few.stderr == "3 of 8 tracks\n"
+
+
+def test_list_and_search_choose_tracks_by_the_same_options(music, catalog):
+    folder = music / "work 1"
+    listed = json.loads(run("list", "--catalog", catalog, "--in", folder, "--json").stdout)
+    assert {row["path"].rpartition("/")[0] for row in listed} == {str(folder)}
+    query = music / "work 0" / "0 'take'.wav"
+    found = run("search", query, "--catalog", catalog, "--in", folder, "--all", "--json").stdout
+    answers = {row["path"] for row in json.loads(found)["candidates"]}
+    assert answers == {row["path"] for row in listed}
 
 
 def test_remove_forgets_a_track(music, tmp_path):

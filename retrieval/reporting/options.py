@@ -1,7 +1,10 @@
 """The options that several commands share: how they are written, and what their help says."""
 
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -37,17 +40,6 @@ Device = Annotated[
     Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")
 ]
 Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
-_ARTIST = "Only tracks of this artist, in whole or in part; may be repeated."
-Artist = Annotated[list[str] | None, Option("--artist", help=_ARTIST)]
-NotArtist = Annotated[
-    list[str] | None, Option("--not-artist", help="No tracks of this artist; may be repeated.")
-]
-Album = Annotated[
-    list[str] | None, Option("--album", help="Only tracks of this album; may be repeated.")
-]
-Years = Annotated[
-    str, Option("--year", metavar="YEARS", help="Only of these years: 1966, 1960..1979, 1960..")
-]
 Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 AsCsv = Annotated[bool, Option("--csv", help="Print CSV instead of a table.")]
@@ -74,3 +66,66 @@ Scores = Annotated[Path, Option("--scores", help="Folder of score archives.")]
 SoundFonts = Annotated[Files, Option("--soundfont", help=_FONTS)]
 Parsed = Annotated[File, Option("--cache", help="Of parsed scores. [default: above the corpus]")]
 Jobs = Annotated[int, Option("--jobs", "-j", min=1, help="Processes.")]
+_TITLE = "Only titles with this in them; all names in whole or in part, and may be repeated."
+_DURATION = "Only so long, in seconds or M:SS: 2:30..6:00, ..90."
+_ADDED = "Only what came into the catalog then, in UTC: 2026-11-28, 2026-11, 2026-11-01.."
+_MBID = "Only of this MusicBrainz recording, release, artist or work; may be repeated."
+_ISRC = "Only recordings with this code; may be repeated."
+_FOLDER = "Only files in this folder, at any depth; may be repeated."
+_CHOSEN = partial(Option, rich_help_panel="Which tracks")
+FILTERS: dict[str, Any] = {
+    "titles": _CHOSEN("--title", help=_TITLE),
+    "artists": _CHOSEN("--artist", help="Only by this artist, of the track or of its album."),
+    "not_artists": _CHOSEN("--not-artist", help="Not by this artist."),
+    "album_artists": _CHOSEN("--album-artist", help="Only of albums by this artist."),
+    "albums": _CHOSEN("--album", help="Only of this album."),
+    "not_albums": _CHOSEN("--not-album", help="Not of this album."),
+    "years": _CHOSEN("--year", metavar="YEARS", help="Only of these: 1966, 1960..1979, 1960.."),
+    "durations": _CHOSEN("--duration", metavar="RANGE", help=_DURATION),
+    "added": _CHOSEN("--added", metavar="DAYS", help=_ADDED),
+    "isrcs": _CHOSEN("--isrc", metavar="CODE", help=_ISRC),
+    "mbids": _CHOSEN("--mbid", metavar="ID", help=_MBID),
+    "folders": _CHOSEN("--in", metavar="FOLDER", help=_FOLDER),
+}
+"""An option for every wish of `indexer.Filter`, by its name there."""
+_RANGES = {"years", "durations", "added"}
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command have the options that choose tracks, and hand it their `Filter` as `wanted`.
+
+    Parameters
+    ----------
+    command : callable
+        Takes `wanted`, and options of its own.
+
+    Returns
+    -------
+    callable
+        To be offered as the command.
+    """
+
+    @wraps(command)
+    def offered(**given: Any) -> None:  # noqa: ANN401 (whatever the command's options are)
+        from indexer import Filter  # noqa: PLC0415 (a help page does not pay for it)
+
+        wishes: dict[str, Any] = {name: given.pop(name) for name in FILTERS}
+        for name in FILTERS.keys() - _RANGES:
+            wishes[name] = tuple(wishes[name] or ())
+        command(wanted=Filter(**wishes), **given)
+
+    own = inspect.signature(command)
+    chosen = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default="" if name in _RANGES else None,
+            annotation=Annotated[str if name in _RANGES else list[str] | None, option],
+        )
+        for name, option in FILTERS.items()
+    ]
+    kept = [one for name, one in own.parameters.items() if name != "wanted"]
+    taken = [*kept, *chosen]
+    offered.__signature__ = own.replace(parameters=taken)  # type: ignore[attr-defined]
+    offered.__annotations__ = {one.name: one.annotation for one in taken} | {"return": None}
+    return offered
