@@ -22,7 +22,7 @@ _GROWTH = 0.43  # depths grow as this power of the number of tracks, as those of
 _N_WIDE, _N_DEEP = 7_500, 1_250  # among 10^5 tracks
 _COUNTED_LENGTH = 100_000  # up to so many tracks, segments are counted after every change
 _WHOLE_COSINES = 1 << 24  # up to so many, all segments of all tracks are compared
-_MOST_NAMED = 1_000_000  # tracks that one request names; of more, all are asked, and more deeply
+_MOST_EXCLUDED = 500_000  # tracks that a request names as no answers; more fall out afterwards
 _SHORT_LENGTH = 50  # segments of all versions of a query that is asked at each tempo for itself
 _SCORED_AT_ONCE = 500  # tracks whose segments are in memory together
 _STRETCH_LENGTH, _STRETCH_HOP = 24, 12  # segments of a long recording that are asked together
@@ -127,10 +127,10 @@ class RemoteIndex:
         if is_exact:
             found = self._scored(_batches(self._rows.all()), scored)
         else:
-            held = self._promising(versions, n_tracks, only, unwanted)
+            held = _wanted(self._promising(versions, n_tracks, only, unwanted), only, unwanted)
             found = self._scored(chain(self._read(held), [self._newer()]), scored)
         ids, scores = found
-        is_wanted = ~np.isin(ids, unwanted) & (True if only is None else np.isin(ids, only))
+        is_wanted = np.isin(ids, _wanted(ids, only, unwanted))
         return _best(ids[is_wanted], scores[is_wanted], n_tracks)
 
     def gaining(self, versions: Sequence[Vectors], n_tracks: int, level: float) -> Ids:
@@ -199,7 +199,11 @@ class RemoteIndex:
     def _promising(
         self, versions: Sequence[Vectors], n_tracks: int, only: Ids | None, unwanted: Ids
     ) -> Ids:
-        """Name the tracks in the engine that are worth a score by all of their segments."""
+        """Name the tracks in the engine that are worth a score by all of their segments.
+
+        Where more than half of them are wanted, naming these costs more than finding a few more:
+        all are asked, so much more deeply, and some that are not wanted are among those named.
+        """
         stale = self._stale()
         without = np.union1d(stale, unwanted)
         n_all = len(self)
@@ -210,7 +214,7 @@ class RemoteIndex:
         n_deep = max(round(_N_DEEP * _depth(n_asked)), 2 * n_tracks)
         if only is not None and len(only) <= n_deep:
             return only
-        if max(len(without), 0 if only is None else len(only)) > _MOST_NAMED:
+        if len(without) > _MOST_EXCLUDED or (only is not None and 2 * len(only) > n_all):
             n_deep = round(n_deep * n_all / n_asked)  # those that are not wanted fall out later
             only, without, n_asked = None, stale, n_all
         n_wide = self._n_wide(versions, n_asked)
@@ -253,6 +257,12 @@ class RemoteIndex:
 
 def _depth(n_asked: int) -> float:
     return float((n_asked / 1e5) ** _GROWTH)
+
+
+def _wanted(ids: Ids, only: Ids | None, unwanted: Ids) -> Ids:
+    """Keep the ids that may be answers, in their order."""
+    is_wanted = ~np.isin(ids, unwanted)
+    return ids[is_wanted if only is None else is_wanted & np.isin(ids, only)]
 
 
 def _batches(tracks: Iterable[Track]) -> Iterator[Segments]:

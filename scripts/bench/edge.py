@@ -152,7 +152,7 @@ class Edge:
         wanted = _filter(only, without)
         rows = [[*version.mean(axis=0).tolist(), 1.0] for version in versions]
         first = [
-            core.Prefetch(n_wide, core.Query.Nearest(row, "coarse"), filter=wanted)
+            core.Prefetch(n_wide, core.Query.Nearest(row, "coarse"))
             for row in (rows if n_wide is not None else [])
         ]
         request = core.QueryRequest(

@@ -32,6 +32,7 @@ _ROWS_AT_ONCE = 1_000
 _DIGITS = 5  # behind the point; half precision has steps of 3e-5 where most values lie
 _IDS_AT_ONCE = 10_000
 _ASKED_AT_ONCE = 100
+_NAMED_AT_ONCE = 500_000  # ids in a request, at most ten megabytes; a server takes 32
 _BYTES = models.ScalarQuantization(
     scalar=models.ScalarQuantizationConfig(
         type=models.ScalarType.INT8, quantile=0.99, always_ram=True
@@ -252,40 +253,38 @@ class QdrantEngine:
         only: Ids | None,
         without: Ids,
     ) -> Ids:
-        """Name the points whose segments are nearest to those of a query, each to its own."""
-        wanted = _filter(only, without)
-        first = [
-            models.Prefetch(
-                query=[*_written(version.mean(axis=0)), 1.0],
-                using="coarse",
-                filter=wanted,
-                limit=n_wide,
-            )
-            for version in (versions if n_wide is not None else ())
-        ]
+        """Name the points whose segments are nearest to those of a query, each to its own.
+
+        Of more points than a request can name, some are asked after the others.
+        """
+        # a server hands a filter on to what is chosen first, so it is said once
         request = models.QueryRequest(
             query=_written(versions[0]),
             using="segments",
-            prefetch=first or None,
-            filter=wanted,
+            prefetch=_chosen_first(versions, n_wide),
             limit=n_deep,
             params=_AS_BYTES,  # whatever comes back is scored by what the database holds
             with_payload=False,
         )
-        (found,) = self._answers([request])
-        return np.array([int(point.id) for point in found], np.int64)
+        found: list[models.ScoredPoint] = []
+        for some in _blocks(only):
+            wanted = request.model_copy(update={"filter": _filter(some, without)})
+            found += self._answers([wanted])[0]
+        found.sort(key=lambda point: point.score, reverse=True)
+        return np.array([int(point.id) for point in found[:n_deep]], np.int64)
 
     def near(self, rows: Vectors, n_points: int, *, without: Ids) -> Neighbours:
         """Find the points whose directions are nearest to each of some rows, (K, D)."""
         shape = (len(rows), n_points)
         near = Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         wanted = _filter(None, without)
-        for first in range(0, len(rows), _ASKED_AT_ONCE):
+        at_once = min(_ASKED_AT_ONCE, max(1, _NAMED_AT_ONCE // max(1, len(without))))
+        for first in range(0, len(rows), at_once):
             requests = [
                 models.QueryRequest(
                     query=_written(row), using="direction", filter=wanted, limit=n_points
                 )
-                for row in rows[first : first + _ASKED_AT_ONCE]
+                for row in rows[first : first + at_once]
             ]
             for place, points in enumerate(self._answers(requests), start=first):
                 near.ids[place, : len(points)] = [int(point.id) for point in points]
@@ -344,6 +343,23 @@ def _written(values: Vectors) -> list[Any]:
     """
     written: list[Any] = np.round(values.astype(np.float64), _DIGITS).tolist()
     return written
+
+
+def _chosen_first(versions: Sequence[Vectors], n_wide: int | None) -> list[models.Prefetch] | None:
+    """Choose points by the mean of each version of a query; all of them where nothing is said."""
+    if n_wide is None:
+        return None
+    means = [[*_written(version.mean(axis=0)), 1.0] for version in versions]
+    return [models.Prefetch(query=mean, using="coarse", limit=n_wide) for mean in means]
+
+
+def _blocks(only: Ids | None) -> Iterator[Ids | None]:
+    """Cut ids into blocks that a request can name; there is one, where nothing is said."""
+    if only is None:
+        yield None
+        return
+    for first in range(0, len(only), _NAMED_AT_ONCE):
+        yield only[first : first + _NAMED_AT_ONCE]
 
 
 def _filter(only: Ids | None, without: Ids) -> models.Filter | None:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from qdrant_client import QdrantClient, models
 
+MOST_BYTES = 32 << 20
+"""What a server takes of a request, where nobody told it otherwise."""
 AWAY = "The replica set for shard 1 on peer 7 does not have enough active replicas"
 
 
@@ -66,6 +68,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(asked)
         self.server.keys.add(self.headers.get("api-key"))
         if self._failed(asked):
+            return
+        if len(raw) > MOST_BYTES:
+            self._refuse(
+                400, f"Payload error: JSON payload ({len(raw)} bytes) is larger than allowed"
+            )
             return
         if asked == "GET /":
             self._send(200, {"title": "qdrant", "version": self.server.version})
@@ -174,8 +181,6 @@ def _queried(server: StandIn, name: str, body: Any) -> Any:
             wanted = request.filter or models.Filter()
             wanted.must = [*(wanted.must or []), models.HasIdCondition(has_id=there)]
             request.filter = wanted
-            for first in request.prefetch or []:
-                first.filter = wanted
         (answer,) = server.engine.query_batch_points(name, [request])
         answers.append(_dumped(answer))
     return answers

@@ -118,6 +118,21 @@ def test_only_some_tracks_and_without_others(brought, truth, drawn, unit):
     assert index.nearest(asked, 9, without=np.array([i for i, _ in tracks])).tolist() == []
 
 
+@pytest.mark.parametrize("n_wanted", [0, 1, 10, 19, 21, 39, 40])
+def test_any_share_of_the_tracks_may_be_wanted(brought, truth, drawn, unit, monkeypatch, n_wanted):
+    monkeypatch.setattr("indexer.stores.remote._N_DEEP", 1)
+    tracks = drawn(40)
+    truth.store(*tracks)
+    index, asked = brought(truth), [unit(2, DIM), unit(3, DIM)]
+    some = np.array([track_id for track_id, _ in tracks[::-1]][:n_wanted], np.int64)
+    found = index.nearest(asked, 8, only=some).tolist()
+    assert len(found) == min(8, n_wanted)
+    assert set(found) <= set(some.tolist())
+    if n_wanted:
+        wanted = tracks[-1]
+        assert wanted[0] in index.nearest([wanted[1]], 8, only=some)
+
+
 @pytest.mark.parametrize("track_id", [1, 2**31, 2**40 + 1, 2**53 + 1])
 def test_ids_are_kept_whole(brought, truth, unit, track_id):
     truth.store((track_id, vectors := unit(2, DIM)), (track_id + 1, unit(2, DIM)))

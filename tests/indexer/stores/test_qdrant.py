@@ -325,10 +325,10 @@ def test_a_short_query_is_asked_at_every_tempo_for_itself(reach, truth, drawn, u
 
 
 @pytest.mark.parametrize("wish", ["only", "without"])
-def test_a_wish_that_names_too_many_tracks_is_kept_without_naming_them(
+def test_a_wish_that_holds_for_most_tracks_or_names_too_many_is_kept_without_naming_them(
     reach, truth, drawn, unit, monkeypatch, wish
 ):
-    monkeypatch.setattr("indexer.stores.remote._MOST_NAMED", 5)
+    monkeypatch.setattr("indexer.stores.remote._MOST_EXCLUDED", 5)
     monkeypatch.setattr("indexer.stores.remote._N_DEEP", 1)
     truth.store(*drawn(40))
     index = seen(store := reach(), fill(store, truth), truth.rows())
@@ -340,7 +340,7 @@ def test_a_wish_that_names_too_many_tracks_is_kept_without_naming_them(
         return best(*given, only=only, without=without)
 
     monkeypatch.setattr(store.engine, "best", noted)
-    some = np.array([track_id for track_id, _ in truth.held][::2])
+    some = np.array([track_id for track_id, _ in truth.held][: 25 if wish == "only" else 15])
     left = [t for t in truth.held if (t[0] in some) == (wish == "only")]
     track_id, vectors = left[5]
     found = index.nearest([vectors], 8, **{wish: some}).tolist()
@@ -348,6 +348,65 @@ def test_a_wish_that_names_too_many_tracks_is_kept_without_naming_them(
     assert track_id in found
     assert set(found) <= {track_id for track_id, _ in left}
     assert asked == [(None, [])]
+
+
+def test_what_falls_out_is_not_read_from_the_database(reach, truth, drawn, unit, monkeypatch):
+    monkeypatch.setattr("indexer.stores.remote._N_DEEP", 1)
+    truth.store(*drawn(40))
+    read: list[int] = []
+    rows = truth.rows()
+    told = replace(rows, of=lambda ids: read.extend(ids) or rows.of(ids))
+    index = seen(store := reach(), fill(store, truth), told)
+    some = np.array([track_id for track_id, _ in truth.held][:30])
+    assert len(index.nearest([unit(2, DIM)], 8, only=some)) == 8
+    assert set(read) <= set(some.tolist())
+
+
+@pytest.mark.parametrize("n_wide", [None, 40])
+def test_a_selection_is_asked_in_as_many_requests_as_it_takes(
+    standin, reach, truth, drawn, unit, monkeypatch, n_wide
+):
+    truth.store(*drawn(40))
+    fill(store := reach(), truth)
+    some = np.array([track_id for track_id, _ in truth.held][::2])
+    nothing = np.zeros(0, np.int64)
+    versions = [unit(3, DIM), unit(2, DIM)]
+
+    def best():
+        found = store.engine.best(versions, n_wide, 6, only=some, without=nothing)
+        return sorted(found.tolist()), standin.n_seen(SEARCH)
+
+    at_once, n_before = best()
+    monkeypatch.setattr("indexer.stores.qdrant.points._NAMED_AT_ONCE", 7)
+    in_parts, n_after = best()
+    assert in_parts == at_once
+    assert len(at_once) == 6
+    assert n_after - n_before == 3
+
+
+def test_hundreds_of_thousands_of_ids_fit_what_a_server_takes(standin, reach, truth, drawn, unit):
+    truth.store(*drawn(40))
+    fill(store := reach(), truth)
+    n_before = standin.n_seen(SEARCH)
+    some = np.arange(3, 600_003)
+    versions = [unit(3, DIM)] * 5
+    found = store.engine.best(versions, 40, 50, only=some, without=np.arange(5, 100_000, 2))
+    assert sorted(found.tolist()) == [i for i, _ in truth.held if i >= 3 and (i < 5 or i % 2 == 0)]
+    assert standin.n_seen(SEARCH) - n_before == 2
+
+
+def test_neighbours_are_asked_for_in_requests_that_a_server_takes(
+    standin, reach, truth, drawn, unit, monkeypatch
+):
+    truth.store(*drawn(40))
+    fill(store := reach(), truth)
+    rows, without = unit(12, DIM), np.arange(1, 31)
+    at_once = store.engine.near(rows, 3, without=without)
+    n_before = standin.n_seen(SEARCH)
+    monkeypatch.setattr("indexer.stores.qdrant.points._NAMED_AT_ONCE", 100)
+    in_parts = store.engine.near(rows, 3, without=without)
+    assert in_parts.ids.tolist() == at_once.ids.tolist()
+    assert standin.n_seen(SEARCH) - n_before == 4
 
 
 def test_neighbours_are_asked_for_once(standin, reach, truth, drawn):
