@@ -70,6 +70,13 @@ def seen(store, name: Name, rows: Rows) -> VectorIndex | None:
     return found.changed(rows.gone(name.generation), rows.since(name.generation)).over(rows)
 
 
+def fill(store: RemoteStore, truth: Truth, old: Name | None = None) -> Name:
+    """Bring a store to the present state, and name that."""
+    new = Name(truth.generation, 1000 + truth.generation)
+    list(store.write(old, truth.rows(), new))
+    return new
+
+
 class FileStore:
     """A vector file, as a catalog's writer makes it and its readers read it."""
 
@@ -177,6 +184,21 @@ def standin():
     server = StandIn()
     yield server
     server.close()
+
+
+@pytest.fixture
+def reach(standin, request):
+    """Connect to the stand-in, as the owner of a catalog."""
+
+    from indexer.stores.qdrant.address import collection_address
+    from indexer.stores.qdrant.points import connected
+
+    def reached(query="", owner=OWNER):
+        engine = connected(collection_address(f"{standin.url}/tracks{query}"))
+        request.addfinalizer(engine.close)
+        return RemoteStore(engine, owner)
+
+    return reached
 
 
 @pytest.fixture
