@@ -104,6 +104,14 @@ class Edge:
         ]
         self.shard.update(core.UpdateOperation.upsert_points(some))
 
+    def number(self, numbers: Mapping[int, Ids]) -> None:
+        """Note each number beside some points, and have it indexed."""
+        for number, track_ids in numbers.items():
+            noted = core.UpdateOperation.set_payload(track_ids.tolist(), {"number": number})
+            self.shard.update(noted)
+        kind = core.PayloadSchemaType.Integer
+        self.shard.update(core.UpdateOperation.create_field_index("number", kind))
+
     def settle(self) -> None:
         """Have graphs and bytes made of what was put, as a server does by itself."""
         self.shard.flush()
@@ -149,7 +157,16 @@ class Edge:
         without: Ids,
     ) -> Ids:
         """Name the points whose segments are nearest to those of a query, each to its own."""
-        wanted = _filter(only, without)
+        return self.ask(versions, n_wide, n_deep, _filter(only, without))
+
+    def ask(
+        self,
+        versions: Sequence[Vectors],
+        n_wide: int | None,
+        n_deep: int,
+        wanted: core.Filter | None,
+    ) -> Ids:
+        """Do the same, of the points that any filter lets through."""
         rows = [[*version.mean(axis=0).tolist(), 1.0] for version in versions]
         first = [
             core.Prefetch(n_wide, core.Query.Nearest(row, "coarse"))
@@ -192,6 +209,11 @@ class Edge:
         """Let go of the files."""
         if self._shard is not None:
             self._shard.close()
+
+
+def numbered(below: int) -> core.Filter:
+    """Let through the points with a number below another."""
+    return core.Filter(must=[core.FieldCondition("number", range=core.RangeFloat(lt=below))])
 
 
 def _filter(only: Ids | None, without: Ids) -> core.Filter | None:

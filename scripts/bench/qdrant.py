@@ -9,7 +9,9 @@ this process without a server, in the form that `indexer.stores.qdrant` gives th
 `indexer.stores.remote`, as with a server. Figures of both, in one run: how many of the exact best
 100 are found, how many covers that exact search ranks in its first ten, seconds of the clock and
 of the processor for a query, and for the ten neighbours of 500 tracks; what was put and how long
-that took. The network is left out. With --out, they are written to STEM.json.
+that took. Then both are asked among shares of the tracks that are drawn at random, and the core
+alone for its part of that, once with the ids of those tracks and once with a number that it keeps
+beside each track in an index. The network is left out. With --out, they are written to STEM.json.
 """
 
 import argparse
@@ -20,15 +22,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
-from edge import Edge
+from edge import Edge, numbered
 from rotated import Performance, Vectors, gather
 from scale import N_BEST, N_FIRST, POOL_LENGTH, Asked, Made, tracks_of
 
@@ -42,6 +45,8 @@ from retrieval.ranking.ranking import ranking_from
 from retrieval.reporting.provenance import trace
 
 _PUT_AT_ONCE = 64
+_N_NUMBERS = 1_000
+_SHARES = (0.01, 0.1, 0.4, 0.9)
 
 
 def written(
@@ -136,17 +141,71 @@ def asked(
     return {"recall_100": float(np.mean(recalls)), **kept, **times}
 
 
+class Both(NamedTuple):
+    """The same tracks in a file and in the core, and the truth."""
+
+    held: Segments
+    file: VectorIndex
+    remote: RemoteIndex
+    core: Edge
+
+
+def among(both: Both, queries: Sequence[Asked]) -> dict[str, dict[str, float]]:
+    """Ask among shares of the tracks, and compare ids that are sent with numbers that are kept."""
+    drawn = np.random.default_rng(0).permutation(both.held.ids)
+    parts = np.array_split(drawn, _N_NUMBERS)
+    both.core.number(dict(enumerate(parts)))
+    both.core.settle()
+    found = {}
+    for share in _SHARES:
+        n_numbers = round(share * _N_NUMBERS)
+        only = np.sort(np.concatenate(parts[:n_numbers]))
+        ways: dict[str, Callable[[Asked], Ids]] = {
+            "file": lambda q, o=only: both.file.nearest(q.versions, POOL_LENGTH, only=o),
+            "core": lambda q, o=only: both.remote.nearest(q.versions, POOL_LENGTH, only=o),
+            "core_by_ids": lambda q, o=only: asked_alone(both, q, o, None),
+            "core_by_numbers": lambda q, o=only, n=n_numbers: asked_alone(both, q, o, n),
+        }
+        best = [best_of(both.held, query, only) for query in queries]
+        figures = {name: compared(way, queries, best) for name, way in ways.items()}
+        ids_bytes = len(json.dumps(only.tolist()))
+        found[f"{share:g}"] = {"tracks": len(only), "ids_bytes": ids_bytes, **figures}
+    return found
+
+
+def asked_alone(both: Both, query: Asked, only: Ids, below: int | None) -> Ids:
+    """Ask the core for its part of an answer, by ids or by numbers, as deeply as it is asked."""
+    n_wide = both.remote._n_wide(query.versions, len(only))
+    n_deep = round(1_250 * (len(only) / 1e5) ** 0.43)
+    if below is None:
+        return both.core.best(query.versions, n_wide, n_deep, only=only, without=only[:0])
+    return both.core.ask(query.versions, n_wide, n_deep, numbered(below))
+
+
+def compared(
+    ask: Callable[[Asked], Ids], queries: Sequence[Asked], best: Sequence[Ids]
+) -> dict[str, float]:
+    """Ask in one way, and compare with the best."""
+    spent: dict[str, list[float]] = {"s": [], "cpu_s": []}
+    answers = [timed(partial(ask, query), spent) for query in queries]
+    recalls = [np.isin(*pair).mean() for pair in zip(best, answers, strict=True)]
+    times = {f"{unit}_p50": float(np.median(took)) for unit, took in spent.items()}
+    return {"recall_100": float(np.mean(recalls)), **times}
+
+
 def asked_by(made: Made) -> Asked:
     """Ask with a track at every tempo."""
     versions = [made.turned.at(version) for version in range(made.turned.n_versions)]
     return Asked(versions, made.work, np.array([made.track_id]))
 
 
-def best_of(held: Segments, query: Asked) -> Ids:
-    """Score all tracks, and name the best but for the query itself, best first."""
-    scores = held.scores(query.versions, len(held.values) / len(held))
-    scores[held.places_of(query.own)] = -2
-    return held.ids[np.argsort(-scores, kind="stable")[:N_BEST]]
+def best_of(held: Segments, query: Asked, only: Ids | None = None) -> Ids:
+    """Score all tracks or some, and name the best, best first; of all not the query itself."""
+    places = np.arange(len(held)) if only is None else held.places_of(only)
+    scores = held.scores(query.versions, len(held.values) / len(held), places)
+    if only is None:
+        scores[held.places_of(query.own)] = -2
+    return held.ids[places[np.argsort(-scores, kind="stable")[:N_BEST]]]
 
 
 def built(make: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
@@ -178,6 +237,7 @@ def measure(
         "queries": len(queries),
         "file": {**of_file, **asked(file, queries, exact, of)},
         "core": {**of_core, **asked(remote, queries, exact, of)},
+        "among": among(Both(held, file, remote, engine), queries[: options.queries // 5]),
         "core_disk_bytes_a_track": on_disk / options.tracks,
         "hubness_apart_p50": float(np.median(apart)),
         "hubness_apart_max": float(apart.max()),
