@@ -227,15 +227,17 @@ def more(
             one._replace(versions=[v[3 : 3 + n_segments] for v in one.versions]) for one in asked
         ]
         yield f"excerpts of {n_segments}", compared(held, cut, of)
-    hours = []
-    for place in range(0, len(asked), 10):
-        some = [asked[(place + i) % len(asked)] for i in range(len(asked))]
-        hour = [
-            np.concatenate(parts)[:HOUR_LENGTH]
-            for parts in zip(*(o.versions for o in some), strict=True)
-        ]
-        hours.append(asked[place]._replace(versions=hour))
+    hours = [hour_from(asked, place) for place in range(0, len(asked), 4)]
     yield "an hour", compared(held, hours, of)
+
+
+def hour_from(asked: Sequence[Asked], place: int) -> Asked:
+    """Join queries to one of an hour; all versions of it hold the same ones, each whole."""
+    parts: list[Sequence[Vectors]] = []
+    while sum(len(versions[0]) for versions in parts) < HOUR_LENGTH:
+        parts.append(asked[(place + len(parts)) % len(asked)].versions)
+    joined = [np.concatenate(versions) for versions in zip(*parts, strict=True)]
+    return asked[place]._replace(versions=joined)
 
 
 def replaced(
