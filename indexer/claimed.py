@@ -4,6 +4,7 @@ What others do meanwhile is seen when a file is taken: only then is decided what
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from indexer.pipeline import n_readers
 from indexer.records import Embedded, Known
 from indexer.remote import look_at
 from indexer.run import Decision, Kind, Plan, Run, is_complete
-from indexer.scan import AudioFile
+from indexer.scan import OLD_HASH, AudioFile
 from indexer.tags import Tags
 from indexer.writer import MovedTrackError, Writer
 
@@ -121,3 +122,28 @@ class ClaimedRun(Run):
             return None
         self._claims.drop(path)
         return event
+
+
+class TakingRun(ClaimedRun):
+    """A build of a worker, who knows of no file before it is taken, and of no other ever.
+
+    So it begins at once, however many files the catalog knows: what was offered says what is to be
+    done, and the database what is known of each such file, or of others of the same audio.
+    """
+
+    def _learn(self) -> None:
+        self._there: set[Path] = set()
+
+    def _twins(self, audio_hash: str | None) -> deque[Known]:
+        if audio_hash is None or audio_hash.startswith(OLD_HASH):
+            return deque()
+        waiting = self._homeless.setdefault(audio_hash, deque())
+        known = self._claims.of_audio(audio_hash)
+        new = [one for one in known if one.is_embedded and one.file.path not in self._there]
+        self._there.update(one.file.path for one in new)  # as is found out next, or it is taken
+        waiting.extend(new)
+        return waiting
+
+    def _is_same_sound(self, known: Known, file: AudioFile) -> bool:
+        # which of several with an old hash was embedded cannot be told once one has a new hash
+        return known.file.audio_hash == file.audio_hash

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from indexer import statements
 from indexer.errors import CatalogError
 from indexer.postgresql import CLAIMS
+from indexer.records import Known
 
 _OFFERED_AT_ONCE = 5_000
 
@@ -128,6 +129,11 @@ class Claims:
         """Whether some track of this audio has been embedded; see `statements.has_heard`."""
         with Session(self._engine) as session:
             return statements.has_heard(session, audio_hash, is_recorded=is_recorded)
+
+    def of_audio(self, audio_hash: str) -> list[Known]:
+        """List what is remembered of the files of all tracks of this audio, by id."""
+        with Session(self._engine) as session:
+            return statements.known(session, audio_hashes=[audio_hash])
 
     def put_back(self, path: Path, audio_hash: str | None) -> None:
         """Let go of a taken file, until no copy of it is being embedded."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from indexer.address import Address
 from indexer.catalog import Catalog
-from indexer.claimed import ClaimedRun
+from indexer.claimed import ClaimedRun, TakingRun
 from indexer.claims import Claims
 from indexer.embedder import Embedder
 from indexer.errors import ClusterError, IndexerError
@@ -103,7 +103,7 @@ class Worker:
                 Catalog.write(place, self._embedder) as catalog,
                 catalog.claiming(plan.folders) as claims,
             ):
-                yield from ClaimedRun(catalog, self._embedder, plan, claims).files()
+                yield from TakingRun(catalog, self._embedder, plan, claims).files()
         except IndexerError as error:  # as text: not every error can be sent
             raise ClusterError(str(error)) from None
 

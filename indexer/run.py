@@ -23,7 +23,7 @@ from indexer.events import (
     reason_of,
 )
 from indexer.pipeline import Hear, embed_all, n_readers
-from indexer.records import Embedded, Known, Recording
+from indexer.records import Embedded, Known, Recording, SkippedFile
 from indexer.remote import Copies, look_at
 from indexer.scan import OLD_HASH, AudioFile, Unreachable, is_remote
 from indexer.tags import NO_TAGS, Tags, read_tags
@@ -102,20 +102,28 @@ class Run:
         self._catalog = catalog
         self._embedder = embedder
         self._plan = plan
-        known = catalog.known()
-        self._known = {one.file.path: one for one in known}
-        self._skipped = {one.file.path: one for one in catalog.skipped()}
         self._found = {found.path for found in plan.found}
-        self._done = {one.file.path for one in known if is_complete(one, plan.again)}
-        self._heard = {one.file.audio_hash for one in known if one.file.path in self._done}
+        self._unreachable = {one.path for one in plan.found if isinstance(one, Unreachable)}
+        self._known: dict[Path, Known] = {}
+        self._skipped: dict[Path, SkippedFile] = {}
+        self._done: set[Path] = set()
+        self._heard: set[str | None] = set()
         self._homeless: dict[str | None, deque[Known]] = {}
+        self._owners: dict[str | None, int] = {}
+        self._renamed: set[Path] = set()
+        self._copies = Copies()
+        self._learn()
+
+    def _learn(self) -> None:
+        """Remember what the catalog knows of all files."""
+        known = self._catalog.known()
+        self._known = {one.file.path: one for one in known}
+        self._skipped = {one.file.path: one for one in self._catalog.skipped()}
+        self._done = {one.file.path for one in known if is_complete(one, self._plan.again)}
+        self._heard = {one.file.audio_hash for one in known if one.file.path in self._done}
         for one in known:
             if one.is_embedded and one.file.path not in self._found:
                 self._homeless.setdefault(one.file.audio_hash, deque()).append(one)
-        self._renamed: set[Path] = set()
-        self._copies = Copies()
-        self._unreachable = {one.path for one in plan.found if isinstance(one, Unreachable)}
-        self._owners: dict[str | None, int] = {}
         for one in known:  # by id: of several with one hash, the first was embedded, others copied
             self._owners.setdefault(one.file.audio_hash, one.track_id)
 
@@ -244,13 +252,17 @@ class Run:
     def _homeless_twin(self, file: AudioFile) -> Known | None:
         """Find a track of the same audio whose own file is gone, so this must be its new name."""
         for audio_hash in (file.audio_hash, file.packet_hash):
-            twins = self._homeless.get(audio_hash, deque())
+            twins = self._twins(audio_hash)
             while twins:
                 twin = twins.popleft()
                 is_gone = look_at(twin.file.path) is None  # it may be in a folder not looked at now
                 if is_gone and self._is_same_sound(twin, file):
                     return twin
         return None
+
+    def _twins(self, audio_hash: str | None) -> deque[Known]:
+        """Tracks of some audio whose file may be gone; each is taken once."""
+        return self._homeless.get(audio_hash, deque())
 
     def _is_as_it_was(self, known: Known, found: AudioFile) -> bool:
         is_outdated = (known.file.audio_hash or "").startswith(OLD_HASH)

@@ -79,11 +79,20 @@ def tracks_of(session: Session, track_ids: Sequence[int]) -> dict[int, Track]:
     return {track.id: track for some in found for track in some}
 
 
-def known(session: Session, paths: Sequence[Path] | None = None) -> list[Known]:
-    """List what is remembered of the file of each track, or of those at some paths, by id."""
+def known(
+    session: Session,
+    paths: Sequence[Path] | None = None,
+    audio_hashes: Sequence[str] | None = None,
+) -> list[Known]:
+    """List what is remembered of the file of each track, by id.
+
+    Of those alone that are at some paths, or hold some audio, where that is asked.
+    """
     is_recorded = func.length(RecordingRow.spectrogram) > 0
     of_rows = select(RecordingRow.track_id, is_recorded)
     conditions = [] if paths is None else [TrackRow.path.in_(map(os.fsencode, paths))]
+    if audio_hashes is not None:
+        conditions.append(TrackRow.audio_hash.in_(audio_hashes))
     if conditions:
         of_rows = of_rows.join(TrackRow, TrackRow.id == RecordingRow.track_id).where(*conditions)
     kept = session.execute(of_rows)
