@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ from indexer.schema import CatalogRow, TrackRow
 from indexer.stores.index import VectorIndex
 
 log = logging.getLogger(__name__)
+Counted = TypeVar("Counted", list[Any], dict[int, str])
 
 
 class _Look(threading.local):
@@ -151,12 +152,15 @@ class Reader:
             raise ForeignEmbedderError(self.place, about.embedder, self.embedder_name)
         return about
 
+    def _whole(self, session: Session, count: str, found: Counted) -> Counted:
+        """Make sure that nothing is lost of what is counted."""
+        states.refuse_lost(self.place, self._about(session), **{count: len(found)})
+        return found
+
     def tracks(self, *, by_path: bool = False) -> list[Track]:
         """List all tracks in the order in which they came, or in that of their paths."""
         with self._session() as session:
-            found = statements.tracks(session, by_path=by_path)
-            states.refuse_lost(self.place, len(found), self._about(session).n_tracks)
-        return found
+            return self._whole(session, "n_tracks", statements.tracks(session, by_path=by_path))
 
     def some_tracks(self, offset: int, limit: int) -> tuple[list[Track], int]:
         """List some tracks in the order of their paths, only these are read; and count all."""
@@ -234,13 +238,8 @@ class Reader:
             recordings, or whose recording is damaged: its file has to be decoded.
         """
         with self._session() as session:
-            found = sounds.parts_of(session, track_ids)
-        return [
-            parts
-            if parts is not None and (parts["spectrogram"].size or not parts["chroma"].size)
-            else None
-            for parts in map(found.get, track_ids)
-        ]
+            found = sounds.recorded_parts_of(session, track_ids)
+        return [found.get(track_id) for track_id in track_ids]
 
     def embedded(self, audio_hash: str) -> Embedded | None:
         """Recall what the embedder made of this audio; None if it has not seen it."""
@@ -251,7 +250,7 @@ class Reader:
     def labels(self) -> dict[int, str]:
         """Read the work of each labelled track by its id."""
         with self._session() as session:
-            return statements.labels(session)
+            return self._whole(session, "n_labels", statements.labels(session))
 
     def known(self, paths: Sequence[Path] | None = None) -> list[Known]:
         """List what is remembered of the file of each track, or of those at some paths."""
@@ -261,22 +260,23 @@ class Reader:
     def skipped(self, paths: Sequence[Path] | None = None) -> list[SkippedFile]:
         """List the files that could not be indexed and why, or those at some paths."""
         with self._session() as session:
-            return statements.skipped(session, paths)
+            found = statements.skipped(session, paths)
+            return self._whole(session, "n_skips", found) if paths is None else found
 
     def roots(self) -> list[Path]:
         """List the folders that the user asked to index."""
         with self._session() as session:
-            return statements.roots(session)
+            return self._whole(session, "n_roots", statements.roots(session))
 
     def stats(self) -> CatalogStats:
         """Count what the catalog holds."""
         with self._session() as session:
             about = self._about(session)
             found = statements.stats(session, about, self._files.size_bytes(session))
-            states.refuse_lost(self.place, found.n_tracks, about.n_tracks)
+            counts = {"n_tracks": found.n_tracks, "n_roots": len(found.roots)}
+            counts |= {"n_labels": found.n_labelled, "n_skips": found.n_skipped}
+            states.refuse_lost(self.place, about, **counts)
         return replace(found, vectors_at=self._files.address)
-
-    # Searching
 
     def n_sounding(self) -> int:
         """Count the tracks that can be found: those with segments."""
@@ -364,7 +364,7 @@ class Reader:
                         searched = self._files.rebuilt(session, about, self.dim)
                     if searched is not None:
                         searched = searched.over(rows_of(session, self.dim))
-                        states.refuse_lost(self.place, len(searched), about.n_sounding)
+                        states.refuse_lost(self.place, about, n_sounding=len(searched))
                         state = self._files.state(session, about)
                         self._held = _Held(state, about.generation, searched)
                         undo.pop_all()

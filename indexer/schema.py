@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every schema that this program can read or bring up to date, oldest first."""
 
 _REFUSED = re.compile("[\x00\x1b\ud800-\udfff]")
@@ -84,6 +84,10 @@ class CatalogRow(Base):
     """How many of them have vectors."""
     vectors: Mapped[str] = mapped_column(default="")
     """The address of an engine that keeps the vectors; empty where files do."""
+    n_roots: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How many folders, labels and skipped files there are."""
+    n_labels: Mapped[int] = mapped_column(BigInteger, default=0)
+    n_skips: Mapped[int] = mapped_column(BigInteger, default=0)
     checksum: Mapped[int] = mapped_column(BigInteger, default=0)
 
 

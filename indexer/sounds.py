@@ -132,6 +132,16 @@ def parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
     return found
 
 
+def recorded_parts_of(session: Session, track_ids: Sequence[int]) -> dict[int, Parts]:
+    """Read the recordings of some tracks, but of those embedded before recordings were kept."""
+    found = parts_of(session, track_ids)
+    return {
+        track_id: parts
+        for track_id, parts in found.items()
+        if parts["spectrogram"].size or not parts["chroma"].size
+    }
+
+
 def embedded(session: Session, track_id: int, dim: int) -> Embedded:
     """Recall what the embedder made of a track."""
     duration_s = session.get_one(TrackRow, track_id).duration_s

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, delete, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Executable,
+    delete,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from indexer import signed, sounds
@@ -47,6 +55,19 @@ def catalog_row(session: Session) -> CatalogRow | None:
 def embedder_name(session: Session) -> str | None:
     """Name the embedder, whatever else the schema holds; None in a catalog not made yet."""
     return session.scalar(select(CatalogRow.embedder))
+
+
+def count(session: Session, **more: int) -> None:
+    """Count folders, labels or skipped files that came or went, by the names of `CatalogRow`.
+
+    On a server, others who count wait from here on.
+    """
+    if not any(more.values()):
+        return
+    session.flush()
+    about = session.get_one(CatalogRow, 1, with_for_update=True, populate_existing=True)
+    for name, n_more in more.items():
+        setattr(about, name, getattr(about, name) + n_more)
 
 
 def tracks(
@@ -122,6 +143,7 @@ def skipped(session: Session, paths: Sequence[Path] | None = None) -> list[Skipp
 def skip(session: Session, file: AudioFile, reason: str) -> None:
     """Remember that a file could not be indexed."""
     path = os.fsencode(file.path)
+    count(session, n_skips=int(session.get(SkipRow, path) is None))
     session.merge(
         SkipRow(path=path, size_bytes=file.size_bytes, mtime_ns=file.mtime_ns, reason=reason)
     )
@@ -129,7 +151,8 @@ def skip(session: Session, file: AudioFile, reason: str) -> None:
 
 def unskip(session: Session, path: Path) -> None:
     """Forget that a file could not be indexed."""
-    session.execute(delete(SkipRow).where(SkipRow.path == os.fsencode(path)))
+    statement = delete(SkipRow).where(SkipRow.path == os.fsencode(path))
+    count(session, n_skips=-_n_changed(session, statement))
 
 
 def roots(session: Session) -> list[Path]:
@@ -140,12 +163,14 @@ def roots(session: Session) -> list[Path]:
 def add_root(session: Session, path: Path) -> None:
     """Note a folder that the user asked to index; others may note it at the same time."""
     values = "INSERT INTO root (path, checksum) VALUES (:path, :checksum) ON CONFLICT DO NOTHING"
-    session.execute(text(values), signed.signature(path=os.fsencode(path)))
+    statement = text(values).bindparams(**signed.signature(path=os.fsencode(path)))
+    count(session, n_roots=_n_changed(session, statement))
 
 
 def forget_root(session: Session, path: Path) -> None:
     """Forget a folder that the user asked to index."""
-    session.execute(delete(RootRow).where(RootRow.path == os.fsencode(path)))
+    statement = delete(RootRow).where(RootRow.path == os.fsencode(path))
+    count(session, n_roots=-_n_changed(session, statement))
 
 
 def track_at(session: Session, path: Path) -> TrackRow | None:
@@ -247,9 +272,9 @@ def delete_tracks(session: Session, track_ids: Sequence[int], generation: int) -
     """Delete some tracks with all that belongs to them, and note that their vectors went."""
     sounds.detach(session, track_ids, generation)
     are_these = TrackRow.id.in_(track_ids)
-    n_deleted = session.scalar(select(func.count(TrackRow.id)).where(are_these)) or 0
-    session.execute(delete(TrackRow).where(are_these))
-    session.get_one(CatalogRow, 1).n_tracks -= n_deleted
+    n_labels = _n_changed(session, delete(LabelRow).where(LabelRow.track_id.in_(track_ids)))
+    n_deleted = _n_changed(session, delete(TrackRow).where(are_these))
+    count(session, n_tracks=-n_deleted, n_labels=-n_labels)
 
 
 def mark_missing(session: Session, track_ids: Sequence[int], *, is_missing: bool) -> None:
@@ -264,5 +289,15 @@ def labels(session: Session) -> dict[int, str]:
 
 def set_labels(session: Session, works: Mapping[int, str]) -> None:
     """Label some tracks, in place of what they were labelled before."""
+    for some in signed.batched(works):
+        are_these = LabelRow.track_id.in_(some)
+        n_before = session.scalar(select(func.count()).where(are_these)) or 0
+        count(session, n_labels=len(some) - n_before)
     for track_id, work in works.items():
         session.merge(LabelRow(track_id=track_id, work=work))
+
+
+def _n_changed(session: Session, statement: Executable) -> int:
+    """Carry a statement out, and count the rows that it made or deleted."""
+    found: CursorResult[Any] = session.connection().execute(statement)
+    return found.rowcount

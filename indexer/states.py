@@ -77,11 +77,19 @@ def count_tracks(session: Session, n_more: int) -> None:
     session.get_one(CatalogRow, 1).n_tracks += n_more
 
 
-def refuse_lost(place: Place, n_found: int, n_counted: int) -> None:
-    """Raise a `DamagedCatalogError` if there are not as many tracks as were counted."""
-    if n_found != n_counted:
-        what = f"its database (it holds {n_found} of {n_counted} tracks)"
-        raise DamagedCatalogError(place, what)
+_COUNTED = {
+    "n_tracks": "tracks", "n_sounding": "tracks", "n_labels": "labels", "n_skips": "skipped files",
+    "n_roots": "folders",
+}  # fmt: skip
+
+
+def refuse_lost(place: Place, about: CatalogRow, **found: int) -> None:
+    """Raise a `DamagedCatalogError` if less was found than was counted, or more."""
+    for name, n_found in found.items():
+        n_counted = getattr(about, name)
+        if n_found != n_counted:
+            what = f"its database (it holds {n_found} of {n_counted} {_COUNTED[name]})"
+            raise DamagedCatalogError(place, what)
 
 
 def has_been(session: Session, generation: int, token: int) -> bool:

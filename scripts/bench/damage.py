@@ -3,10 +3,10 @@
 
     scripts/bench/damage.py [--places 200] [--seed 0] [--unsealed] [--out STEM]
 
-For each file of a small catalog of synthetic music: how often a search and a listing gave the
-same answers, one sentence, another answer, or something that was not caught. With --unsealed the
-database has no seal, as one that is too large for it, or is being written. With --out, the
-figures are written to STEM.md and STEM.json.
+For each file of a small catalog of synthetic music, with a label and a skipped file: how often a
+search, a listing and the catalog's own figures were the same answers, one sentence, another answer,
+or something that was not caught. With --unsealed the database has no seal, as one that is too large
+for it, or is being written. With --out, the figures are written to STEM.md and STEM.json.
 """
 
 import argparse
@@ -37,9 +37,9 @@ def run(*arguments: object) -> tuple[str, str, BaseException | None]:
 
 
 def answers(catalog: Path, query: Path) -> tuple[str, str, str]:
-    """Search and list: `same` is to be compared with, then `sentence` or `uncaught` in words."""
+    """Search, list, count: `same` is to be compared with, `sentence` or `uncaught` in words."""
     said, wrong = "", ""
-    for command in (("search", query), ("list",)):
+    for command in (("search", query), ("list",), ("info",)):
         answer, told, uncaught = run(*command, "--catalog", catalog, "--json")
         if uncaught is not None:
             return "", "", f"{command[0]}: {uncaught!r}"[:200]
@@ -58,7 +58,10 @@ def measure(folder: Path, n_places: int, seed: int, *, is_sealed: bool) -> dict[
             folder / "music" / f"{place}.wav", "pcm_s16le", sound(rng, 30.0, 16_000), 16_000, "mono"
         )
     catalog, query = folder / "catalog", folder / "music" / "0.wav"
+    (folder / "music" / "text.mp3").write_text("text")
     run("-q", "index", folder / "music", "--catalog", catalog, "--embedder", "ftm2d")
+    (folder / "labels.csv").write_text("path,work\nmusic/1.wav,Ode\n")
+    run("-q", "label", folder / "labels.csv", "--catalog", catalog)
     if not is_sealed:
         (catalog / "catalog.sum").unlink()
     expected, _, _ = answers(catalog, query)

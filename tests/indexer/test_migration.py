@@ -1,13 +1,17 @@
 """A catalog of before, or of after, opened by this version."""
 
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from indexer import Added, Catalog, Unchanged, build, carry_out, plan
-from indexer.errors import CatalogError, NewerSchemaError
+from indexer import Added, AudioFile, Catalog, Unchanged, build, carry_out, plan
+from indexer.errors import CatalogError, DamagedRowError, NewerSchemaError
+from indexer.packing import row_checksum
 from indexer.scan import OLD_HASH
 from indexer.schema import REVISIONS
 from tests.indexer.conftest import execute, packet_hash
@@ -20,6 +24,8 @@ NEW_OF_TRACK = (
     "added_s", "n_segments", "pitches_checksum", "checksum",
 )  # fmt: skip
 
+OF_CATALOG = "id, embedder, dim, generation, merged, token, n_tracks, n_sounding, vectors"
+COUNTS = ("n_roots", "n_labels", "n_skips")
 _SEGMENT = (
     "CREATE TABLE segment (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, track_id INTEGER NOT NULL"
     " REFERENCES track (id) ON DELETE CASCADE, start_s DOUBLE NOT NULL, end_s DOUBLE NOT NULL)"
@@ -31,7 +37,7 @@ BEFORE_SIGNATURES = (
     *(f"ALTER TABLE track DROP COLUMN {name}" for name in NEW_OF_TRACK),
     *(
         f"ALTER TABLE catalog DROP COLUMN {name}"
-        for name in ("n_tracks", "n_sounding", "checksum", "vectors")
+        for name in ("n_tracks", "n_sounding", "checksum", "vectors", *COUNTS)
     ),
     *(f"ALTER TABLE {table} DROP COLUMN checksum" for table in ("root", "skip", "label")),
 )
@@ -112,6 +118,28 @@ def test_indexing_again_fills_in_what_is_not_recorded(built, fake_embedder, musi
         assert new.stats().n_unrecorded == 0
         assert None not in new.recordings_of([track.id for track in tracks])
         assert plan(new, [music], again=True).n_unchanged == 5
+
+
+def test_what_a_catalog_of_before_counts_is_counted_once(built):
+    built.set_labels({1: "Ode", 2: "Ode"})
+    built.skip(AudioFile(Path("/music/bad.mp3"), 1, 1), "no sound")
+    before = built.stats(), built.labels(), built.skipped(), built.roots()
+    built.close()
+    copy = shutil.copytree(built.path, built.path.with_name("damaged"))
+    for folder in (built.path, copy):
+        for name in COUNTS:
+            execute(folder, f"ALTER TABLE catalog DROP COLUMN {name}")
+        execute(folder, "UPDATE alembic_version SET version_num = '0008'")
+    with closing(sqlite3.connect(built.path / "catalog.db")) as connection:
+        (row,) = connection.execute(f"SELECT {OF_CATALOG} FROM catalog").fetchall()
+    execute(built.path, f"UPDATE catalog SET checksum = {row_checksum(row)}")
+    with Catalog.write(built.path) as new:
+        after = new.stats(), new.labels(), new.skipped(), new.roots()
+    assert replace(after[0], size_bytes=before[0].size_bytes) == before[0]
+    assert after[1:] == before[1:]
+    execute(copy, "UPDATE catalog SET n_tracks = 9")
+    with pytest.raises(DamagedRowError, match="catalog"):  # and it is not signed anew
+        Catalog.write(copy)
 
 
 def test_the_embedder_of_a_catalog_of_before_can_be_asked_for(built):

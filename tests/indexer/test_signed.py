@@ -86,6 +86,9 @@ DAMAGES = [
     ("DELETE FROM embedding WHERE track_id = 1", DamagedTrackError),
     ("DELETE FROM recording WHERE track_id = 1", DamagedTrackError),
     ("DELETE FROM track WHERE id = 1", DamagedCatalogError),
+    ("DELETE FROM label", DamagedCatalogError),
+    ("DELETE FROM skip", DamagedCatalogError),
+    ("DELETE FROM root", DamagedCatalogError),
     ("UPDATE embedding SET vectors = zeroblob(length(vectors))", DamagedTrackError),
     ("UPDATE recording SET chroma = x'', harmony = x''", DamagedTrackError),
     ("UPDATE skip SET reason = 'another'", DamagedRowError),
@@ -142,6 +145,28 @@ def test_what_goes_and_comes_is_counted(folder, fake_embedder, music, tone):
         assert len(writer.tracks()) == writer.stats().n_tracks == 5
         assert writer.n_sounding() == 4
         assert len(writer.missing()) == 4
+    ask_all(folder)
+
+
+def test_folders_labels_and_skipped_files_are_counted(folder, fake_embedder, music, tone):
+    tone(music / "z" / "4.wav", seed=4)
+    (music / "worse.mp3").write_text("text")
+    with Catalog.write(folder, fake_embedder) as writer:
+        for _ in range(2):
+            list(build(writer, fake_embedder, [music, music / "z"]))
+        writer.set_labels({1: "Ode", 2: "Ode"})
+        writer.set_labels({2: "Song", 3: "Song"})
+        assert (len(writer.labels()), len(writer.skipped()), len(writer.roots())) == (3, 2, 2)
+        writer.skip(AudioFile(music / "bad.mp3", 9, 9), "worse now")
+        writer.remove(music / "2.wav")
+        writer.remove(music / "z")
+        tone(music / "bad.mp3", seed=8)
+        (music / "worse.mp3").unlink()
+        list(build(writer, fake_embedder, [music]))
+        writer.unskip([music / "bad.mp3"])
+        assert set(writer.labels().values()) == {"Ode", "Song"}
+        assert (writer.skipped(), writer.roots()) == ([], [music])
+        assert (writer.stats().n_labelled, writer.stats().n_skipped) == (2, 0)
     ask_all(folder)
 
 
