@@ -24,6 +24,7 @@ from indexer.records import Known
 _OFFERED_AT_ONCE = 5_000
 
 _OFFER = text("INSERT INTO claim (path) VALUES (:path) ON CONFLICT DO NOTHING")
+_COUNT = text("ANALYZE claim")  # else each `take` sorts all that is offered, a second of a million
 _HOLD = text(f"SELECT pg_advisory_lock({CLAIMS}, :me)")
 _FREE = text("""
     UPDATE claim SET owner = NULL, audio_hash = NULL WHERE owner IS NOT NULL AND owner NOT IN (
@@ -90,10 +91,14 @@ class Claims:
 
     def offer(self, paths: Iterable[Path]) -> None:
         """Say that some files are to be done; those that are offered already stay as they are."""
-        rest = iter(paths)
+        rest, n_offered = iter(paths), 0
         while some := [{"path": os.fsencode(one)} for one in islice(rest, _OFFERED_AT_ONCE)]:
+            n_offered += len(some)
             with self._engine.begin() as connection:
                 connection.execute(_OFFER, some)
+        if n_offered >= _OFFERED_AT_ONCE:
+            with self._engine.begin() as connection:
+                connection.execute(_COUNT)
 
     def take(self, n_files: int) -> list[Path]:
         """Take some files that nobody has, those of processes that died among them.

@@ -143,6 +143,16 @@ def test_nothing_is_taken_but_what_lies_below_the_own_folders(address, tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in taken] == ["a/1.wav", "a/b/2.wav", "c.wav"]
 
 
+def test_many_offers_are_counted_so_that_none_are_sorted_to_take_some(server, address, tmp_path):
+    with Catalog.write(address) as one, one.claiming([tmp_path]) as claims:
+        claims.offer(tmp_path / f"{number}.wav" for number in range(20_000))
+        plan = server.execute(
+            "EXPLAIN SELECT path FROM claim WHERE owner IS NULL ORDER BY path LIMIT 4", "shared"
+        )
+        assert "Sort" not in str(plan)
+        assert claims.take(1) == [tmp_path / "0.wav"]
+
+
 def test_a_file_that_was_offered_and_deleted_since_is_dropped(address, many, fake_embedder):
     with Catalog.write(address, fake_embedder) as catalog:
         with catalog.claiming([many]) as claims:
