@@ -320,6 +320,8 @@ def group_tracks(
         ranking = ranking_from(encoder.ranking)
         watch = partial(_watch, n_told=opened.n_sounding(), unit="tracks")
         found = group(opened, ranking, min_probability=min_probability, watch=watch)
+    if not found:
+        _say("no two tracks are likely to be of one work")
     rows = group_rows(found) if as_json or as_csv else group_table(found)
     _show(rows, as_json=as_json, as_csv=as_csv)
 
@@ -372,7 +374,9 @@ def list_tracks(
     with Catalog.open(catalog_place(catalog)) as opened:
         found = page(opened, wanted, **which, offset=offset, limit=limit)
     terminal.answer(tracks_text(found.tracks, _form(m3u=as_m3u, json=as_json, csv=as_csv)))
-    if len(found.tracks) < found.n_tracks:
+    if not found.tracks:
+        _say("no such track")
+    elif len(found.tracks) < found.n_tracks:
         _say(f"{len(found.tracks)} of {found.n_tracks} tracks")
 
 
@@ -393,6 +397,8 @@ def duplicated(
     with Catalog.open(catalog_place(catalog)) as opened:
         watch = partial(_watch, n_told=opened.n_sounding(), unit="tracks")
         found = find_duplicates(opened, PLAIN, is_exact=exact, watch=watch)
+    if not found:
+        _say("no recording is in the catalog twice")
     _show(duplicate_rows(found), as_json=as_json, as_csv=as_csv)
 
 

@@ -135,3 +135,15 @@ def test_a_catalog_is_grouped(two, catalog):
     assert [row["group"] for row in rows] == [1, 1]
     assert run(*asked).stdout.startswith("group  probability  recording  title")
     assert run(*asked, "--csv").stdout.startswith("group,is_representative,probability")
+
+
+def test_nothing_to_show_is_said_in_a_sentence(catalog):
+    asked = {
+        ("group", "--min-probability", 1.0): "no two tracks are likely to be of one work",
+        ("duplicates",): "no recording is in the catalog twice",
+        ("list", "--artist", "Nobody"): "no such track",
+    }
+    for command, sentence in asked.items():
+        result = run(*command, "--catalog", catalog)
+        assert (result.exit_code, result.stdout) == (0, ""), command
+        assert sentence in result.stderr

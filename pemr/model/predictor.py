@@ -110,14 +110,7 @@ def standing_out(sequence: Tensor, positions: Tensor) -> Tensor:
 def corrupt_each(sequence: Tensor, selected: Tensor, generator: Generator) -> Tensor:
     """Spoil each selected position in a way of its own, as BERT does.
 
-    Parameters
-    ----------
-    sequence : float tensor, shape (B, T + 1, F)
-        X of the paper.
-    selected : bool tensor, shape (B, T + 1, 1)
-        The positions to spoil, [CLS] included.
-    generator : Generator
-        Of the CPU.
+    Parameters and shapes are those of `corrupt`.
 
     Returns
     -------

@@ -24,7 +24,7 @@ def laid_out(answer: Row | Sequence[Row], form: str = "table") -> str:
     Returns
     -------
     str
-        Lines, each with its end.
+        Lines, each with its end; none for no rows.
 
     Examples
     --------
@@ -38,7 +38,9 @@ def laid_out(answer: Row | Sequence[Row], form: str = "table") -> str:
     if isinstance(answer, Mapping):
         widest = max(map(len, answer))
         return "".join(f"{key.ljust(widest)}  {_cell(value)}\n" for key, value in answer.items())
-    columns = list(answer[0]) if answer else []
+    if not answer:
+        return ""
+    columns = list(answer[0])
     if form == "csv":
         return _csv(columns, answer)
     cells = [columns, *(_line([row[column] for column in columns]) for row in answer)]
