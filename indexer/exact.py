@@ -1,7 +1,8 @@
 """The segments of many tracks, one track after the other, and what a query scores with each.
 
-Segments are float32, or one byte for each value and a scale for each segment, which takes a
-quarter and moves a score by less than 1e-3. Either may lie in memory or be mapped from a file.
+Segments are float32, or half a byte for each value and a scale for each segment, which takes an
+eighth and moves a cosine by about 0.007, at random. Either may lie in memory or be mapped from a
+file. Who ranks what was found reads the vectors themselves from the database.
 
 Letters: D embedding, N tracks, M segments of all tracks, R segments of all versions of a query,
 S segments of one track, K tracks asked.
@@ -26,6 +27,11 @@ Track = tuple[int, Vectors]
 
 _MEANS_AT_ONCE = 1 << 13
 _COSINES_AT_ONCE = 1 << 19  # two megabytes, which stay in a processor's cache
+_PUT_AT_ONCE = 2_000  # tracks
+_STEP = (
+    0.35  # between codes, of the root mean square of a segment's values; 15 codes suit normal ones
+)
+_MOST = 7  # the greatest code
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +81,19 @@ class Segments:
         The tracks, ascending.
     starts : int64 array, shape (N + 1,)
         Where the segments of each track begin, and where the last one's end.
-    values : float32 or int8 array, shape (M, D)
-        Unit vectors; as int8 to be multiplied by `scales`.
+    values : float32 array, shape (M, D), or int8 array, shape (M, ceil(D / 2))
+        Unit vectors; as int8 from `halved`, to be multiplied by `scales`.
     scales : float32 array, shape (M,) or (0,)
         None for float32.
+    dim : int
+        Length D.
     """
 
     ids: Ids
     starts: Places
     values: NDArray[Any]
     scales: Vectors
+    dim: int
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,7 +115,8 @@ class Segments:
         rows, _ = self._rows(places)
         if not len(self.scales):
             return np.asarray(self.values[rows])
-        return np.asarray(self.values[rows] * self.scales[rows][:, None], np.float32)
+        codes = np.concatenate(_apart(self.values[rows]), axis=1, dtype=np.float32)
+        return np.asarray(codes[:, : self.dim] * self.scales[rows][:, None])
 
     def _rows(self, places: Places, every: int = 1) -> tuple[Any, Places]:
         """Where the segments of some tracks lie, or every second or third, and how many of each."""
@@ -114,9 +124,7 @@ class Segments:
         if every == 1 and len(places) and (np.diff(places) == 1).all():
             return slice(int(first[0]), int(first[-1] + lengths[-1])), lengths
         lengths = -(-lengths // every)
-        ends = np.cumsum(lengths)
-        within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
-        return within * every + np.repeat(first, lengths), lengths
+        return _ranges(first, lengths, every), lengths
 
     def scores(
         self,
@@ -189,14 +197,16 @@ class Segments:
     ) -> Iterator[tuple[Vectors, Places]]:
         """Yield cosines of all of a query's segments with a block of tracks, and its lengths."""
         places = np.arange(len(self)) if places is None else np.asarray(places, np.int64)
-        nothing = np.zeros((0, self.values.shape[1]), np.float32)
-        asked = np.concatenate([nothing, *versions])  # (R, D)
+        asked = np.concatenate([np.zeros((0, self.dim), np.float32), *versions])  # (R, D)
+        halves = _for_halves(asked)
         lengths = -(-(self.starts[places + 1] - self.starts[places]) // every)
         for first, end in _blocks(lengths, max(1, _COSINES_AT_ONCE // max(1, len(asked)))):
             rows, of_block = self._rows(places[first:end], every)
-            cosines = products(asked, self.values[rows].astype(np.float32, copy=False))
             if len(self.scales):
+                cosines = _coded_products(halves, self.values[rows])
                 cosines *= self.scales[rows]  # fewer numbers than the segments have
+            else:
+                cosines = products(asked, self.values[rows])
             yield cosines, of_block
 
 
@@ -249,7 +259,58 @@ def gathered(tracks: Iterable[Track], dim: int) -> Segments:
         np.cumsum([0, *lengths], dtype=np.int64),
         np.concatenate([np.zeros((0, dim), np.float32), *(vectors for _, vectors in sounding)]),
         np.zeros(0, np.float32),
+        dim,
     )
+
+
+def joined(
+    one: Segments, is_kept: NDArray[np.bool_], other: Segments
+) -> tuple[Segments, Iterator[NDArray[Any]]]:
+    """Put some of the tracks of one in order with all of another, which are other tracks.
+
+    Parameters
+    ----------
+    one, other : Segments
+        Of the same form.
+    is_kept : bool array, shape (N,)
+        Which of the first.
+
+    Returns
+    -------
+    segments : Segments
+        Without their values.
+    values : iterator of arrays
+        These, in blocks.
+    """
+    ids = np.concatenate([one.ids[is_kept], other.ids])
+    order = np.argsort(ids)
+    lengths = np.concatenate([one.lengths[is_kept], other.lengths])[order]
+    n_rows = len(one.values)
+    firsts = np.concatenate([one.starts[:-1][is_kept], n_rows + other.starts[:-1]])[order]
+
+    def picked(mine: NDArray[Any], theirs: NDArray[Any], first: int, end: int) -> NDArray[Any]:
+        rows = _ranges(firsts[first:end], lengths[first:end])
+        found = np.empty((len(rows), *mine.shape[1:]), mine.dtype)
+        is_mine = rows < n_rows
+        found[is_mine], found[~is_mine] = mine[rows[is_mine]], theirs[rows[~is_mine] - n_rows]
+        return found
+
+    values = (
+        picked(one.values, other.values, first, min(first + _PUT_AT_ONCE, len(ids)))
+        for first in range(0, max(1, len(ids)), _PUT_AT_ONCE)
+    )
+    scales = one.scales
+    if len(one.scales) or len(other.scales):
+        scales = picked(one.scales, other.scales, 0, len(ids))
+    starts = np.cumsum([0, *lengths], dtype=np.int64)
+    return Segments(ids[order], starts, one.values[:0], scales, one.dim), values
+
+
+def _ranges(firsts: Places, lengths: Places, every: int = 1) -> Places:
+    """Count up from each of some numbers so many times, one after the other."""
+    ends = np.cumsum(lengths)
+    within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+    return np.asarray(within * every + np.repeat(firsts, lengths))
 
 
 def packed(vectors: Vectors) -> tuple[NDArray[np.int8], Vectors]:
@@ -268,3 +329,51 @@ def packed(vectors: Vectors) -> tuple[NDArray[np.int8], Vectors]:
     scales = np.abs(vectors).max(axis=1) / 127
     values = np.rint(vectors / np.maximum(scales, np.finfo(np.float32).tiny)[:, None])
     return values.astype(np.int8), scales.astype(np.float32)
+
+
+def halved(vectors: Vectors) -> tuple[NDArray[np.int8], Vectors]:
+    """Write vectors as half a byte for each value: a code of -7 to 7.
+
+    A byte is the code of a value of the first half, and sixteen times that of one of the second.
+
+    Parameters
+    ----------
+    vectors : float32 array, shape (M, D)
+
+    Returns
+    -------
+    codes : int8 array, shape (M, ceil(D / 2))
+    scales : float32 array, shape (M,)
+        What to multiply each row with, so that its product with what it was is as before.
+    """
+    squares = np.square(vectors).sum(axis=1)
+    steps = np.maximum(_STEP * np.sqrt(squares / vectors.shape[1]), np.finfo(np.float32).tiny)
+    codes = np.clip(np.rint(vectors / steps[:, None]), -_MOST, _MOST)
+    scales = squares / np.maximum((vectors * codes).sum(axis=1), np.finfo(np.float32).tiny)
+    codes = np.pad(codes, ((0, 0), (0, codes.shape[1] % 2))).astype(np.int8)
+    first, second = np.split(codes, 2, axis=1)
+    return first + 16 * second, scales.astype(np.float32)
+
+
+def _apart(codes: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Take bytes apart, (M, D / 2) each."""
+    second = (codes + np.int8(_MOST + 1)) >> 4
+    return codes - 16 * second, second
+
+
+def _for_halves(queries: Vectors) -> tuple[Vectors, Vectors]:
+    """Write queries (R, D) as what is multiplied with bytes, and with their second codes."""
+    padded = np.pad(queries, ((0, 0), (0, queries.shape[1] % 2)))
+    first, second = np.split(padded, 2, axis=1)
+    return first, second - 16 * first
+
+
+def _coded_products(halves: tuple[Vectors, Vectors], codes: NDArray[np.int8]) -> Vectors:
+    """Multiply queries with codes without taking these apart, (R, M).
+
+    With bytes b = c + 16 d, q·c + r·d = q·b + (r - 16 q)·d: only d is worked out.
+    """
+    found = products(halves[0], codes.astype(np.float32))
+    second = (codes + np.int8(_MOST + 1)) >> 4
+    found += products(halves[1], second.astype(np.float32))
+    return found

@@ -27,7 +27,7 @@ from indexer.places import cache_root
 from indexer.repair import Name
 from indexer.scan import absolute
 from indexer.schema import CatalogRow
-from indexer.searched import Searched
+from indexer.searched import EXACT_LENGTH, Searched
 from indexer.stores.index import VectorIndex
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,11 @@ class FolderFile:
 
     def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> Searched:  # noqa: ARG002 (likewise)
         """Make what is searched in memory: the file is its writer's."""
+        if sounds.n_sounding(session) > EXACT_LENGTH:
+            log.warning(
+                "the vector file is absent, damaged or of an older version, so it is made in "
+                "memory; `pemr repair` makes it on disk"
+            )
         return _rebuilt(session, dim)
 
     def renewed(self, session: Session, about: CatalogRow, searched: VectorIndex) -> VectorIndex:  # noqa: ARG002 (likewise)

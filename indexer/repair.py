@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.exact import Means, Segments, Track, Vectors, packed
+from indexer.exact import Means, Segments, Track, Vectors, halved, packed
 from indexer.hubs import Neighbours, directions, neighbours
 from indexer.mapped import Draft, Mapped, opened
 from indexer.searched import COARSE_LENGTH, EXACT_LENGTH, Main, Searched, coarse_rows
@@ -57,8 +57,8 @@ def is_outdated(n_changed: int, n_held: int) -> bool:
 class _Arrays:
     """Gathers what is kept of tracks, while their segments are handed on in blocks."""
 
-    def __init__(self, dim: int, *, is_packed: bool, lists: SegmentLists | None = None) -> None:
-        self._dim, self._is_packed, self._lists = dim, is_packed, lists
+    def __init__(self, dim: int, lists: SegmentLists | None) -> None:
+        self._dim, self._is_packed, self._lists = dim, lists is not None, lists
         self._ids: list[int] = []
         self._lengths: list[int] = []
         self._means: list[Vectors] = [np.zeros((0, dim), np.float32)]
@@ -66,7 +66,8 @@ class _Arrays:
 
     def blocks(self, tracks: Iterable[Track]) -> Iterator[NDArray[Any]]:
         """Yield the segments of all tracks, as they are kept."""
-        yield np.zeros((0, self._dim), np.int8 if self._is_packed else np.float32)
+        nothing = np.zeros((0, self._dim), np.float32)
+        yield halved(nothing)[0] if self._is_packed else nothing
         for some in _batched(tracks):
             ids, lengths = [one for one, _ in some], [len(vectors) for _, vectors in some]
             vectors = np.concatenate([vectors for _, vectors in some])
@@ -77,29 +78,28 @@ class _Arrays:
             if self._lists is not None:
                 self._lists.add(np.repeat(np.array(ids, np.int64), lengths), vectors)
             if self._is_packed:
-                vectors, scales = packed(vectors)
+                codes, scales = halved(vectors)
                 self._scales.append(scales)
-            yield vectors
+                yield codes
+            else:
+                yield vectors
 
-    def main(
-        self, values: NDArray[Any], lists: SegmentLists | None, held: Searched | None = None
-    ) -> Main:
-        """Put together what was gathered, with what is known of the same tracks already."""
+    def main(self, values: NDArray[Any]) -> Main:
+        """Put together what was gathered."""
         means = np.concatenate(self._means).astype(np.float32)
         starts = np.cumsum([0, *self._lengths], dtype=np.int64)
-        ids = np.array(self._ids, np.int64)
-        segments = Segments(ids, starts, values, np.concatenate(self._scales))
-        if held is None:
-            rows = directions(means)
-            near = neighbours(ids, rows, ids, rows)
-        else:
-            means, near = held.means()[1], held.neighbours(ids)
-        kept = Means(*packed(means)) if self._is_packed else Means(means, np.zeros(0, np.float32))
-        if len(means) <= COARSE_LENGTH:
-            return Main(segments, kept, near, lists)
-        return Main(
-            segments, kept, near, lists, CoarseCodes.of(coarse_rows(means, segments.lengths))
-        )
+        ids, rows = np.array(self._ids, np.int64), directions(means)
+        segments = Segments(ids, starts, values, np.concatenate(self._scales), self._dim)
+        return _main(segments, means, neighbours(ids, rows, ids, rows), self._lists)
+
+
+def _main(segments: Segments, means: Vectors, near: Neighbours, lists: SegmentLists | None) -> Main:
+    """Put together what is searched, in the form that its size asks for."""
+    kept = Means(means, np.zeros(0, np.float32)) if lists is None else Means(*packed(means))
+    if len(means) <= COARSE_LENGTH:
+        return Main(segments, kept, near, lists)
+    codes = CoarseCodes.of(coarse_rows(means, segments.lengths))
+    return Main(segments, kept, near, lists, codes)
 
 
 def _batched(tracks: Iterable[Track]) -> Iterator[list[Track]]:
@@ -133,9 +133,9 @@ def rebuilt(stored: Stored, n_tracks: int, dim: int) -> Searched:
     Searched
     """
     lists = _learnt(stored, n_tracks)
-    arrays = _Arrays(dim, is_packed=lists is not None, lists=lists)
+    arrays = _Arrays(dim, lists)
     values = np.concatenate(list(arrays.blocks(stored())))
-    return Searched(arrays.main(values, lists), dim)
+    return Searched(arrays.main(values), dim)
 
 
 def _learnt(stored: Stored, n_tracks: int) -> SegmentLists | None:
@@ -166,10 +166,10 @@ def write(stored: Stored, n_tracks: int, dim: int, folder: Path, name: Name) -> 
         If it cannot be written; what was there before is as it was.
     """
     lists = _learnt(stored, n_tracks)
-    arrays = _Arrays(dim, is_packed=lists is not None, lists=lists)
+    arrays = _Arrays(dim, lists)
     with Draft(name.path(folder)) as draft:
         draft.put("values", arrays.blocks(stored()))
-        _finish(draft, arrays.main(np.zeros((0, dim)), lists), name, n_learnt=n_tracks)
+        _finish(draft, arrays.main(np.zeros((0, dim))), name, n_learnt=n_tracks)
 
 
 def write_again(searched: Searched, stored: Stored, folder: Path, name: Name) -> None:
@@ -200,10 +200,10 @@ def write_again(searched: Searched, stored: Stored, folder: Path, name: Name) ->
         return
     else:
         lists = _changed(old.lists, searched)
-    arrays = _Arrays(searched.dim, is_packed=lists is not None)
+    segments, values = searched.in_order()
     with Draft(name.path(folder)) as draft:
-        draft.put("values", arrays.blocks(searched.tracks()))
-        main = arrays.main(np.zeros((0, searched.dim)), lists, searched)
+        draft.put("values", values)
+        main = _main(segments, searched.means()[1], searched.neighbours(segments.ids), lists)
         _finish(draft, main, name, n_learnt=n_learnt)
 
 
@@ -254,7 +254,7 @@ def read(folder: Path, name: Name, dim: int) -> Searched | None:
     held = found.arrays
     lists, coarse = held.get("lists"), held.get("coarse")
     main = Main(
-        Segments(held["ids"], held["starts"], held["values"], held["scales"]),
+        Segments(held["ids"], held["starts"], held["values"], held["scales"], dim),
         Means(held["means"], held["mean_scales"]),
         Neighbours(held["near_ids"], held["near_cosines"]),
         None if lists is None else SegmentLists.from_bytes(lists),
@@ -272,9 +272,11 @@ def is_there(folder: Path, name: Name, dim: int) -> bool:
 
 def _is_sound(found: Mapped, name: Name, dim: int) -> bool:
     is_named = (found.facts["generation"], found.facts["token"]) == (name.generation, name.token)
-    if not is_named or found.arrays["values"].shape[1] != dim:
+    values = found.arrays["values"]
+    width = dim if values.dtype == np.float32 else -(-dim // 2)  # once a byte for each value
+    if not is_named or values.shape[1] != width:
         return False
-    is_small = found.arrays["values"].nbytes <= _CHECKED_BYTES
+    is_small = values.nbytes <= _CHECKED_BYTES
     return found.is_sound(one for one in found.arrays if is_small or one != "values")
 
 

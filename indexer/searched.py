@@ -19,7 +19,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.exact import Ids, Means, Places, Scores, Segments, Track, Vectors, gathered
+from indexer.exact import (
+    Ids,
+    Means,
+    Places,
+    Scores,
+    Segments,
+    Track,
+    Vectors,
+    gathered,
+    halved,
+    joined,
+)
 from indexer.hubs import Neighbours, directions, neighbours, unknown
 from indexer.vectors import CoarseCodes, SegmentLists
 
@@ -164,13 +175,21 @@ class Searched:
         return ids[order], np.asarray(rows[order], np.float32)
 
     def tracks(self) -> Iterator[Track]:
-        """Yield every track, in order of the ids."""
+        """Yield every track as it is compared, in order of the ids."""
         places = np.flatnonzero(self._is_there).tolist()
         held = (
             (int(self.main.segments.ids[place]), self.main.segments.of(np.array([place])))
             for place in places
         )
         return merge(held, sorted(self.recent.items()), key=itemgetter(0))
+
+    def in_order(self) -> tuple[Segments, Iterator[NDArray[Any]]]:
+        """Put what is new in its place among the rest, all in the form of the vector file."""
+        newer = self._newer()
+        if self.main.lists is not None:
+            codes, scales = halved(newer.values)
+            newer = Segments(newer.ids, newer.starts, codes, scales, self.dim)
+        return joined(self.main.segments, self._is_there, newer)
 
     def _newer(self) -> Segments:
         if self._gathered is None:
@@ -322,7 +341,7 @@ def _every(versions: Sequence[Vectors]) -> int:
 
 def _means(segments: Segments) -> Vectors:
     if not len(segments):
-        return np.zeros((0, segments.values.shape[1]), np.float32)
+        return np.zeros((0, segments.dim), np.float32)
     totals = np.add.reduceat(segments.values, segments.starts[:-1], axis=0)
     return np.asarray(totals / segments.lengths[:, None], np.float32)
 

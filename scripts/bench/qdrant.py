@@ -68,7 +68,7 @@ def written(
     values = np.memmap(folder / "values", np.float32, "r").reshape(-1, dim)
     starts = np.cumsum([0, *lengths], dtype=np.int64)
     ids = np.fromiter(of, np.int64)
-    return Segments(ids, starts, values, np.zeros(0, np.float32)), of, can_ask
+    return Segments(ids, starts, values, np.zeros(0, np.float32), values.shape[1]), of, can_ask
 
 
 def rows_of(held: Segments) -> Rows:

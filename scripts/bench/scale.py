@@ -19,9 +19,9 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from rotated import Performance, Turned, Vectors, gather, rotated
 
 from indexer import repair
+from indexer.exact import Segments
 from indexer.searched import Searched
 from pemr import load_embedder
 from retrieval.ranking.candidate import Query
@@ -94,13 +95,31 @@ def statistics(tracks: Sequence[tuple[int, Vectors]]) -> dict[str, float]:
     return figures
 
 
-def first_of(held: Searched, asked: Asked, found: NDArray[np.int64], ranking: Ranking) -> list[int]:
+class Held(NamedTuple):
+    """What is searched, and beside it the vectors as they are, which a database has."""
+
+    searched: Searched
+    truth: Segments
+
+
+def written(tracks: Iterable[tuple[int, Vectors]], dim: int, path: Path) -> Segments:
+    """Write vectors as they are to a file, and map it; in order of their ids."""
+    ids, lengths = [], []
+    with path.open("wb") as file:
+        for track_id, vectors in tracks:
+            ids.append(track_id)
+            lengths.append(len(vectors))
+            file.write(np.ascontiguousarray(vectors, np.float32).data)
+    values = np.memmap(path, np.float32, "r").reshape(-1, dim)
+    starts = np.cumsum([0, *lengths], dtype=np.int64)
+    return Segments(np.array(ids, np.int64), starts, values, np.zeros(0, np.float32), dim)
+
+
+def first_of(of: Held, asked: Asked, found: NDArray[np.int64], ranking: Ranking) -> list[int]:
     """Rank what was found as search does, without alignment, and name the first ten."""
+    held = of.searched
     pool = Pool(
-        embeddings=[
-            held.main.segments.of(held.main.segments.places_of(found[[i]]))
-            for i in range(len(found))
-        ],
+        embeddings=[of.truth.of(of.truth.places_of(found[[i]])) for i in range(len(found))],
         is_candidate=np.ones(len(found), bool),
         mean_length=held.mean_length,
         hubness=lambda: held.neighbours(found).hubness(),
@@ -115,12 +134,12 @@ def first_of(held: Searched, asked: Asked, found: NDArray[np.int64], ranking: Ra
 
 
 def compared(
-    held: Searched, queries: Sequence[Asked], of: dict[int, int], ranking: Ranking | None = None
+    of_both: Held, queries: Sequence[Asked], of: dict[int, int], ranking: Ranking | None = None
 ) -> dict[str, float]:
     """Ask every query exactly and in steps; nothing may be held beside the vector file."""
-    recalls, n_planted, n_kept, n_same = [], 0, 0, 0
+    recalls, pools, n_planted, n_kept, n_same = [], [], 0, 0, 0
     times: dict[str, list[float]] = {"steps": [], "exact": []}
-    main = held.main.segments
+    held, main = of_both
     for asked in queries:
         start = time.process_time()
         places = np.arange(len(main)) if asked.only is None else main.places_of(asked.only)
@@ -137,11 +156,12 @@ def compared(
         least = scores[order[:N_BEST][-1]]  # equal ones are as good
         reached = scores[main.places_of(found)] >= least
         recalls.append(min(1.0, reached.sum() / len(best[:N_BEST])))
+        pools.append(np.isin(best, found).mean())
         planted = [one for one in best[:N_FIRST].tolist() if of.get(one) == asked.work]
         n_planted += len(planted)
         n_kept += int(np.isin(planted, found).sum())
         if ranking is not None:
-            firsts = (first_of(held, asked, np.sort(ids), ranking) for ids in (best, found))
+            firsts = (first_of(of_both, asked, np.sort(ids), ranking) for ids in (best, found))
             n_same += int(next(firsts) == next(firsts))
     cpu = {
         f"cpu_s_{name}_p{share}": float(np.percentile(spent, share))
@@ -152,6 +172,7 @@ def compared(
     return {
         "queries": len(queries),
         "recall_100": float(np.mean(recalls)),
+        "recall_500": float(np.mean(pools)),
         "planted": n_planted,
         "kept": n_kept,
         **same,
@@ -160,7 +181,10 @@ def compared(
 
 
 def measure(
-    works: Sequence[Sequence[Performance]], ranking: Ranking, options: argparse.Namespace
+    works: Sequence[Sequence[Performance]],
+    ranking: Ranking,
+    options: argparse.Namespace,
+    folder: Path,
 ) -> Iterator[tuple[str, Any]]:
     """Make the tracks, hold them, ask."""
     rng = np.random.default_rng(options.seed)
@@ -175,9 +199,13 @@ def measure(
         of[made.track_id] = made.work
         if made.turned.n_versions > 1 and len(can_ask) < 20 * options.queries:
             can_ask.append(made)
-    start = time.process_time()
-    held = repair.rebuilt(stored, options.tracks, works[0][0][0].shape[1])
+    truth = written(stored(), works[0][0][0].shape[1], folder / "truth")
+    before, start = peak_mb(), time.process_time()
+    held = built(truth, folder)
     yield "cpu_s_built", time.process_time() - start
+    yield "peak_mb_before", before
+    yield "peak_mb_built", peak_mb()
+    both = Held(held, truth)
     yield "tracks", options.tracks
     yield "segments", held.n_segments
     real = [(w, p[0]) for w, work in enumerate(works) for p in work]
@@ -189,14 +217,35 @@ def measure(
         for m in drawn
     ]
     plain = ranking.without("alignment")
-    yield "whole", compared(held, asked, of, plain)
+    yield "whole", compared(both, asked, of, plain)
     yield from sizes(held, options.tracks)
     yield "cpu_s_added_20", added(held, stored)
     held.remove(np.arange(10_000_001, 10_000_021))
     if options.more:
-        yield from more(held, asked[: options.queries // 3], of, rng)
-        yield "a third replaced", replaced(held, asked[: options.queries // 3], of, works, options)
-    yield "peak_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        some = asked[: options.queries // 3]
+        yield from more(both, some, of, rng)
+        came = tracks_of(works, options.seed + 1)
+        yield "a third replaced", replaced(both, some, of, came, folder)
+
+
+def built(truth: Segments, folder: Path) -> Searched:
+    """Write a vector file of all tracks, and read it."""
+
+    def stored() -> Iterator[tuple[int, Vectors]]:
+        for place, track_id in enumerate(truth.ids.tolist()):
+            yield track_id, truth.of(np.array([place]))
+
+    name = repair.Name(1, 1)
+    repair.write(stored, len(truth), truth.dim, folder, name)
+    held = repair.read(folder, name, truth.dim)
+    if held is None:
+        sys.exit("what was written is not read")
+    return held
+
+
+def peak_mb() -> int:
+    """Measure the memory of this process at most, with what it maps."""
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def sizes(held: Searched, n_tracks: int) -> Iterator[tuple[str, float]]:
@@ -215,10 +264,10 @@ def sizes(held: Searched, n_tracks: int) -> Iterator[tuple[str, float]]:
 
 
 def more(
-    held: Searched, asked: Sequence[Asked], of: dict[int, int], rng: np.random.Generator
+    held: Held, asked: Sequence[Asked], of: dict[int, int], rng: np.random.Generator
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Ask in other ways."""
-    ids = held.main.segments.ids
+    ids = held.truth.ids
     for share in (0.1, 0.01, 0.001):
         chosen = np.sort(rng.choice(ids, round(share * len(ids)), replace=False))
         yield f"among {share:.1%}", compared(held, [one._replace(only=chosen) for one in asked], of)
@@ -241,34 +290,38 @@ def hour_from(asked: Sequence[Asked], place: int) -> Asked:
 
 
 def replaced(
-    held: Searched,
+    held: Held,
     asked: Sequence[Asked],
     of: dict[int, int],
-    works: Sequence[Sequence[Performance]],
-    options: argparse.Namespace,
+    others: Iterator[Made],
+    folder: Path,
 ) -> dict[str, float]:
     """Replace a third of the tracks by others and a thousand copies, write that, and ask again."""
-    kept = {int(one.own[0]) for one in asked}
-    gone = [one for one in held.main.segments.ids[::3].tolist() if one not in kept]
-    new = ((m, m.turned.at(0)) for m in tracks_of(works, options.seed + 1))
-    came = [(options.tracks + m.track_id, v) for m, v in islice(new, len(gone) - N_COPIES)]
-    copy = asked[0].versions[0]
-    first = 2 * options.tracks
+    searched, truth = held
+    n_tracks = len(truth)
+    asked_ids = {int(one.own[0]) for one in asked}
+    gone = np.array([one for one in truth.ids[::3].tolist() if one not in asked_ids])
+    n_others = len(gone) - N_COPIES
+    came = [(n_tracks + m.track_id, m.turned.at(0)) for m in islice(others, n_others)]
+    copy, first = asked[0].versions[0], n_tracks + 10 * n_others
     came += [(first + i, copy) for i in range(N_COPIES)]
     start = time.process_time()
-    later = held.changed(np.array(gone), came)
-    with tempfile.TemporaryDirectory() as folder:
-        name = repair.Name(1, 1)
-        repair.write_again(later, later.tracks, Path(folder), name)
-        spent = time.process_time() - start
-        again = repair.read(Path(folder), name, held.dim)
-        if again is None:
-            sys.exit("what was written is not read")
-        copies = np.arange(first, first + N_COPIES)
-        others = [one._replace(own=np.concatenate([one.own, copies])) for one in asked]
-        left = {key: of[key] for key in of.keys() - set(gone)}
-        found = compared(again, others, left)
-        among = compared(again, asked[:1], left)
+    later = searched.changed(gone, came)
+    name = repair.Name(2, 1)
+    repair.write_again(later, later.tracks, folder, name)
+    spent = time.process_time() - start
+    again = repair.read(folder, name, searched.dim)
+    if again is None:
+        sys.exit("what was written is not read")
+    is_left = ~np.isin(truth.ids, gone)
+    places = np.flatnonzero(is_left).tolist()
+    left = ((int(truth.ids[place]), truth.of(np.array([place]))) for place in places)
+    both = Held(again, written(chain(left, came), searched.dim, folder / "later"))
+    copies = np.arange(first, first + N_COPIES)
+    without = [one._replace(own=np.concatenate([one.own, copies])) for one in asked]
+    of_left = {key: of[key] for key in of.keys() - set(gone.tolist())}
+    found = compared(both, without, of_left)
+    among = compared(both, asked[:1], of_left)
     return {"cpu_s_merged": spent, **found, "recall_100_of_copies": among["recall_100"]}
 
 
@@ -292,6 +345,7 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=120, help="real tracks that can be asked")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--more", action="store_true", help="ask in other ways too")
+    parser.add_argument("--scratch", type=Path, help="where 30 kB a track are kept meanwhile")
     parser.add_argument("--out", type=Path, help="write STEM.json")
     options = parser.parse_args()
     embedder = load_embedder(None, "cpu")
@@ -302,9 +356,10 @@ def main() -> None:
     command += " --more" if options.more else ""
     about = {**asdict(trace(command)), "embedder": embedder.name}
     figures: dict[str, Any] = {}
-    for name, figure in measure(works, ranking, options):
-        figures[name] = figure
-        print(f"{name}: {json.dumps(figure)}", flush=True)
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        for name, figure in measure(works, ranking, options, Path(scratch)):
+            figures[name] = figure
+            print(f"{name}: {json.dumps(figure)}", flush=True)
     if options.out:
         tables = [(name, one) for name, one in figures.items() if isinstance(one, dict)]
         found = {

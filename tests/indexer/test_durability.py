@@ -6,9 +6,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from indexer import Catalog, build, reembed
+from indexer import Catalog, build, kept, reembed, repair, searched
+from indexer.mapped import Draft, opened
 
 ROOT = Path(__file__).parents[2]
 KILLED = 86  # what the child says when it is cut short
@@ -182,6 +184,31 @@ def test_damaged_vector_files_are_not_believed(tmp_path, tone, fake_embedder, da
     for path in (tmp_path / "catalog").glob("*.bin"):
         path.write_bytes(path.read_bytes()[:-7] if damage is None else damage)
     assert content(tmp_path) == before
+
+
+def test_a_large_vector_file_of_an_older_version_is_made_anew(
+    tmp_path, tone, fake_embedder, monkeypatch, caplog
+):
+    for module in (kept, repair, searched):
+        monkeypatch.setattr(module, "EXACT_LENGTH", 2)
+    lay_out(tmp_path, tone)
+    index(tmp_path, fake_embedder)
+    before = content(tmp_path)
+    (path,) = (tmp_path / "catalog").glob("vectors-*.bin")
+    found = opened(path)
+    values = np.zeros((len(found.arrays["values"]), fake_embedder.dim), np.int8)
+    with Draft(path) as draft:  # a byte for each value
+        for name, array in (found.arrays | {"values": values}).items():
+            draft.put(name, [array])
+        draft.commit(found.facts)
+    assert caplog.text == ""
+    assert content(tmp_path) == before
+    assert "`pemr repair` makes it on disk" in caplog.text
+    caplog.clear()
+    fake_embedder.heard.clear()
+    Catalog.write(tmp_path / "catalog", fake_embedder).close()
+    assert content(tmp_path) == before
+    assert (caplog.text, fake_embedder.heard) == ("", [])
 
 
 def test_vector_files_of_another_history_are_not_believed(tmp_path, tone, fake_embedder):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from indexer import repair, searched
+from indexer.mapped import Draft, opened
 from indexer.repair import Name, delete_files, is_outdated, is_there, read, rebuilt
 
 DIM = 8
@@ -97,6 +98,18 @@ def test_an_empty_catalog_is_written_and_read(tmp_path):
     write([], tmp_path)
     held = read(tmp_path, NAME, DIM)
     assert (len(held), held.mean_length, held.means()[1].shape) == (0, 1.0, (0, DIM))
+
+
+def test_a_file_with_a_byte_for_each_value_is_of_an_older_version(exact_length, tracks, tmp_path):
+    write(tracks, tmp_path)
+    found = opened(NAME.path(tmp_path))
+    with Draft(Name(6, 1).path(tmp_path)) as draft:
+        for name, array in found.arrays.items():
+            is_old = name == "values"
+            draft.put(name, [np.zeros((len(array), DIM), np.int8) if is_old else array])
+        draft.commit({**found.facts, "generation": 6, "token": 1})
+    assert read(tmp_path, Name(6, 1), DIM) is None
+    assert not is_there(tmp_path, Name(6, 1), DIM)
 
 
 def test_all_other_files_are_deleted(tracks, tmp_path):

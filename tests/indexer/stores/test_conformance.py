@@ -9,7 +9,13 @@ import pytest
 from indexer.exact import gathered
 from indexer.hubs import directions, neighbours
 from indexer.repair import Name
+from indexer.searched import Searched
 from tests.indexer.stores.conftest import DIM, seen
+
+
+def kept(index, tracks):
+    """List the tracks as an index compares them: a large file keeps half a byte for a value."""
+    return list(index.tracks()) if isinstance(index, Searched) else tracks
 
 
 def best(tracks, versions, n_tracks, only=None, without=()):
@@ -33,8 +39,9 @@ def same(index, truth, versions):
     np.testing.assert_allclose(rows, expected, atol=4e-3)  # a byte for each value
     found = index.neighbours(ids).hubness()
     np.testing.assert_allclose(found, neighbours(ids, expected, ids, expected).hubness(), atol=2e-3)
-    assert index.nearest(versions, 5, is_exact=True).tolist() == best(tracks, versions, 5)
-    assert index.nearest(versions, 5).tolist() == best(tracks, versions, 5)
+    expected = best(kept(index, tracks), versions, 5)
+    assert index.nearest(versions, 5, is_exact=True).tolist() == expected
+    assert index.nearest(versions, 5).tolist() == expected
 
 
 @pytest.fixture
@@ -109,6 +116,7 @@ def test_only_some_tracks_and_without_others(brought, truth, drawn, unit):
     truth.store(*tracks)
     index, asked = brought(truth), [unit(2, DIM)]
     some = np.array([tracks[place][0] for place in (39, 30, 21, 8, 3, 2)])
+    tracks = kept(index, tracks)
     assert index.nearest(asked, 3, only=some).tolist() == best(tracks, asked, 3, only=some)
     assert index.nearest(asked, 9, without=some).tolist() == best(tracks, asked, 9, without=some)
     both = index.nearest(asked, 9, only=some, without=some[:2]).tolist()
