@@ -61,7 +61,7 @@ def next_generation(session: Session, embedder_name: str) -> int | None:
     int or None
         None if the catalog has been changed over to another embedder.
     """
-    about = session.get_one(CatalogRow, 1, with_for_update=True, populate_existing=True)
+    about = _held(session)
     if about.embedder != embedder_name:
         return None
     about.generation += 1
@@ -70,6 +70,14 @@ def next_generation(session: Session, embedder_name: str) -> int | None:
         session.add(ChangeRow(generation=about.generation, token=about.token))
     session.flush()
     return about.generation
+
+
+def _held(session: Session) -> CatalogRow:
+    """Read the catalog's row as it is now, to change it; others who would wait until that is done.
+
+    Its checksum is of all that it holds, so nobody may change another part of it meanwhile.
+    """
+    return session.get_one(CatalogRow, 1, with_for_update=True, populate_existing=True)
 
 
 def count_tracks(session: Session, n_more: int) -> None:
@@ -146,7 +154,7 @@ def set_merged(session: Session, generation: int, token: int) -> None:
 
     On a server nothing is forgotten that a machine's own file may still need.
     """
-    about = session.get_one(CatalogRow, 1)
+    about = _held(session)
     about.merged = generation
     if is_shared(session):
         return
@@ -166,5 +174,5 @@ def size_bytes(session: Session) -> int:
 
 def keep_vectors(session: Session, noted: str) -> None:
     """Say where the vectors are searched from now on; that is filled anew."""
-    about = session.get_one(CatalogRow, 1)
+    about = _held(session)
     about.vectors, about.merged = noted, -1

@@ -87,3 +87,25 @@ def index(catalog, fake_embedder, music):
 
 def kinds(events) -> dict[str, type]:
     return {name: type(event) for name, event in events.items()}
+
+
+@pytest.fixture
+def many(tmp_path, tone):
+    """Thirty files, three of which are copies of others."""
+    folder = tmp_path / "many"
+    for seed in range(27):
+        tone(folder / f"{seed:02}.wav", seed=seed, duration_s=1.5)
+    for seed in (3, 9, 20):
+        tone(folder / "copies" / f"{seed:02}.wav", seed=seed, duration_s=1.5)
+    return folder
+
+
+@pytest.fixture
+def standin():
+    """A server of this machine that answers as Qdrant does; see `tests/indexer/stores/standin`."""
+    pytest.importorskip("qdrant_client", reason="the extra [qdrant] is absent")
+    from tests.indexer.stores.standin import StandIn
+
+    server = StandIn()
+    yield server
+    server.close()

@@ -43,17 +43,6 @@ def address(server, fake_embedder):
     return address
 
 
-@pytest.fixture
-def many(tmp_path, tone):
-    """Thirty files, three of which are copies of others."""
-    folder = tmp_path / "many"
-    for seed in range(27):
-        tone(folder / f"{seed:02}.wav", seed=seed, duration_s=1.5)
-    for seed in (3, 9, 20):
-        tone(folder / "copies" / f"{seed:02}.wav", seed=seed, duration_s=1.5)
-    return folder
-
-
 def content(address):
     """What a catalog holds, without the ids."""
     with Catalog.open(address) as catalog:

@@ -176,17 +176,6 @@ def store(request, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def standin():
-    """A server of this machine that answers as Qdrant does; see `tests/indexer/stores/standin`."""
-    pytest.importorskip("qdrant_client", reason="the extra [qdrant] is absent")
-    from tests.indexer.stores.standin import StandIn
-
-    server = StandIn()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def reach(standin, request):
     """Connect to the stand-in, as the owner of a catalog."""
 
