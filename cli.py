@@ -277,7 +277,7 @@ def setlist(
     catalog: opt.CatalogPlace = None,
     embedder: opt.EmbedderName = None,
     device: opt.Device = None,
-    min_probability: opt.MinProbability = 0.5,
+    min_probability: opt.MinProbability = 0.35,
     as_json: opt.AsJson = False,
     as_csv: opt.AsCsv = False,
     as_cue: Annotated[bool, Option("--cue", help="Print a cue sheet.")] = False,

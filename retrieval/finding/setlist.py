@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from indexer import FRAME_RATE, Catalog, Embedder, Recording
 from retrieval.errors import EmptyCatalogError, SilentQueryError, UncalibratedError
 from retrieval.finding.occurrences import find_occurrences
-from retrieval.ranking.calibrate import LIKELY
 from retrieval.ranking.candidate import Candidate, Query
 from retrieval.ranking.matching.harmony import tonal
 from retrieval.ranking.ranking import Ranking
@@ -29,6 +28,10 @@ Floats = NDArray[np.float64]
 
 OCCURRENCE_COST = 4.0
 """What an occurrence must gain, in units of the level that one stranger in a hundred reaches."""
+
+NAMED = 0.35
+"""The probability from which a stretch is named. It is below what a search calls likely, since the
+stretch was cut out because it gains."""
 
 SHORTEST_GAP_S = 10.0
 """A shorter stretch between two entries is part of their fade, and not named unknown."""
@@ -85,7 +88,7 @@ def recognise(
     source: Path | BinaryIO,
     ranking: Ranking,
     *,
-    min_probability: float = LIKELY,
+    min_probability: float = NAMED,
 ) -> Setlist:
     """Find which works of a catalog occur in a recording of any length, and when.
 
