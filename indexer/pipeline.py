@@ -53,10 +53,11 @@ def embed_all(
     """
     rest = iter(jobs)
     waiting: deque[tuple[T, Future[Recording] | None]] = deque()
-    pool = ThreadPoolExecutor(n_readers(), thread_name_prefix="reader-")
+    n_threads = n_readers()
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="reader-")
     try:
         while True:
-            for payload, hear in islice(rest, 2 * n_readers() - len(waiting)):
+            for payload, hear in islice(rest, 2 * n_threads - len(waiting)):
                 waiting.append((payload, None if hear is None else pool.submit(hear)))
             if not waiting:
                 return

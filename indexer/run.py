@@ -193,9 +193,10 @@ class Run:
     ) -> Iterator[Decision]:
         """Decide in the order of the scan; files are read a little ahead, in other threads."""
         ahead: deque[Callable[[], Decision]] = deque()
+        n_ahead = 2 * n_readers()
         for found in files:
             ahead.append(self._begin(found, pool))
-            if len(ahead) > 2 * n_readers():
+            if len(ahead) > n_ahead:
                 yield ahead.popleft()()
         while ahead:
             yield ahead.popleft()()

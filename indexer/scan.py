@@ -354,18 +354,23 @@ class _Walk:
             folders = [entry for entry in folders if entry.name.lower() not in _NOT_MUSIC]
             stack.extend(here / entry.name for entry in reversed(folders))
             for entry in entries:
-                yield from self._take(entry, here / entry.name, links)
+                if entry.is_symlink():
+                    yield from self._follow(here / entry.name, links)
+                elif not entry.is_dir():
+                    yield from self._take(here / entry.name)
 
-    def _take(
-        self, entry: os.DirEntry[str], path: Path, links: list[Path]
-    ) -> Iterator[AudioFile | Unreachable]:
-        if entry.is_symlink() and path.is_dir():
+    def _follow(self, path: Path, links: list[Path]) -> Iterator[AudioFile | Unreachable]:
+        if path.is_dir():
             links.append(path)
-        elif entry.is_symlink() and not path.exists():
+        elif path.exists():
+            yield from self._take(path)
+        else:
             yield Unreachable(path, "a link that leads nowhere")
-        elif not path.is_dir() and path.suffix.lower() in AUDIO_SUFFIXES:
+
+    def _take(self, path: Path) -> Iterator[AudioFile | Unreachable]:
+        if path.suffix.lower() in AUDIO_SUFFIXES:
             yield from self._look(path)
-        elif not path.is_dir():
+        else:
             self._others[path.suffix.lower()] += 1
 
     def _enter(self, folder: Path) -> bool:

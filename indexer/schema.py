@@ -48,9 +48,12 @@ class Words(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the same for all)
         """Read a text as it was before."""
-        if value is None:
-            return None
-        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+        return None if value is None else unescaped(value)
+
+
+def unescaped(stored: str) -> str:
+    """Read a text of `Words` that was read as plain text."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), stored)
 
 
 class Base(DeclarativeBase):

@@ -14,18 +14,30 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    String,
     bindparam,
     event,
     inspect,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.orm import Mapped, Mapper, Session
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import InstrumentedAttribute, set_committed_value
 
 from indexer.errors import DamagedRowError, DamagedTrackError
 from indexer.packing import row_checksum
-from indexer.schema import Base, CatalogRow, LabelRow, RemovalRow, RootRow, SkipRow, TrackRow
+from indexer.schema import (
+    Base,
+    CatalogRow,
+    LabelRow,
+    RemovalRow,
+    RootRow,
+    SkipRow,
+    TrackRow,
+    Words,
+    unescaped,
+)
 
 _AT_ONCE = 500  # ids in one statement; databases bound them
 
@@ -44,6 +56,18 @@ def _names(kind: type[Base]) -> tuple[str, ...]:
 
 NAMES = {kind: _names(kind) for kind in _SIGNED}
 """What is signed of each kind of row, in order."""
+
+
+def _plain(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Read text as it is stored; what is escaped in it is seen by its checksum, and seldom."""
+    of_it: ColumnElement[Any] = column.expression
+    return type_coerce(of_it, String) if isinstance(of_it.type, Words) else of_it
+
+
+_COLUMNS = {
+    kind: [_plain(getattr(kind, name)) for name in (*names, "checksum")]
+    for kind, names in NAMES.items()
+}
 
 
 def rows(
@@ -70,14 +94,15 @@ def rows(
     DamagedTrackError, DamagedRowError
         If one is not what was written.
     """
-    names = NAMES[kind]
-    columns = [getattr(kind, name) for name in (*names, "checksum")]
-    found = select(*columns).where(*conditions).order_by(columns[0])
-    streamed = found.execution_options(yield_per=_AT_ONCE)  # makes no garbage to be looked for
-    for *values, checksum in session.connection().execute(streamed):
-        row = tuple(values)
+    columns = _COLUMNS[kind]
+    asked = select(*columns).where(*conditions).order_by(columns[0])
+    streamed = asked.execution_options(yield_per=_AT_ONCE)  # makes no garbage to be looked for
+    for found in session.connection().execute(streamed):
+        row, checksum = found[:-1], found[-1]
         if row_checksum(row) != checksum:
-            raise _damage(kind, row)
+            row = tuple(unescaped(one) if isinstance(one, str) else one for one in row)
+            if row_checksum(row) != checksum:
+                raise _damage(kind, row)
         yield row
 
 

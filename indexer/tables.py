@@ -1,16 +1,19 @@
 """A catalog's tracks and figures as rows, for tables, JSON and CSV."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from indexer.records import CatalogStats, Track
 
+_EPOCH = datetime(1970, 1, 1)
 _SHOWN = ("title", "artist", "album", "duration_s", "state", "damage", "path")
 _AS_THEY_ARE = (
     "id", "title", "artist", "album", "album_artist", "year", "track_number", "isrc",
     "mb_recording", "mb_release", "mb_artist", "mb_work",
 )  # fmt: skip
+_as_they_are = attrgetter(*_AS_THEY_ARE)
 
 
 def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
@@ -30,7 +33,7 @@ def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
     """
     return [
         {
-            **{name: getattr(track, name) for name in _AS_THEY_ARE},
+            **dict(zip(_AS_THEY_ARE, _as_they_are(track), strict=True)),
             "duration_s": round(track.duration_s, 1),
             "added": _moment(track.added_s),
             "modified": _moment(track.modified_s),
@@ -52,8 +55,8 @@ def _moment(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     try:
-        return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):  # a file system may say anything
+        return f"{(_EPOCH + timedelta(seconds=int(seconds))).isoformat()}Z"
+    except (OverflowError, ValueError):  # a file system may say anything
         return None
 
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         candidate_columns,
         candidate_rows,
         candidate_table,
-        m3u,
         span_lines,
         span_words,
     )
@@ -46,10 +45,11 @@ if TYPE_CHECKING:
     from retrieval.ranking.ranking import PLAIN, STAGES, Ranking, chosen, ranking_from
     from retrieval.ranking.searching import copies, search, stored_query
     from retrieval.ranking.verdict import Verdict, judge
-    from retrieval.reporting.answers import agreement_text, setlist_text, tracks_text, verdict_text
+    from retrieval.reporting.answers import agreement_text, setlist_text, verdict_text
     from retrieval.reporting.layout import laid_out
     from retrieval.reporting.page import write_report
     from retrieval.reporting.picture import draw_best, draw_match, draw_scores
+    from retrieval.reporting.playlist import m3u, tracks_text
     from retrieval.reporting.provenance import Trace, command_line, system_row, trace
     from retrieval.reporting.report import (
         comparison_text,
@@ -164,17 +164,18 @@ _HOMES = {
     "measuring.scorers": "catalog_scorer",
     "measuring.validation": "validation_map validation_score",
     "ranking.candidate": (
-        "Candidate Query candidate_columns candidate_rows candidate_table m3u span_lines span_words"
+        "Candidate Query candidate_columns candidate_rows candidate_table span_lines span_words"
     ),
     "ranking.query": "read_query",
     "ranking.ranking": "PLAIN STAGES Ranking chosen ranking_from",
     "ranking.searching": "copies search stored_query",
     "ranking.matching.spans": "Span",
-    "reporting.answers": "agreement_text setlist_text tracks_text verdict_text",
+    "reporting.answers": "agreement_text setlist_text verdict_text",
     "ranking.verdict": "Verdict judge",
     "ranking.matching.identity": "is_same_recording likeness",
     "reporting.layout": "laid_out",
     "reporting.page": "write_report",
+    "reporting.playlist": "m3u tracks_text",
     "reporting.picture": "draw_best draw_match draw_scores",
     "reporting.provenance": "Trace command_line system_row trace",
     "reporting.timeline": "draw_setlist",

@@ -39,6 +39,7 @@ def test_a_door_refuses_unknown_names(room):
         ("import pemr", "torch"),
         ("import indexer", "faiss"),
         ("import retrieval", "numba"),
+        ("from retrieval import tracks_text", "numba"),
         ("import cli", "torch"),
         ("import cli", "numpy"),
         ("import cli; from indexer import Catalog", "torch"),

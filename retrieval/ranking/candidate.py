@@ -1,9 +1,8 @@
-"""What is asked with and what is answered, and an answer as rows or as a playlist.
+"""What is asked with and what is answered, and an answer as rows.
 
 Letters: S segments, D embedding, T frames of chroma and harmony, P pictures of pitch classes.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import Track
 from retrieval.ranking.matching.spans import Span
 
 
@@ -203,34 +201,6 @@ def span_words(span: Span, one: str = "query", other: str = "track") -> str:
     plural = "" if abs(span.transposition) == 1 else "s"
     key = f"{_semitones(span.transposition)} semitone{plural}"
     return f"{one} {ours} = {other} {theirs}, {key}, {span.tempo:.2f}x tempo"
-
-
-def m3u(tracks: Sequence[Candidate] | Sequence[Track]) -> str:
-    """Write candidates, or tracks of a catalog, as an extended M3U playlist.
-
-    Parameters
-    ----------
-    tracks : sequence of Candidate or of Track
-        In the order wanted.
-
-    Returns
-    -------
-    str
-        The text of the playlist. A file whose name would break its line stands there as a URI.
-    """
-    lines = ["#EXTM3U"]
-    for track in tracks:
-        names = [name for name in (track.artist, track.title) if name]
-        label = " - ".join(names) or track.path.stem
-        label = "".join(letter if letter.isprintable() else " " for letter in label)
-        lines += [f"#EXTINF:{round(track.duration_s)},{' '.join(label.split())}"]
-        lines += [_in_a_line(track.path)]
-    return "\n".join(lines) + "\n"
-
-
-def _in_a_line(path: Path) -> str:
-    is_plain = not any(unicodedata.category(letter) in {"Cc", "Zl", "Zp"} for letter in str(path))
-    return str(path) if is_plain else path.as_uri()
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:

@@ -1,8 +1,5 @@
 """What was found → text, in every form that a command offers."""
 
-from collections.abc import Sequence
-
-from indexer import Track, track_rows, track_table
 from retrieval.finding.agreement import Agreement, agreement_row, agreement_table
 from retrieval.finding.listing import cue_sheet, setlist_json, setlist_rows, setlist_table
 from retrieval.finding.setlist import Setlist
@@ -10,11 +7,11 @@ from retrieval.ranking.candidate import (
     candidate_columns,
     candidate_rows,
     candidate_table,
-    m3u,
     span_lines,
 )
 from retrieval.ranking.verdict import NO_COVER, Verdict
 from retrieval.reporting.layout import laid_out
+from retrieval.reporting.playlist import m3u
 
 
 def verdict_text(verdict: Verdict, form: str = "table") -> str:
@@ -44,26 +41,6 @@ def verdict_text(verdict: Verdict, form: str = "table") -> str:
     lines = [laid_out(candidate_table(candidates))] if candidates else []
     lines += [f"{line}\n" for line in span_lines(candidates)]
     return "".join([*lines, _no_cover(verdict)])
-
-
-def tracks_text(tracks: Sequence[Track], form: str = "table") -> str:
-    """Write tracks of a catalog.
-
-    Parameters
-    ----------
-    tracks : sequence of Track
-        In the order wanted.
-    form : str, optional
-        `table`; `json` or `csv`, with all that is known of them; or `m3u`, a playlist.
-
-    Returns
-    -------
-    str
-        Lines, each with its end.
-    """
-    if form == "m3u":
-        return m3u(tracks)
-    return laid_out(track_table(tracks) if form == "table" else track_rows(tracks), form)
 
 
 def _no_cover(verdict: Verdict) -> str:

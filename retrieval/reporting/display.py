@@ -103,6 +103,8 @@ def json_safe(text: str) -> str:
     >>> json_safe('"caf\udce9"')
     '"caf\\udce9"'
     """
+    if text.isascii() and "\x7f" not in text:  # as nearly all is
+        return text
     return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

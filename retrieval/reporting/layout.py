@@ -34,7 +34,7 @@ def laid_out(answer: Row | Sequence[Row], form: str = "table") -> str:
     2     -
     """
     if form == "json":
-        return json_safe(json.dumps(answer, indent=1, ensure_ascii=False, default=str)) + "\n"
+        return json_safe(_json(answer)) + "\n"
     if isinstance(answer, Mapping):
         widest = max(map(len, answer))
         return "".join(f"{key.ljust(widest)}  {_cell(value)}\n" for key, value in answer.items())
@@ -46,6 +46,23 @@ def laid_out(answer: Row | Sequence[Row], form: str = "table") -> str:
     cells = [columns, *(_line([row[column] for column in columns]) for row in answer)]
     widths = [max(width(line[i]) for line in cells) for i in range(len(columns))]
     return "".join(f"{'  '.join(map(_padded, line, widths)).rstrip()}\n" for line in cells)
+
+
+_INDENTED = json.JSONEncoder(indent=1, ensure_ascii=False, default=str)
+_FLAT = json.JSONEncoder(separators=(",\n  ", ": "), ensure_ascii=False, default=str)
+_NESTED = {dict, list, tuple}
+
+
+def _json(answer: Row | Sequence[Row]) -> str:
+    """Write JSON that is indented by one; the library's own way is slow where rows are many."""
+    if isinstance(answer, Mapping) or not all(map(_is_flat, answer)) or not answer:
+        return _INDENTED.encode(answer)
+    rows = _FLAT.encode(answer)[2:-2].replace("},\n  {", "\n },\n {\n  ")  # text holds no newlines
+    return f"[\n {{\n  {rows}\n }}\n]"
+
+
+def _is_flat(row: Row) -> bool:
+    return bool(row) and _NESTED.isdisjoint(map(type, row.values()))
 
 
 def _line(values: Sequence[Any]) -> list[str]:

@@ -11,6 +11,7 @@ writes is a process of its own.
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -164,16 +165,26 @@ def measured(folder: Path) -> Iterator[tuple[str, float]]:
     with Catalog.write(catalog) as opened:
         opened.delete(added)
     pemr = [sys.executable, str(ROOT / "cli.py"), "-q"]
-    for name in ("list", "info"):
-        yield f"{name} s", run([*pemr, name, "--json", "--catalog", str(catalog)])[0]
-    again = [sys.executable, "-c", AGAIN, str(catalog), str(folder / "music")]
-    yield "index again s", run(again)[0]
+    jobs = {
+        name: [*pemr, *name.split(), "--json", "--catalog", str(catalog)]
+        for name in ("info", "list --limit 100", "list --artist 996 --year 2000", "list")
+    }
+    jobs["index again"] = [sys.executable, "-c", AGAIN, str(catalog), str(folder / "music")]
+    for name, job in jobs.items():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        yield f"{name} s", run(job)[0]
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        yield f"{name} s of CPU", spent
 
 
 AGAIN = """
 import sys
 from pathlib import Path
 from indexer import Catalog, Tally, carry_out, plan
+from retrieval.reporting import terminal
+
+terminal.begin()
 
 class Nobody:
     name, dim, file_errors, ranking = "drawn", 256, (OSError,), {}

@@ -35,7 +35,7 @@ def test_json_has_every_span_and_csv_the_best_alone():
     assert row.startswith("1,0.5,")
 
 
-@pytest.mark.parametrize(("form", "text"), [("csv", "\n"), ("m3u", "#EXTM3U\n")])
+@pytest.mark.parametrize(("form", "text"), [("csv", ""), ("m3u", "#EXTM3U\n")])
 def test_no_answer_is_an_answer_too(form, text):
     assert verdict_text(judge([]), form) == text
 

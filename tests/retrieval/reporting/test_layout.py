@@ -28,3 +28,9 @@ def test_json_reads_back(answer):
 
 def test_no_rows_are_no_lines():
     assert laid_out([], "table") == laid_out([], "csv") == ""
+
+
+@pytest.mark.parametrize("answer", [ROWS, ROWS[:1], [{}, ROWS[0]], ROWS[0], {}, []])
+def test_json_is_indented_by_one_as_the_library_does_it(answer):
+    wanted = json.dumps(answer, indent=1, ensure_ascii=False) + "\n"
+    assert laid_out(answer, "json") == wanted
