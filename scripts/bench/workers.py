@@ -1,13 +1,16 @@
 #!/usr/bin/env python
 """Index one folder by two processes, or by two workers of a Ray cluster, into one catalog.
 
-    scripts/bench/workers.py kill [--how indexers|ray] [--files 500] [--rounds 20] [--out STEM]
+    scripts/bench/workers.py kill [--how indexers|ray] [--qdrant] [--files 500] [--rounds 20]
+                                  [--out STEM]
     scripts/bench/workers.py speed FOLDER [--embedder cover] [--out STEM]
 
 `kill` draws short tones, embeds them with a stand-in that takes ten milliseconds a file, and kills
 one of the two at a random moment of each round. It counts files that are lost, files that were
 stored twice, files that had to be embedded again because the dead one had not stored them, and
-rounds in which the catalog differs from that of a calm one.
+rounds in which the catalog differs from that of a calm one. With --qdrant the vectors are put into
+a stand-in that speaks Qdrant's HTTP, every fifty tracks, by whichever process has stored them; then
+it also counts points that are lost, or are not of what the database holds.
 
 `speed` embeds real music with a real embedder: by one process bound to one core, then by two, each
 bound to a core of its own, with a thread each, from when the embedders are loaded.
@@ -35,13 +38,16 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
-from indexer import Added, Address, Catalog, Cluster, build, carry_out, plan
+from indexer import Added, Address, Catalog, Cluster, build, carry_out, plan, writer
+from indexer.stores.engine import Point
 from retrieval import trace, write_rows
 from tests.conftest import FakeEmbedder, tone
+from tests.indexer.stores.standin import StandIn
 from tests.server import Server, programs
 
 ROOT = Path(__file__).parents[2]
 _FILE_S = 0.01
+_PUT_AFTER = 50
 
 
 class Slow(FakeEmbedder):
@@ -65,6 +71,7 @@ def work(options: argparse.Namespace) -> None:
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
     place, log = Address(options.address), options.log
+    writer._STORED_AT_ONCE = _PUT_AFTER
     if options.embedder:
         from pemr import load_embedder
 
@@ -94,6 +101,10 @@ class Round:
     def __init__(self, server: Server, folder: Path, log: Path, **how: Any) -> None:  # noqa: ANN401
         self.address, self.log = server.emptied(), log
         log.mkdir()
+        self.engine = StandIn() if how.get("has_engine") else None
+        if self.engine is not None:
+            with Catalog.write(self.address, Slow(log)) as catalog:
+                catalog.keep_vectors(f"{self.engine.url}/tracks")
         self.is_ray = how.get("is_ray", False)
         cores = how.get("cores") or [None] * (1 if self.is_ray else 2)
         self.running = [self._start(folder, core, how.get("embedder")) for core in cores]
@@ -140,13 +151,26 @@ class Round:
             line for path in self.log.glob("*.embedded") for line in path.read_text().split()
         )
         with Catalog.open(self.address) as catalog:
-            held = {
-                str(track.path): np.round(catalog.embeddings(track.id), 6).tobytes()
-                for track in catalog.tracks()
-            }
+            vectors = {track.id: catalog.embeddings(track.id) for track in catalog.tracks()}
+            paths = {track.id: str(track.path) for track in catalog.tracks()}
         return SimpleNamespace(
-            took_s=took_s, stored=stored, embedded=embedded, held=held, codes=codes
+            took_s=took_s,
+            stored=stored,
+            embedded=embedded,
+            held={paths[one]: np.round(found, 6).tobytes() for one, found in vectors.items()},
+            codes=codes,
+            n_astray=self._n_astray(vectors),
         )
+
+    def _n_astray(self, vectors: dict[int, Any]) -> int:
+        """Count the tracks that are not in the engine as the database has them, or only there."""
+        if self.engine is None:
+            return 0
+        points, _ = self.engine.engine.scroll("tracks", limit=len(vectors) + 1_000)
+        found = Counter((int(one.id), (one.payload or {})["checksum"]) for one in points)
+        wanted = Counter((one, Point.of(one, of).checksum) for one, of in vectors.items())
+        self.engine.close()
+        return ((found - wanted) + (wanted - found)).total()
 
 
 def kill(server: Server, work_in: Path, options: argparse.Namespace) -> dict[str, str]:
@@ -155,11 +179,12 @@ def kill(server: Server, work_in: Path, options: argparse.Namespace) -> dict[str
     for seed in range(options.files):
         tone(folder / f"{seed:04}.wav", seed=seed, duration_s=1.0)
     is_ray, draw = options.how == "ray", random.Random(options.seed)  # noqa: S311
-    calm = Round(server, folder, work_in / "calm", is_ray=is_ray).end()
+    how = {"is_ray": is_ray, "has_engine": options.qdrant}
+    calm = Round(server, folder, work_in / "calm", **how).end()
     span_s = calm.took_s if not is_ray else options.files * _FILE_S / 2
-    lost = twice = again = different = killed = 0
+    lost = twice = again = different = killed = astray = 0
     while killed < options.rounds:
-        running = Round(server, folder, work_in / f"round{killed}", is_ray=is_ray)
+        running = Round(server, folder, work_in / f"round{killed}", **how)
         was_killed = running.kill_one(draw.uniform(0, 0.6 * span_s), draw)
         done = running.end()
         if not was_killed:
@@ -170,6 +195,7 @@ def kill(server: Server, work_in: Path, options: argparse.Namespace) -> dict[str
         twice += sum(n > 1 for n in done.stored.values())
         again += sum(n - 1 for n in done.embedded.values())
         different += done.held != calm.held
+        astray += done.n_astray
         print(f"round {killed}: {len(done.held)} tracks, {again} embedded again", file=sys.stderr)
     return {
         "embedded by": "two indexers" if not is_ray else "Ray with two workers",
@@ -179,6 +205,7 @@ def kill(server: Server, work_in: Path, options: argparse.Namespace) -> dict[str
         "stored twice": f"{twice}",
         "embedded again": f"{again}",
         "other than a calm catalog": f"{different}",
+        **({"points lost or wrong": f"{astray}"} if options.qdrant else {}),
     }
 
 
@@ -203,6 +230,7 @@ def parsed() -> argparse.Namespace:
     kinds = parser.add_subparsers(dest="kind", required=True)
     killing = kinds.add_parser("kill")
     killing.add_argument("--how", choices=["indexers", "ray"], default="indexers")
+    killing.add_argument("--qdrant", action="store_true")
     killing.add_argument("--files", type=int, default=500)
     killing.add_argument("--rounds", type=int, default=20)
     killing.add_argument("--seed", type=int, default=0)
