@@ -74,6 +74,10 @@ class VectorEngine(Protocol):
     def address(self) -> str:
         """Where it is, for people; no secret is in it."""
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether what was last searched was searched without parts that are away."""
+
     def facts(self) -> Mapping[str, Any] | None:
         """Read what was noted of all points; None where there is no such collection."""
 

@@ -155,7 +155,7 @@ class RemoteIndex:
     def neighbours(self, track_ids: Ids) -> Neighbours:
         """Find the ten tracks that are nearest to each of some tracks as a whole.
 
-        What is found is kept as long as nothing comes or goes.
+        What is found is kept as long as nothing comes or goes, unless parts were away.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class RemoteIndex:
             found = self._found_neighbours(np.array(new, np.int64))
             more = dict(zip(new, zip(found.ids, found.cosines, strict=True), strict=True))
             known |= more
-            if len(self._near) < _MOST_KEPT:
+            if len(self._near) < _MOST_KEPT and not self._reach().is_partial:
                 self._near |= more
         lists = unknown(len(asked))
         for place, track_id in enumerate(asked):

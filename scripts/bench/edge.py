@@ -44,6 +44,11 @@ class Edge:
         return f"Qdrant's core in {self._folder}"
 
     @property
+    def is_partial(self) -> bool:
+        """Whether parts were away: it has none."""
+        return False
+
+    @property
     def shard(self) -> core.EdgeShard:
         """The collection, which must have been made."""
         if self._shard is None:

@@ -23,7 +23,7 @@ from indexer.exact import Ids, Vectors
 from indexer.hubs import Neighbours
 from indexer.stores.engine import Point
 from indexer.stores.qdrant.address import API_KEY, CollectionAddress
-from indexer.stores.qdrant.refusals import AwayError, telling
+from indexer.stores.qdrant.refusals import AwayError, refuse_unfinished, telling
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,11 @@ class QdrantEngine:
     def address(self) -> str:
         """Where it is, for people; no secret is in it."""
         return str(self._about)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether what was last searched was searched without parts that are away."""
+        return self._is_partial
 
     def check_version(self) -> None:
         """Make sure that the server can do what is asked of it.
@@ -196,7 +201,8 @@ class QdrantEngine:
             parts[self._part(point.id)].append(one)
         with telling(self._about):
             for part, some in parts.items():
-                self._client.upsert(self._name, some, wait=True, shard_key_selector=part)
+                done = self._client.upsert(self._name, some, wait=True, shard_key_selector=part)
+                refuse_unfinished(self._about, done)
 
     def _part(self, track_id: int) -> int | None:
         return track_id % self._n_parts if self._n_parts else None
@@ -206,7 +212,7 @@ class QdrantEngine:
         with telling(self._about):
             for first in range(0, len(track_ids), _IDS_AT_ONCE):
                 some: list[Any] = track_ids[first : first + _IDS_AT_ONCE].tolist()
-                self._client.delete(self._name, some, wait=True)
+                refuse_unfinished(self._about, self._client.delete(self._name, some, wait=True))
 
     def checksums(self, track_ids: Sequence[int]) -> dict[int, int]:
         """Read the checksums of some points; those that there are not are left out."""
@@ -306,7 +312,7 @@ class QdrantEngine:
                     self.address,
                     self._n_parts - len(parts),
                     self._n_parts,
-                    away.reason,
+                    away.said,
                 )
             self._is_partial = True
             some = [one.model_copy(update={"shard_key": parts}) for one in requests]

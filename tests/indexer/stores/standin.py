@@ -25,11 +25,12 @@ class StandIn(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.engine = QdrantClient(":memory:")
         self.lock = Lock()
         self.version = "1.20.0"
+        self.status = "completed"
         self.is_cluster = False
         self.parts_away: set[int] = set()
         self.part_of: dict[int, int] = {}
@@ -143,23 +144,36 @@ def _noted(server: StandIn, name: str, body: Any) -> Any:
     return server.engine.update_collection(name, metadata=body["metadata"])
 
 
+def _refused(server: StandIn, parts: set[int]) -> tuple[int, str] | None:
+    """Say what a server says where some of these parts are away."""
+    return (500, f"Service internal error: {AWAY}") if server.parts_away & parts else None
+
+
 def _put(server: StandIn, name: str, body: Any) -> Any:
+    if refused := _refused(server, {body.get("shard_key")}):
+        return refused
     points = models.PointsList.model_validate(body).points
     for point in points:
         server.part_of[int(point.id)] = body.get("shard_key")
-    return _dumped(server.engine.upsert(name, points))
+    return {**_dumped(server.engine.upsert(name, points)), "status": server.status}
 
 
 def _dropped(server: StandIn, name: str, body: Any) -> Any:
+    if refused := _refused(server, server.parts_away):
+        return refused
     return _dumped(server.engine.delete(name, body["points"]))
 
 
 def _retrieved(server: StandIn, name: str, body: Any) -> Any:
+    if refused := _refused(server, server.parts_away):
+        return refused
     found = server.engine.retrieve(name, body["ids"], with_payload=body["with_payload"])
     return _dumped(found)
 
 
 def _scrolled(server: StandIn, name: str, body: Any) -> Any:
+    if refused := _refused(server, server.parts_away):
+        return refused
     points, after = server.engine.scroll(
         name,
         limit=body["limit"],
@@ -174,8 +188,8 @@ def _queried(server: StandIn, name: str, body: Any) -> Any:
     answers = []
     for request in models.QueryRequestBatch.model_validate(body).searches:
         parts = request.shard_key
-        if server.parts_away and (parts is None or server.parts_away & set(parts)):
-            return 500, f"Service internal error: {AWAY}"
+        if refused := _refused(server, server.parts_away if parts is None else set(parts)):
+            return refused
         if parts is not None:
             there = [i for i, part in server.part_of.items() if part in parts]
             wanted = request.filter or models.Filter()
