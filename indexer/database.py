@@ -184,7 +184,7 @@ def _told(folder: Place, error: BaseException) -> CatalogError:
     is_about_content = ("malformed", "not a database", "decode", "no such", "corrupt", "orphan")
     if any(word in text.lower() for word in is_about_content):
         return DamagedCatalogError(folder, f"catalog.db ({text})")
-    return CatalogWriteError(folder, _reason(error))
+    return CatalogWriteError(folder, _reason(folder, error))
 
 
 def _prepared(connection: sqlite3.Connection, flags: str) -> sqlite3.Connection:
@@ -330,17 +330,19 @@ def writing(place: Place) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
-        raise CatalogWriteError(place, _reason(error)) from error
+        raise CatalogWriteError(place, _reason(place, error)) from error
     except sqlite3.DatabaseError as error:
         raise _told(place, error) from error
 
 
-def _reason(error: BaseException | None) -> str:
+def _reason(place: Place, error: BaseException) -> str:
     text = str(error)
     if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or "is full" in text:
         return "the disk is full; what was stored is safe: make room, then run this again"
     if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
         return "it cannot be written here; choose another folder with --catalog"
+    if isinstance(place, Path) and not place.exists():  # whatever was met with first
+        return "its folder is gone; is its disk still mounted?"
     if "readonly" in text or "unable to open" in text:
         return "it cannot be written here; choose another folder with --catalog"
     if "locked" in text:

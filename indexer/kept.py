@@ -175,22 +175,35 @@ class CachedFiles:
             return searched
         return self._made(session, about, searched, searched.dim) or searched
 
+    def repair(self, session: Session, about: CatalogRow, dim: int) -> None:
+        """Make a file of the present state, whatever is there.
+
+        Raises
+        ------
+        CatalogWriteError
+            If it cannot be written.
+        """
+        self._written(session, about, None, dim)
+
     def close(self) -> None:
         """Do nothing: nothing is held open."""
 
     def _made(
         self, session: Session, about: CatalogRow, old: Searched | None, dim: int
     ) -> Searched | None:
-        name = self.state(session, about)
         try:
-            with _alone(self.folder):
-                _write(session, old, dim, self.folder, name)
-                made = repair.read(self.folder, name, dim)
-                repair.delete_files(self.folder, keep=name)
-        except (OSError, CatalogWriteError) as error:
+            name = self._written(session, about, old, dim)
+        except CatalogWriteError as error:
             log.debug("no vector file is kept: %s", error)
             return None
-        return made
+        return repair.read(self.folder, name, dim)
+
+    def _written(self, session: Session, about: CatalogRow, old: Searched | None, dim: int) -> Name:
+        name = self.state(session, about)
+        with database.writing(self.folder), _alone(self.folder):
+            _write(session, old, dim, self.folder, name)
+            repair.delete_files(self.folder, keep=name)
+        return name
 
 
 Kept = FolderFile | CachedFiles | EngineAfar
@@ -258,8 +271,7 @@ def _size_bytes(folder: Path) -> int:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep out other processes that would make the same file."""
-    with database.writing(folder):
-        lock = database.WriterLock(folder)
+    lock = database.WriterLock(folder)
     try:
         yield
     finally:

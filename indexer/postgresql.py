@@ -34,9 +34,11 @@ _SERVER_WAITS = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_
 
 _GONE = re.compile(
     r"closed the connection|connection is (lost|closed)|terminating connection|shutting down"
-    r"|starting up|connection reset|broken pipe|eof detected|could not receive|the connection",
+    r"|starting up|recovery mode|not( yet)? accepting connections|connection reset|broken pipe"
+    r"|eof detected|could not receive|the connection",
     re.IGNORECASE,
 )
+_WENT_AWAY = "its server went away; what was stored is safe: run this again when it is back"
 _WAYS_OUT = {
     "28P01": "its server refuses the password; it may be in PGPASSWORD or in ~/.pgpass",
     "28000": "its server refuses this user: {}",
@@ -127,8 +129,7 @@ def _told(address: Address, error: Exception) -> CatalogError:
     if code is None and words.startswith("connection failed"):
         return CatalogError(address, _refused(words))
     if (code or "").startswith(("08", "57P")) or (code is None and _GONE.search(words)):
-        reason = "its server went away; what was stored is safe: run this again when it is back"
-        return CatalogWriteError(address, reason)
+        return CatalogWriteError(address, _WENT_AWAY)
     if code in _WAYS_OUT:
         return CatalogWriteError(address, _WAYS_OUT[code].format(words))
     return CatalogWriteError(address, f"it cannot be used: {words}")
@@ -136,6 +137,8 @@ def _told(address: Address, error: Exception) -> CatalogError:
 
 def _refused(words: str) -> str:
     said = words.rpartition("FATAL: ")[2].strip() if "FATAL: " in words else ""
+    if _GONE.search(said):  # it is being stopped, or is not yet up
+        return _WENT_AWAY
     for hint, code in _BY_WORDS.items():
         if hint in said:
             return _WAYS_OUT[code].format(said)

@@ -199,8 +199,12 @@ class Writer(Reader):
     def _brought(self, *, is_whole: bool = False) -> Iterator[int]:
         """Bring what is searched to the present state of the database, and say so there."""
         new = None
-        if isinstance(self._files, CachedFiles):
-            return  # each machine that searches makes its own
+        if isinstance(self._files, CachedFiles):  # each machine that searches makes its own
+            if is_whole:
+                with self._session() as session:
+                    self._files.repair(session, self._about(session), self.dim)
+                self._held = None
+            return
         with database.writing(self.place), self._files.alone():
             with self._session() as session:
                 about = self._about(session)

@@ -43,6 +43,24 @@ def test_what_is_on_a_server_is_labelled_removed_and_changed_over(asked, music, 
     assert len(json.loads(asked("list", "--json").stdout)) == 8
 
 
+def test_what_is_searched_is_made_anew_from_a_server(asked, music):  # noqa: F811
+    query = music / "work 0" / "0 'take'.wav"
+    before = asked("search", query, "--all", "--json").stdout
+    assert json.loads(asked("repair", "--json").stdout) == {"vectors": "files", "tracks": 7}
+    assert asked("search", query, "--all", "--json").stdout == before
+    outcome = asked("repair", "--snapshot")
+    assert (outcome.exit_code, "need no copy" in outcome.stderr) == (1, True)
+
+
+def test_tracks_on_a_server_are_chosen_by_what_they_say(asked, music):  # noqa: F811
+    folder = music / "work 1"
+    listed = json.loads(asked("list", "--in", folder, "--duration", "..10:00", "--json").stdout)
+    assert {row["path"].rpartition("/")[0] for row in listed} == {str(folder)}
+    query = music / "work 0" / "0 'take'.wav"
+    found = json.loads(asked("search", query, "--in", folder, "--all", "--json").stdout)
+    assert {row["path"] for row in found["candidates"]} == {row["path"] for row in listed}
+
+
 def test_a_server_that_is_not_there_is_one_sentence_and_exit_code_1(music):  # noqa: F811
     pytest.importorskip("psycopg")
     for command in (("list",), ("search", music / "odd" / "second.wav"), ("index", music)):

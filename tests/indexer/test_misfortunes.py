@@ -115,7 +115,7 @@ def test_a_catalog_that_disappears_is_told_or_answers_as_before(built, fake_embe
             shutil.rmtree(built.path)
             list(events)
 
-    with pytest.raises(CatalogError):
+    with pytest.raises(CatalogError, match="is gone; is its disk still mounted"):
         index()
 
 

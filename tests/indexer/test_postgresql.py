@@ -337,39 +337,6 @@ def test_a_database_that_lost_its_number_is_damaged(server, fake_embedder):
         Catalog.open(address)
 
 
-def index_until_it_stops(server, address, embedder, music):
-    """Index a folder; after the second file the server stops."""
-    with Catalog.write(address, embedder) as catalog:
-        for number, _ in enumerate(build(catalog, embedder, [music]), start=1):
-            if number == 2:
-                server.stop()
-
-
-def test_a_server_that_stops_half_way_says_so_and_loses_nothing(server, fake_embedder, music):
-    address = server.emptied()
-    with pytest.raises(CatalogError, match=r"server (went away|cannot be reached).*stored is safe"):
-        index_until_it_stops(server, address, fake_embedder, music)
-    server.start()
-    with Catalog.open(address) as reader:
-        assert len(reader.tracks()) == 2
-    fake_embedder.heard.clear()
-    with Catalog.write(address, fake_embedder) as catalog:
-        list(build(catalog, fake_embedder, [music]))
-        assert len(catalog.tracks()) == 5
-    assert len(fake_embedder.heard) == 3
-
-
-def test_a_server_that_was_restarted_between_two_questions_is_no_error(
-    address, server, fake_embedder
-):
-    Catalog.write(address, fake_embedder).close()
-    with Catalog.open(address) as reader:
-        assert reader.tracks() == []
-        server.stop()
-        server.start()
-        assert reader.tracks() == []
-
-
 def test_a_reader_writes_nothing(address, fake_embedder):
     Catalog.write(address, fake_embedder).close()
     refused = pytest.raises(CatalogWriteError, match="read-only")
