@@ -109,7 +109,9 @@ def _say(sentence: str) -> None:
         terminal.say(sentence)
 
 
-def _embedder_for(where: "Path | Address", asked: str | None, device: str | None) -> "Embedder":
+def _embedder_for(
+    where: "Path | Address", asked: str | None, device: str | None, batch_size: int | None = None
+) -> "Embedder":
     """Load the embedder asked for, or else the catalog's, or else the best there is."""
     from indexer import Catalog, NoCatalogError
     from pemr import load_embedder, preset_of
@@ -117,7 +119,7 @@ def _embedder_for(where: "Path | Address", asked: str | None, device: str | None
     if asked is None:
         with suppress(NoCatalogError):
             asked = preset_of(Catalog.embedder_of(where))
-    return load_embedder(asked, device)
+    return load_embedder(asked, device, batch_size)
 
 
 @contextmanager
@@ -178,6 +180,8 @@ def index(
     vectors: opt.Vectors = None,
     ray: Annotated[Text, Option("--ray", metavar="ADDRESS", help=opt.RAY)] = None,
     workers: Annotated[int | None, Option("--workers", min=1, help=opt.RAY_WORKERS)] = None,
+    jobs: Annotated[int | None, Option("--jobs", "-j", min=1, help=opt.DECODED)] = None,
+    batch_size: Annotated[int | None, Option("--batch-size", min=1, help=opt.BATCH)] = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Add folders of music to the catalog, or bring it up to date with them.
@@ -190,13 +194,13 @@ def index(
     from pemr import load_embedder
 
     where = catalog_place(catalog)
-    encoder = _embedder_for(where, embedder, device)
-    load = partial(load_embedder, embedder or encoder.name, device)
+    encoder = _embedder_for(where, embedder, device, batch_size)
+    load = partial(load_embedder, embedder or encoder.name, device, batch_size)
     cluster = Cluster(ray, load, workers) if ray else None
     next(find_files(folders), None)  # a wrong folder is told before a catalog is made
     with Catalog.write(where, encoder) as opened:
         opened.keep_vectors(vectors)
-        planned = plan(opened, folders, again=again, rescan=rescan)
+        planned = plan(opened, folders, again=again, rescan=rescan, n_jobs=jobs)
         told = carry_out(opened, encoder, planned, prune=prune, cluster=cluster)
         tally = _follow(told, planned.n_files)
     _show(tally.row(), as_json=as_json)

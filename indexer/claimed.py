@@ -11,7 +11,6 @@ from pathlib import Path
 from indexer.claims import Claims, LostClaimError
 from indexer.embedder import Embedder
 from indexer.events import Event, Unchanged
-from indexer.pipeline import n_readers
 from indexer.records import Embedded, Known
 from indexer.remote import look_at
 from indexer.run import Decision, Kind, Plan, Run, is_complete
@@ -74,7 +73,7 @@ class ClaimedRun(Run):
 
     def _taken(self, rest: dict[Path, AudioFile]) -> Iterator[AudioFile]:
         """Take files until nobody has any left, and yield those that are there."""
-        while paths := self._claims.take(n_readers()):
+        while paths := self._claims.take(self._plan.n_at_once):
             self._look_again(paths)
             for path in paths:
                 file = rest.get(path) or look_at(path)

@@ -24,7 +24,12 @@ from indexer.writer import Writer
 
 
 def plan(
-    catalog: Reader, folders: Iterable[Path], *, again: bool = False, rescan: bool = False
+    catalog: Reader,
+    folders: Iterable[Path],
+    *,
+    again: bool = False,
+    rescan: bool = False,
+    n_jobs: int | None = None,
 ) -> Plan:
     """Scan folders and count what a build would have to do; nothing is read but names.
 
@@ -39,6 +44,9 @@ def plan(
     rescan : bool
         Whether every file is to be read, though its size and date are as they were: what was
         changed in place, with its date set back, is found only so.
+    n_jobs : int, optional
+        How many files are to be decoded at once; as many as there are cores, up to eight, if not
+        given.
 
     Returns
     -------
@@ -56,7 +64,7 @@ def plan(
     same = {likeness(known.file) for known in catalog.known() if is_complete(known, again)}
     same |= {likeness(skipped.file) for skipped in catalog.skipped()}
     n_unchanged = sum(likeness(file) in same for file in files)
-    return Plan(folders, found, len(files), n_unchanged, again, rescan)
+    return Plan(folders, found, len(files), n_unchanged, again, rescan, n_jobs)
 
 
 def build(

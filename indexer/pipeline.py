@@ -27,12 +27,14 @@ _MAX_TOGETHER = 16
 
 
 def n_readers() -> int:
-    """How many files are decoded at once: as many as there are cores, up to eight."""
-    return min(8, os.cpu_count() or 1)
+    """How many files are decoded at once: as many as this process has cores, up to eight."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return min(8, n_cores)
 
 
 def embed_all(
-    embedder: Embedder, jobs: Iterable[tuple[T, Hear | None]]
+    embedder: Embedder, jobs: Iterable[tuple[T, Hear | None]], n_threads: int | None = None
 ) -> Generator[tuple[T, Outcome]]:
     """Embed recordings in order; so few are held at a time that ten-hour files do no harm.
 
@@ -43,6 +45,8 @@ def embed_all(
     jobs : iterable of (anything, callable or None)
         What goes with a recording, and what makes it, called in a thread; without that the first
         passes through, in its turn. Taken little by little, ahead of what is handed back.
+    n_threads : int, optional
+        Recordings that are made at once; `n_readers` if not given.
 
     Yields
     ------
@@ -53,7 +57,7 @@ def embed_all(
     """
     rest = iter(jobs)
     waiting: deque[tuple[T, Future[Recording] | None]] = deque()
-    n_threads = n_readers()
+    n_threads = n_threads or n_readers()
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="reader-")
     try:
         while True:

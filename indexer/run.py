@@ -48,6 +48,8 @@ class Plan:
         Whether tracks of which the catalog keeps no recording are decoded again.
     rescan : bool
         Whether every file is read, though its size and date are as they were.
+    n_jobs : int or None
+        How many files are decoded at once; what suits the machine, where nothing is said.
     """
 
     folders: tuple[Path, ...]
@@ -56,6 +58,12 @@ class Plan:
     n_unchanged: int
     again: bool = False
     rescan: bool = False
+    n_jobs: int | None = None
+
+    @property
+    def n_at_once(self) -> int:
+        """How many files are decoded at once on this machine."""
+        return self.n_jobs or n_readers()
 
 
 def is_complete(known: Known, again: bool) -> bool:
@@ -132,9 +140,9 @@ class Run:
         yield from self._carried_out(self._plan.found)
 
     def _carried_out(self, files: Iterable[AudioFile | Unreachable]) -> Iterator[Event]:
-        with ThreadPoolExecutor(n_readers()) as pool:
-            steps = self._steps(files, pool)
-            done = embed_all(self._embedder, ((step, self._hear(step)) for step in steps))
+        with ThreadPoolExecutor(self._plan.n_at_once) as pool:
+            steps = ((step, self._hear(step)) for step in self._steps(files, pool))
+            done = embed_all(self._embedder, steps, self._plan.n_at_once)
             try:
                 for step, outcome in done:
                     event = self._store(step, outcome)
@@ -193,7 +201,7 @@ class Run:
     ) -> Iterator[Decision]:
         """Decide in the order of the scan; files are read a little ahead, in other threads."""
         ahead: deque[Callable[[], Decision]] = deque()
-        n_ahead = 2 * n_readers()
+        n_ahead = 2 * self._plan.n_at_once
         for found in files:
             ahead.append(self._begin(found, pool))
             if len(ahead) > n_ahead:

@@ -255,17 +255,13 @@ class Embedder:
 
 
 def embedder_names() -> tuple[str, ...]:
-    """Name the embedders that can be loaded.
-
-    Returns
-    -------
-    tuple of str
-        What `load_embedder` takes.
-    """
+    """Name the embedders that `load_embedder` finds."""
     return tuple(_LOADERS)
 
 
-def load_embedder(name: str | None = None, device: str | None = None) -> Embedder:
+def load_embedder(
+    name: str | None = None, device: str | None = None, batch_size: int | None = None
+) -> Embedder:
     """Find an embedder by name.
 
     Parameters
@@ -277,6 +273,8 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     device : str, optional
         Where its encoder computes, in PyTorch's words; by default on the GPU
         where there is one.
+    batch_size : int, optional
+        How many segments its encoder is to see at once; 64 if not given.
 
     Returns
     -------
@@ -292,14 +290,15 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     asked = DEFAULT if name is None else name
     one_for_each_product()
     loader = _LOADERS.get(preset_of(asked))
-    if loader is None and asked and Path(asked).is_dir():
-        return _load_checkpoint(Path(asked), device)
-    if loader is None:
+    if loader is not None:
+        embedder = loader(device)
+        if "@" in asked and embedder.name != asked:
+            raise UnknownEmbedderError(asked, (embedder.name,))
+    elif asked and Path(asked).is_dir():
+        embedder = _load_checkpoint(Path(asked), device)
+    else:
         raise UnknownEmbedderError(asked, embedder_names())
-    embedder = loader(device)
-    if "@" in asked and embedder.name != asked:
-        raise UnknownEmbedderError(asked, (embedder.name,))
-    return embedder
+    return replace(embedder, batch_size=batch_size or embedder.batch_size)
 
 
 def preset_of(name: str) -> str:

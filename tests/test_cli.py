@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
+from indexer import Catalog
+from pemr import Embedder
 
 RUNNER = CliRunner()
 
@@ -70,6 +72,23 @@ def test_index_counts_what_it_did(music, tmp_path):
     assert (counts["added"], counts["skipped"], counts["unchanged"]) == (8, 1, 0)
     second = json.loads(run("index", music, "--catalog", tmp_path, "--json").stdout)
     assert (second["added"], second["skipped"], second["unchanged"]) == (0, 1, 8)
+
+
+def test_index_takes_as_much_at_once_as_is_said(music, catalog, tmp_path, monkeypatch):
+    seen = []
+    really = Embedder._batches
+    monkeypatch.setattr(
+        Embedder,
+        "_batches",
+        lambda *given: (seen.append(len(one)) or one for one in really(*given)),
+    )
+    asked = ["--catalog", tmp_path / "other", "--embedder", "ftm2d", "--jobs", 1, "--batch-size", 2]
+    assert run("index", music, *asked).exit_code == 0
+    assert max(seen) == 2
+    with Catalog.open(catalog) as first, Catalog.open(tmp_path / "other") as other:
+        ids = [track.id for track in first.tracks()]
+        pairs = zip(first.embeddings_of(ids), other.embeddings_of(ids), strict=True)
+        assert all(np.allclose(one, again, atol=1e-6) for one, again in pairs)
 
 
 def test_index_says_why_it_skipped(music, tmp_path):

@@ -102,3 +102,21 @@ def test_readers_go_home_when_the_caller_leaves(embed_files, files):
     next(results)
     results.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("reader-")]
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_so_many_recordings_are_made_at_once_as_is_said(fake_embedder, n_threads):
+    busy, most, lock = 0, 0, threading.Lock()
+
+    def hear():
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.05)
+        with lock:
+            busy -= 1
+        raise OSError("nothing to hear")
+
+    list(embed_all(fake_embedder, ((n, hear) for n in range(9)), n_threads))
+    assert most == n_threads
