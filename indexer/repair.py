@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.exact import Means, Segments, Track, Vectors, halved, packed
-from indexer.hubs import Neighbours, directions, neighbours
+from indexer.hubs import Neighbours, directions, neighbours_of_all
 from indexer.mapped import Draft, Mapped, opened
 from indexer.searched import COARSE_LENGTH, EXACT_LENGTH, Main, Searched, coarse_rows
 from indexer.vectors import CoarseCodes, SegmentLists
@@ -28,6 +28,7 @@ _SEGMENTS_AT_ONCE = 1 << 16
 _CHECKED_BYTES = 1 << 26  # of a larger file the segments are not read through when it is opened
 _MOST_CHANGES = 2_000  # tracks that may come or go before the file is made anew
 _OUTGROWN = 2.0  # lists are learnt again for a catalog this many times the size
+_FEW_REMOVED = 20  # neighbours are found anew where more than one in so many tracks went
 _N_LEARNT_FROM = 8_000  # tracks that lists are learnt from
 
 Stored = Callable[[], Iterable[Track]]
@@ -90,7 +91,7 @@ class _Arrays:
         starts = np.cumsum([0, *self._lengths], dtype=np.int64)
         ids, rows = np.array(self._ids, np.int64), directions(means)
         segments = Segments(ids, starts, values, np.concatenate(self._scales), self._dim)
-        return _main(segments, means, neighbours(ids, rows, ids, rows), self._lists)
+        return _main(segments, means, neighbours_of_all(ids, rows), self._lists)
 
 
 def _main(segments: Segments, means: Vectors, near: Neighbours, lists: SegmentLists | None) -> Main:
@@ -203,7 +204,7 @@ def write_again(searched: Searched, stored: Stored, folder: Path, name: Name) ->
     segments, values = searched.in_order()
     with Draft(name.path(folder)) as draft:
         draft.put("values", values)
-        main = _main(segments, searched.means()[1], searched.neighbours(segments.ids), lists)
+        main = _main(segments, searched.means()[1], _neighbours(searched), lists)
         _finish(draft, main, name, n_learnt=n_learnt)
 
 
@@ -213,6 +214,14 @@ def _changed(lists: SegmentLists, searched: Searched) -> SegmentLists:
     for track_id, vectors in searched.recent.items():
         lists.add(np.full(len(vectors), track_id, np.int64), vectors)
     return lists
+
+
+def _neighbours(searched: Searched) -> Neighbours:
+    """Find the neighbours of all tracks, from those that are known unless many of them went."""
+    ids, rows = searched.directions()
+    if len(searched.removed) > len(ids) // _FEW_REMOVED:
+        return neighbours_of_all(ids, rows)
+    return searched.neighbours(ids)
 
 
 def _finish(draft: Draft, main: Main, name: Name, *, n_learnt: int) -> None:

@@ -17,6 +17,7 @@ Vectors = NDArray[np.float32]
 _N_PER_LIST = 1200  # vectors of an inverted list, about
 _N_TRAINED_PER_LIST = 40
 _MAX_LISTS = 4096
+_N_ROUNDS = 8  # of k-means
 _N_COARSE_TRAINED = 50_000
 
 
@@ -38,6 +39,28 @@ def products(queries: Vectors, rows: Vectors) -> Vectors:
     multiply: Any = _faiss().pairwise_distance_gpu
     both = (np.ascontiguousarray(side, np.float32) for side in (queries, rows))
     return np.asarray(multiply(_gpu(), *both, metric=_faiss().METRIC_INNER_PRODUCT))
+
+
+def centres(rows: Vectors, n_centres: int) -> Vectors:
+    """Find so many directions that lie among some vectors as these do, float32 (C, D).
+
+    Parameters
+    ----------
+    rows : float32 array, shape (M, D)
+        Of unit length.
+    n_centres : int
+        C, at most M.
+    """
+    means = _faiss().Kmeans(
+        rows.shape[1],
+        n_centres,
+        niter=_N_ROUNDS,
+        spherical=True,
+        min_points_per_centroid=1,
+        max_points_per_centroid=_N_TRAINED_PER_LIST,
+    )
+    means.train(np.ascontiguousarray(rows))
+    return np.asarray(means.centroids, np.float32)
 
 
 @cache

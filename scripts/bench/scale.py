@@ -19,7 +19,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 from rotated import Performance, Turned, Vectors, gather, rotated
+from truth import Held, written
 
 from indexer import repair
 from indexer.exact import Segments
@@ -95,34 +96,20 @@ def statistics(tracks: Sequence[tuple[int, Vectors]]) -> dict[str, float]:
     return figures
 
 
-class Held(NamedTuple):
-    """What is searched, and beside it the vectors as they are, which a database has."""
-
-    searched: Searched
-    truth: Segments
-
-
-def written(tracks: Iterable[tuple[int, Vectors]], dim: int, path: Path) -> Segments:
-    """Write vectors as they are to a file, and map it; in order of their ids."""
-    ids, lengths = [], []
-    with path.open("wb") as file:
-        for track_id, vectors in tracks:
-            ids.append(track_id)
-            lengths.append(len(vectors))
-            file.write(np.ascontiguousarray(vectors, np.float32).data)
-    values = np.memmap(path, np.float32, "r").reshape(-1, dim)
-    starts = np.cumsum([0, *lengths], dtype=np.int64)
-    return Segments(np.array(ids, np.int64), starts, values, np.zeros(0, np.float32), dim)
-
-
-def first_of(of: Held, asked: Asked, found: NDArray[np.int64], ranking: Ranking) -> list[int]:
+def first_of(
+    of: Held,
+    asked: Asked,
+    found: NDArray[np.int64],
+    ranking: Ranking,
+    hubness: NDArray[np.float64],
+) -> list[int]:
     """Rank what was found as search does, without alignment, and name the first ten."""
     held = of.searched
     pool = Pool(
         embeddings=[of.truth.of(of.truth.places_of(found[[i]])) for i in range(len(found))],
         is_candidate=np.ones(len(found), bool),
         mean_length=held.mean_length,
-        hubness=lambda: held.neighbours(found).hubness(),
+        hubness=lambda: hubness,
         tonal_of=lambda _: [],
         n_tracks=len(held),
     )
@@ -137,9 +124,10 @@ def compared(
     of_both: Held, queries: Sequence[Asked], of: dict[int, int], ranking: Ranking | None = None
 ) -> dict[str, float]:
     """Ask every query exactly and in steps; nothing may be held beside the vector file."""
-    recalls, pools, n_planted, n_kept, n_same = [], [], 0, 0, 0
+    recalls, pools = [], []
+    n_planted = n_kept = n_same = n_same_but_hubs = 0
     times: dict[str, list[float]] = {"steps": [], "exact": []}
-    held, main = of_both
+    held, main, _ = of_both
     for asked in queries:
         start = time.process_time()
         places = np.arange(len(main)) if asked.only is None else main.places_of(asked.only)
@@ -161,21 +149,28 @@ def compared(
         n_planted += len(planted)
         n_kept += int(np.isin(planted, found).sum())
         if ranking is not None:
-            firsts = (first_of(of_both, asked, np.sort(ids), ranking) for ids in (best, found))
-            n_same += int(next(firsts) == next(firsts))
+            kept = held.neighbours(found).hubness()
+            now = first_of(of_both, asked, found, ranking, kept)
+            whole = np.sort(best)
+            n_same += int(now == first_of(of_both, asked, whole, ranking, of_both.hubness(whole)))
+            exact = of_both.hubness(found)
+            n_same_but_hubs += int(now == first_of(of_both, asked, found, ranking, exact))
     cpu = {
         f"cpu_s_{name}_p{share}": float(np.percentile(spent, share))
         for name, spent in times.items()
         for share in (50, 99)
     }
-    same = {"first_ten_equal": n_same / len(queries)} if ranking is not None else {}
+    same = {
+        "first_ten_equal": n_same / len(queries),
+        "first_ten_equal_with_exact_hubs": n_same_but_hubs / len(queries),
+    }
     return {
         "queries": len(queries),
         "recall_100": float(np.mean(recalls)),
         "recall_500": float(np.mean(pools)),
         "planted": n_planted,
         "kept": n_kept,
-        **same,
+        **(same if ranking is not None else {}),
         **cpu,
     }
 
@@ -205,7 +200,7 @@ def measure(
     yield "cpu_s_built", time.process_time() - start
     yield "peak_mb_before", before
     yield "peak_mb_built", peak_mb()
-    both = Held(held, truth)
+    both = Held.of(held, truth)
     yield "tracks", options.tracks
     yield "segments", held.n_segments
     real = [(w, p[0]) for w, work in enumerate(works) for p in work]
@@ -297,7 +292,7 @@ def replaced(
     folder: Path,
 ) -> dict[str, float]:
     """Replace a third of the tracks by others and a thousand copies, write that, and ask again."""
-    searched, truth = held
+    searched, truth, _ = held
     n_tracks = len(truth)
     asked_ids = {int(one.own[0]) for one in asked}
     gone = np.array([one for one in truth.ids[::3].tolist() if one not in asked_ids])
@@ -316,7 +311,7 @@ def replaced(
     is_left = ~np.isin(truth.ids, gone)
     places = np.flatnonzero(is_left).tolist()
     left = ((int(truth.ids[place]), truth.of(np.array([place]))) for place in places)
-    both = Held(again, written(chain(left, came), searched.dim, folder / "later"))
+    both = Held.of(again, written(chain(left, came), searched.dim, folder / "later"))
     copies = np.arange(first, first + N_COPIES)
     without = [one._replace(own=np.concatenate([one.own, copies])) for one in asked]
     of_left = {key: of[key] for key in of.keys() - set(gone.tolist())}

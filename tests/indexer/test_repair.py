@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from indexer import repair, searched
+from indexer import hubs, repair, searched
 from indexer.mapped import Draft, opened
 from indexer.repair import Name, delete_files, is_outdated, is_there, read, rebuilt
 
@@ -55,6 +55,27 @@ def test_a_file_made_from_an_older_one_is_that_made_from_nothing(
     again = read(tmp_path, Name(6, 1), DIM)
     assert again.n_changed == 0
     same(again, rebuilt(lambda: iter(tracks), len(tracks), DIM))
+
+
+@pytest.mark.parametrize("n_gone", [1, 2], ids=["few went", "many went"])
+def test_neighbours_are_found_anew_where_many_tracks_went(
+    exact_length, monkeypatch, drawn, tmp_path, n_gone
+):
+    tracks = drawn(25)
+    write(tracks, tmp_path)
+    held = read(tmp_path, NAME, DIM)
+    held.remove([id_ for id_, _ in tracks[3 : 3 + n_gone]])
+    asked = []
+
+    def watched(ids, rows):
+        asked.append(ids.tolist())
+        return hubs.neighbours_of_all(ids, rows)
+
+    monkeypatch.setattr(repair, "neighbours_of_all", watched)
+    repair.write_again(held, held.tracks, tmp_path, Name(6, 1))
+    left = [*tracks[:3], *tracks[3 + n_gone :]]
+    assert asked == [[id_ for id_, _ in left]] * (n_gone > 1)
+    same(read(tmp_path, Name(6, 1), DIM), rebuilt(lambda: iter(left), len(left), DIM))
 
 
 @pytest.mark.parametrize(("before", "after"), [(5, 20), (20, 5), (12, 40)])
