@@ -215,7 +215,8 @@ class EngineAfar:
 
     def settle(self, session: Session, name: Name) -> None:
         """Write down which state the engine holds."""
-        states.set_merged(session, name.generation, name.token)
+        noted = f"{self.address}#{self._number}"
+        states.set_merged(session, name.generation, name.token, noted)
 
     def tidy(self, name: Name) -> None:  # noqa: ARG002 (as for files)
         """Delete what was kept in files before."""

@@ -149,12 +149,15 @@ def to_be_merged(session: Session, about: CatalogRow) -> Name:
     return Name(about.generation, token)
 
 
-def set_merged(session: Session, generation: int, token: int) -> None:
+def set_merged(session: Session, generation: int, token: int, noted: str = "") -> None:
     """Say which state of the vectors their store holds from now on.
 
+    Nothing is said where they are kept elsewhere than noted by now: that is filled by who said so.
     On a server nothing is forgotten that a machine's own file may still need.
     """
     about = _held(session)
+    if about.vectors != noted:
+        return
     about.merged = generation
     if is_shared(session):
         return
@@ -172,7 +175,20 @@ def size_bytes(session: Session) -> int:
     return int(session.scalar(text("SELECT pg_database_size(current_database())")) or 0)
 
 
-def keep_vectors(session: Session, noted: str) -> None:
-    """Say where the vectors are searched from now on; that is filled anew."""
+def vectors_at(session: Session) -> str:
+    """Read where the vectors are searched, as it was noted; empty where that is in files."""
+    return session.scalar(select(CatalogRow.vectors)) or ""
+
+
+def keep_vectors(session: Session, noted: str) -> str:
+    """Say where the vectors are searched from now on; that is filled anew.
+
+    Returns
+    -------
+    str
+        What is noted now: of processes that name the same address, the first one's.
+    """
     about = _held(session)
-    about.vectors, about.merged = noted, -1
+    if about.vectors.rpartition("#")[0] != noted.rpartition("#")[0]:
+        about.vectors, about.merged = noted, -1
+    return about.vectors

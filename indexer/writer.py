@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Engine
@@ -92,12 +91,7 @@ class Writer(Reader):
             undo.pop_all()
         return opened
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self.close()
             return
@@ -176,7 +170,7 @@ class Writer(Reader):
             return
         noted = "" if address == IN_FILES else EngineAfar.noted(str(address))
         with self._writing() as session:
-            states.keep_vectors(session, noted)
+            noted = states.keep_vectors(session, noted)
         self._follow(noted)
         self._flushed_generation = -1
 
@@ -199,6 +193,8 @@ class Writer(Reader):
     def _brought(self, *, is_whole: bool = False) -> Iterator[int]:
         """Bring what is searched to the present state of the database, and say so there."""
         new = None
+        with Session(self._engine) as session:
+            self._follow(states.vectors_at(session))
         if isinstance(self._files, CachedFiles):  # each machine that searches makes its own
             if is_whole:
                 with self._session() as session:

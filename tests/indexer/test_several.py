@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from indexer import Added, Catalog, build, statements, states, writer
+from indexer.repair import Name
 from tests.conftest import FakeEmbedder
 from tests.indexer.test_claims import ROOT, calm, content
 from tests.indexer.test_reader import store
@@ -93,6 +94,44 @@ def test_two_at_once_fill_one_collection(server, address, standin, many, monkeyp
     assert sum(isinstance(event, Added) for events in found for event in events) == 30
     assert content(address) == calm(server, many)
     assert points(standin) == expected(address)
+
+
+def test_who_names_the_same_address_shares_its_collection(address, standin, fake_embedder, unit):
+    """Any number of indexers may be started at once, each with the same command."""
+    with Catalog.write(address, fake_embedder) as one, Catalog.write(address) as other:
+        other.keep_vectors("files")
+    with Catalog.write(address) as one, Catalog.write(address) as other:
+        for each in (one, other):
+            each.keep_vectors(f"{standin.url}/shared")
+        store(one, "x", unit(1, 8))
+        one.flush()
+        store(other, "y", unit(1, 8))
+    with Catalog.open(address) as catalog:
+        assert len(catalog.nearest([unit(1, 8)], 9)) == 2
+    assert standin.engine.count("shared").count == 2
+
+
+def test_vectors_that_are_moved_meanwhile_are_put_where_they_are_now(
+    address, standin, fake_embedder, unit
+):
+    with Catalog.write(address, fake_embedder) as one, Catalog.write(address) as other:
+        store(one, "x", unit(1, 8))
+        one.flush()
+        other.keep_vectors(f"{standin.url}/others")
+        other.flush()
+        store(one, "y", unit(1, 8))
+        one.flush()
+        counts = [standin.engine.count(name).count for name in ("tracks", "others")]
+        assert counts == [1, 2]
+        store(one, "z", unit(1, 8))
+        settle = one._files.settle
+        other.keep_vectors(f"{standin.url}/third")
+        with one._writing() as session:  # as where it had been filled while they were moved
+            settle(session, Name(3, 7))
+        other.flush()
+    with Catalog.open(address) as catalog:
+        assert len(catalog.nearest([unit(1, 8)], 9)) == 3
+    assert standin.engine.count("third").count == 3
 
 
 @pytest.mark.parametrize(
