@@ -43,7 +43,9 @@ _NAMES = signed.NAMES[TrackRow]
 _ID, _PATH, _SIZE, _MTIME = map(_NAMES.index, ("id", "path", "size_bytes", "mtime_ns"))
 _HASH, _DAMAGE, _MISSING = map(_NAMES.index, ("audio_hash", "damage", "is_missing"))
 _SEGMENTS, _SILENT, _DURATION = map(_NAMES.index, ("n_segments", "is_silent", "duration_s"))
-_in_order = itemgetter(*(_NAMES.index(one.name) for one in fields(Track)[:-1]))  # as `Track` has it
+_in_order = itemgetter(
+    *(_NAMES.index(one.name) for one in fields(Track)[2:-1])
+)  # as `Track` has it
 _FROM_TAGS = tuple(field.name for field in fields(Tags))
 
 
@@ -86,12 +88,10 @@ def some_tracks(session: Session, offset: int, limit: int) -> list[Track]:
 
 
 def _tracks(rows: Iterable[tuple[Any, ...]]) -> list[Track]:
-    found = []
-    for row in rows:
-        values = [*_in_order(row), row[_MTIME] / 1e9]
-        values[1] = Path(os.fsdecode(values[1]))
-        found.append(Track(*values))
-    return found
+    return [
+        Track(*(row[_ID], Path(os.fsdecode(row[_PATH])), *_in_order(row), row[_MTIME] / 1e9))
+        for row in rows
+    ]
 
 
 def tracks_of(session: Session, track_ids: Sequence[int]) -> dict[int, Track]:

@@ -2,18 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 from indexer.records import CatalogStats, Track
 
 _EPOCH = datetime(1970, 1, 1)
 _SHOWN = ("title", "artist", "album", "duration_s", "state", "damage", "path")
-_AS_THEY_ARE = (
-    "id", "title", "artist", "album", "album_artist", "year", "track_number", "isrc",
-    "mb_recording", "mb_release", "mb_artist", "mb_work",
-)  # fmt: skip
-_as_they_are = attrgetter(*_AS_THEY_ARE)
 
 
 def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
@@ -33,7 +27,18 @@ def track_rows(tracks: Iterable[Track]) -> list[dict[str, Any]]:
     """
     return [
         {
-            **dict(zip(_AS_THEY_ARE, _as_they_are(track), strict=True)),
+            "id": track.id,
+            "title": track.title,
+            "artist": track.artist,
+            "album": track.album,
+            "album_artist": track.album_artist,
+            "year": track.year,
+            "track_number": track.track_number,
+            "isrc": track.isrc,
+            "mb_recording": track.mb_recording,
+            "mb_release": track.mb_release,
+            "mb_artist": track.mb_artist,
+            "mb_work": track.mb_work,
             "duration_s": round(track.duration_s, 1),
             "added": _moment(track.added_s),
             "modified": _moment(track.modified_s),
