@@ -7,14 +7,17 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import mido
 import numpy as np
 from numpy.typing import NDArray
 
 from pemr.corpus.notes.melody import find_key, skyline, split_voices
 from pemr.corpus.notes.scores import Chord, Mode, Note, Score, pitch_class, plain_metre
 from pemr.errors import ScoreError
+
+if TYPE_CHECKING:
+    from mido import Message, MidiFile
 
 GRID = 24  # steps a beat that POP909's onsets are rounded to
 HYMN_GRID = 4  # likewise for hymns, which are played with more freedom and written with less
@@ -83,7 +86,9 @@ def hymn(source: str, data: bytes) -> Score:
     ScoreError
         If nothing sounds.
     """
-    file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+    from mido import MidiFile  # noqa: PLC0415 (of the extra)
+
+    file = MidiFile(file=io.BytesIO(data), clip=True)
     numerator, denominator = _metre(file)
     ticks_a_beat = file.ticks_per_beat * 4 / denominator
     channels: dict[int, list[Note]] = {}
@@ -116,7 +121,7 @@ def hymn(source: str, data: bytes) -> Score:
     )
 
 
-def _metre(file: mido.MidiFile) -> tuple[int, int]:
+def _metre(file: "MidiFile") -> tuple[int, int]:
     """Find the metre that lasts longest."""
     changes = sorted(_at_tick(file, "time_signature"), key=lambda change: change[0])
     lengths: dict[tuple[int, int], int] = {(4, 4): 0}
@@ -127,7 +132,7 @@ def _metre(file: mido.MidiFile) -> tuple[int, int]:
     return max(lengths, key=lambda metre: lengths[metre])
 
 
-def _usual_tempo_bpm(file: mido.MidiFile) -> float:
+def _usual_tempo_bpm(file: "MidiFile") -> float:
     """Find the tempo that lasts longest, in quarters a minute."""
     ticks, seconds = _clock(file)
     longest = int(np.argmax(np.diff(ticks)))
@@ -135,7 +140,7 @@ def _usual_tempo_bpm(file: mido.MidiFile) -> float:
     return round(60 * float(quarters / (seconds[longest + 1] - seconds[longest])), 2)
 
 
-def _at_tick(file: mido.MidiFile, kind: str) -> Iterator[tuple[int, mido.Message]]:
+def _at_tick(file: "MidiFile", kind: str) -> "Iterator[tuple[int, Message]]":
     for track in file.tracks:
         tick = 0
         for message in track:
@@ -144,11 +149,11 @@ def _at_tick(file: mido.MidiFile, kind: str) -> Iterator[tuple[int, mido.Message
                 yield tick, message
 
 
-def _length(track: Iterable[mido.Message]) -> int:
+def _length(track: "Iterable[Message]") -> int:
     return sum(message.time for message in track)
 
 
-def _title(file: mido.MidiFile) -> str:
+def _title(file: "MidiFile") -> str:
     """Join the track names that are words, not instruments."""
     names = [track.name.strip() for track in file.tracks]
     return " / ".join(n for n in names if " " in n and not n.startswith(("Inst ", "MIDI ")))
@@ -172,7 +177,9 @@ def _on_grid(notes: Sequence[Note], ticks_a_beat: float) -> list[Note]:
 
 def _tracks_s(midi: bytes) -> dict[str, list[Note]]:
     """Read the notes of each named track, in seconds."""
-    file = mido.MidiFile(file=io.BytesIO(midi))
+    from mido import MidiFile  # noqa: PLC0415 (of the extra)
+
+    file = MidiFile(file=io.BytesIO(midi))
     ticks, seconds = _clock(file)
     tracks = {}
     for track in file.tracks:
@@ -186,8 +193,10 @@ def _tracks_s(midi: bytes) -> dict[str, list[Note]]:
     return tracks
 
 
-def _clock(file: mido.MidiFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _clock(file: "MidiFile") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """List the ticks where the tempo changes, and the last, with their seconds."""
+    from mido import tick2second  # noqa: PLC0415 (of the extra)
+
     changes = {0: 500_000}  # microseconds a quarter where a file says nothing
     changes |= {tick: message.tempo for tick, message in _at_tick(file, "set_tempo")}
     last = max(_length(track) for track in file.tracks)
@@ -195,12 +204,12 @@ def _clock(file: mido.MidiFile) -> tuple[NDArray[np.float64], NDArray[np.float64
     seconds = [0.0]
     for tick, following in pairwise(ticks):
         seconds.append(
-            seconds[-1] + mido.tick2second(following - tick, file.ticks_per_beat, changes[tick])
+            seconds[-1] + tick2second(following - tick, file.ticks_per_beat, changes[tick])
         )
     return np.array(ticks, float), np.array(seconds)
 
 
-def _notes(track: Iterable[mido.Message]) -> dict[int, list[Note]]:
+def _notes(track: "Iterable[Message]") -> dict[int, list[Note]]:
     """Read a track's notes by channel, in ticks; a note that is never ended is dropped."""
     notes: dict[int, list[Note]] = {}
     sounding: dict[tuple[int, int], int] = {}

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -47,6 +48,10 @@ def _found(directory: Path) -> list[str]:
 
 
 def _read_archive(directory: Path, archive: str, n_jobs: int) -> Iterator[Score | Unread]:
+    if not all(map(find_spec, ("mido", "music21"))):
+        raise CorpusError(
+            "scores are read by the extra [corpus]: pip install 'pemr-covers[corpus]'"
+        )
     log.info("reading %s", archive)
     readings = ARCHIVES[archive](_files(directory, archive))
     if n_jobs == 1:

@@ -119,3 +119,11 @@ def test_all_archives_are_read(shared_data):
             score = make()
             assert score.source == source
             assert len(score.melody) > 8
+
+
+def test_what_reads_scores_is_an_extra(unpacked, read, monkeypatch):
+    read(unpacked)
+    monkeypatch.setattr(readers, "find_spec", lambda name: None if name == "mido" else name)
+    assert read(unpacked)[0]  # was read before
+    with pytest.raises(CorpusError, match=r"pip install 'pemr-covers\[corpus\]'"):
+        read(unpacked, 2)
