@@ -11,7 +11,7 @@ from indexer.stores.qdrant.address import collection_address
 from tests.engine import ADDRESS
 from tests.test_cli import music, run  # noqa: F401 (a fixture)
 
-NAMES = ("first", "indexer", "service")
+NAMES = ("indexer", "service")
 
 
 @pytest.fixture
@@ -67,5 +67,11 @@ def test_the_deployment_says_what_the_commands_understand():
     for name, *arguments in asked:
         known = {option for one in group.commands[name].params for option in one.opts}
         assert {one for one in arguments if one.startswith("--")} <= known
-    address = services["first"]["command"][-1]
-    assert (collection_address(address).n_shards, collection_address(address).n_replicas) == (6, 2)
+    address = collection_address(services["indexer"]["command"][-1])
+    assert (address.n_shards, address.n_replicas) == (6, 2)
+    nodes = {name for name, one in services.items() if "qdrant/qdrant" in one.get("image", "")}
+    assert len(nodes) >= address.n_replicas
+    for name in nodes:  # whichever is there answers under the name in the address
+        assert services[name]["networks"]["default"]["aliases"] == [address.host]
+    for name in NAMES:
+        assert nodes < set(services[name]["depends_on"])

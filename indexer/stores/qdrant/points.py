@@ -154,9 +154,11 @@ class QdrantEngine:
             ),
         }
         with telling(self._about):
+            n_nodes = self._n_nodes()
+            self._refuse_few(n_nodes)
             if self._client.collection_exists(self._name):
                 self._client.delete_collection(self._name)
-            self._n_parts = self._about.n_shards if self._is_cluster() else 0
+            self._n_parts = self._about.n_shards if n_nodes else 0
             noted = {**facts, "parts": self._n_parts}
             if not self._n_parts:
                 self._client.create_collection(self._name, vectors, metadata=noted)
@@ -171,11 +173,22 @@ class QdrantEngine:
             for part in range(self._n_parts):
                 self._client.create_shard_key(self._name, part, shards_number=1)
 
-    def _is_cluster(self) -> bool:
+    def _n_nodes(self) -> int:
+        """Count the nodes of a cluster; 0 where there is none."""
         try:
-            return str(self._client.cluster_status().status) == "enabled"
+            about: Any = self._client.cluster_status()
         except NotImplementedError:  # what the client says of its engine in this process
-            return False
+            return 0
+        return len(about.peers) if str(about.status) == "enabled" else 0
+
+    def _refuse_few(self, n_nodes: int) -> None:
+        """Raise a `VectorStoreError` where copies would be left out, for want of nodes."""
+        if 0 < n_nodes < self._about.n_replicas:
+            reason = (
+                f"the cluster has {n_nodes} of the {self._about.n_replicas} nodes that so many "
+                "copies need; wait until the others have joined it, or ask for fewer replicas"
+            )
+            raise VectorStoreError(self.address, reason)
 
     def delete(self) -> None:
         """Delete the collection."""

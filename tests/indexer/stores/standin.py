@@ -32,6 +32,7 @@ class StandIn(ThreadingHTTPServer):
         self.version = "1.20.0"
         self.status = "completed"
         self.is_cluster = False
+        self.n_nodes = 3
         self.parts_away: set[int] = set()
         self.part_of: dict[int, int] = {}
         self.n_parts = 0
@@ -229,7 +230,7 @@ def _cluster(server: StandIn, body: Any) -> Any:
     return {
         "status": "enabled",
         "peer_id": 1,
-        "peers": {},
+        "peers": {str(peer): {"uri": "http://node:6335/"} for peer in range(1, server.n_nodes + 1)},
         "raft_info": raft,
         "consensus_thread_status": threads,
         "message_send_failures": {},

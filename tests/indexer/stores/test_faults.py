@@ -135,6 +135,19 @@ def cluster(standin, reach, truth, drawn):
     return store, name
 
 
+def test_a_cluster_of_too_few_nodes_is_waited_for(standin, reach, truth, drawn):
+    """Else all copies would be on the nodes that came first."""
+    standin.is_cluster, standin.n_nodes = True, 1
+    truth.store(*drawn(4))
+    store = reach("?replicas=2")
+    with pytest.raises(VectorStoreError, match=r"has 1 of the 2 nodes .* wait until the others"):
+        fill(store, truth)
+    assert store.engine.facts() is None
+    standin.n_nodes = 2
+    fill(store, truth)
+    assert standin.n_parts == 6
+
+
 def test_neighbours_of_what_is_there_are_partial_and_said_so(cluster, standin, truth, caplog):
     store, name = cluster
     index = seen(store, name, truth.rows())
