@@ -3,7 +3,8 @@
 A catalog in a folder has one file, which its database names and its writer makes. The vectors of
 a catalog on a server are kept on each machine that searches it, in a folder of its own below that
 of caches: a file of any state that the database has been in will do, and what came and went since
-is read from the database. The readers make it, when the first of them looks.
+is read from the database. The readers make it: the first when it looks; and when a large catalog
+has outgrown it, one of them in the background, while it answers from what it has.
 
 Letters: D embedding.
 """
@@ -14,13 +15,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from indexer import database, repair, sounds, states
 from indexer.address import Address, Place
-from indexer.afar import IN_FILES, EngineAfar, rows_of
+from indexer.afar import IN_FILES, EngineAfar, changed, rows_of
 from indexer.errors import CatalogError, CatalogWriteError, DamagedCatalogError
 from indexer.exact import Track
 from indexer.places import cache_root
@@ -125,12 +128,18 @@ class CachedFiles:
     ----------
     folder : Path
         Of this catalog alone.
+    engine : Engine
+        Its database.
     """
 
     address = IN_FILES
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder = folder
+        self._engine = engine
+        self._making: Thread | None = None
+        self._is_made = Event()
+        self._is_read = False  # since `renewed` was asked
 
     def stamp(self, session: Session) -> tuple[object, ...]:
         """Tell one state of the database from another."""
@@ -153,6 +162,13 @@ class CachedFiles:
         return Name(about.generation, about.token)
 
     def is_still(self, session: Session, about: CatalogRow, state: Name) -> bool:
+        """Whether the database has been in a state, and no new file was made since."""
+        if self._is_made.is_set():
+            self._is_made.clear()
+            return False
+        return self._has_been(session, about, state)
+
+    def _has_been(self, session: Session, about: CatalogRow, state: Name) -> bool:
         """Whether the database has been in a state, and was not put back from a copy since."""
         return state == self.state(session, about) or (
             state.generation < about.generation
@@ -161,6 +177,7 @@ class CachedFiles:
 
     def read(self, session: Session, about: CatalogRow, name: Name, dim: int) -> Searched | None:  # noqa: ARG002 (likewise)
         """Read a file; None where it is absent or damaged."""
+        self._is_read = True
         return repair.read(self.folder, name, dim)
 
     def rebuilt(self, session: Session, about: CatalogRow, dim: int) -> Searched:
@@ -168,12 +185,38 @@ class CachedFiles:
         return self._made(session, about, None, dim) or _rebuilt(session, dim)
 
     def renewed(self, session: Session, about: CatalogRow, searched: VectorIndex) -> VectorIndex:
-        """Make the file anew, where too much came and went since it was made."""
+        """Have the file made anew, where too much came and went since it was made.
+
+        A small one is made at once, where it was just read; a large one in the background. Should
+        that fail, it is not tried again before the catalog is opened again.
+        """
+        is_read, self._is_read = self._is_read, False
         if not isinstance(searched, Searched) or not repair.is_outdated(
             searched.n_changed, len(searched)
         ):
             return searched
-        return self._made(session, about, searched, searched.dim) or searched
+        if len(searched) <= EXACT_LENGTH:
+            made = self._made(session, about, searched, searched.dim) if is_read else None
+            return made or searched
+        if self._making is None:
+            what = (about.embedder, self.state(session, about), searched)
+            self._making = Thread(target=self._make, args=what, daemon=True)
+            self._making.start()
+        return searched
+
+    def _make(self, embedder: str, state: Name, old: Searched) -> None:
+        """Make the file of the present state from what was searched in another."""
+        try:
+            with Session(self._engine) as session:
+                about = session.get_one(CatalogRow, 1)
+                if about.embedder != embedder or not self._has_been(session, about, state):
+                    return
+                now = changed(session, old, state.generation, about.generation)
+                if isinstance(now, Searched) and self._made(session, about, now, old.dim):
+                    self._making = None
+                    self._is_made.set()
+        except (CatalogError, SQLAlchemyError) as error:
+            log.debug("no vector file is made in the background: %s", error)
 
     def repair(self, session: Session, about: CatalogRow, dim: int) -> None:
         """Make a file of the present state, whatever is there.
@@ -183,10 +226,13 @@ class CachedFiles:
         CatalogWriteError
             If it cannot be written.
         """
+        self.close()
         self._written(session, about, None, dim)
 
     def close(self) -> None:
-        """Do nothing: nothing is held open."""
+        """Wait until nothing is made any more."""
+        if (making := self._making) is not None:
+            making.join()
 
     def _made(
         self, session: Session, about: CatalogRow, old: Searched | None, dim: int
@@ -247,7 +293,7 @@ def _cached(place: Address, engine: Engine) -> CachedFiles:
     except OSError as error:
         reason = f"{folder} cannot be used ({error.strerror}); name a folder with PEMR_CACHE"
         raise CatalogError(place, reason) from error
-    return CachedFiles(folder)
+    return CachedFiles(folder, engine)
 
 
 def tidy(place: Place) -> Place:

@@ -382,10 +382,11 @@ class Reader:
         self, session: Session, about: CatalogRow, name: Name | None
     ) -> VectorIndex | None:
         """Bring what was searched last up to date, or read the vector file; None without one."""
-        held = self._held
+        held, searched = self._held, None
         if held is not None and self._files.is_still(session, about, held.state):
-            return changed(session, held.searched, held.generation, about.generation)
-        searched = self._read(session, about, name)
+            searched = changed(session, held.searched, held.generation, about.generation)
+        if searched is None:
+            searched = self._read(session, about, name)
         return None if searched is None else self._files.renewed(session, about, searched)
 
     def _read(self, session: Session, about: CatalogRow, name: Name | None) -> VectorIndex | None:
