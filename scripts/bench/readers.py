@@ -5,7 +5,8 @@
 
 Readers are threads that share an open catalog; the writer is a process of its own, which makes the
 vector file anew after every 250 tracks. Every search asks with a track of the catalog, in one
-state of it, and must find that track first. FOLDER is filled as `scripts/bench/large.py` does.
+state of it, and must find that track first. FOLDER is filled as `scripts/bench/large.py` does. What
+else the machine had to do is told as its load before each run; on an idle one that is near 0.
 """
 
 import argparse
@@ -58,6 +59,7 @@ def measured(folder: Path, n_readers: int, first: int, n_tracks: int) -> dict[st
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     rng = np.random.default_rng(n_readers)
     spent: list[float] = []
+    load = os.getloadavg()[0]
     with Catalog.open(folder) as catalog, ThreadPoolExecutor(n_readers) as pool:
         before = catalog.n_sounding()
         writing = subprocess.Popen(command, env=environment)
@@ -72,6 +74,7 @@ def measured(folder: Path, n_readers: int, first: int, n_tracks: int) -> dict[st
         "p50 ms": f"{1000 * np.percentile(spent, 50):.0f}",
         "p99 ms": f"{1000 * np.percentile(spent, 99):.0f}",
         "errors": "0",
+        "load before": f"{load:.1f}",
     }
 
 
@@ -83,6 +86,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write STEM.json")
     options = parser.parse_args()
     fill(options.folder, options.tracks)
+    with Catalog.write(options.folder / "catalog") as catalog:
+        catalog.remove(Path("/new"))  # what was added the last time
     rows = []
     for place, n_readers in enumerate((1, 4, 16)):
         first = time.time_ns() // 10**6 * 10 + place * N_ADDED  # none that is there already
