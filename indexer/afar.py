@@ -105,14 +105,14 @@ class EngineAfar:
 
     @staticmethod
     def noted(address: str) -> str:
-        """Write down an address, with a new number for a catalog's points.
+        """Write down an address that answers, with a new number for a catalog's points.
 
         Raises
         ------
         VectorStoreError
-            If it is none.
+            If it is none, or nothing can be reached there.
         """
-        collection_address(address)
+        connect(collection_address(address)).close()
         return f"{address}#{secrets.token_hex(8)}"
 
     def stamp(self, session: Session) -> tuple[object, ...]:

@@ -164,7 +164,7 @@ class Writer(Reader):
         Raises
         ------
         VectorStoreError
-            If it is no address.
+            If it is no address, or nothing can be reached there; all stays as it was.
         """
         if address in {None, self.vectors_at}:
             return

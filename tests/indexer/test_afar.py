@@ -207,10 +207,16 @@ def test_a_key_is_never_written_down(engine, moved, monkeypatch):
 
 def test_without_the_extra_one_sentence_says_what_to_install(built, monkeypatch):
     monkeypatch.setattr(afar, "find_spec", lambda _: None)
-    built.keep_vectors(ADDRESS)
     with pytest.raises(VectorStoreError, match=r"pip install 'pemr-covers\[qdrant\]'"):
-        built.flush()
-    built.keep_vectors("files")
+        built.keep_vectors(ADDRESS)
+
+
+def test_a_place_that_nobody_reaches_is_not_kept(built):
+    with pytest.raises(VectorStoreError):
+        built.keep_vectors("qdrant://127.0.0.1:1/tracks")
+    assert built.vectors_at == "files"
+    built.flush()
+    assert built.n_sounding() == 4
 
 
 def test_no_catalog_is_made_for_an_address_alone(tmp_path):
