@@ -25,6 +25,8 @@ from retrieval.service.work.jobs import LongJob
 Result = TypeVar("Result")
 
 _FIELDS = tuple(Wanted.model_fields)
+_LISTS = {name for name, field in Wanted.model_fields.items() if isinstance(field.default, list)}
+_MOST_FIELDS = 50
 _N_SEARCHES = 4  # at once; more only take turns
 _WAIT_S = 5.0  # for groups, before a job is named instead
 
@@ -197,11 +199,15 @@ async def _read(request: Request) -> tuple[SearchBody, Sent | None]:
         return question, None
     if kind != "multipart/form-data":
         raise refusal(415, "send JSON with a track_id, or a form with a file")
-    async with request.form(max_files=1, max_fields=8) as form:
+    async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
         sent = form.get("file")
         if not isinstance(sent, UploadFile):
             raise refusal(422, "the form has no file")
-        named = {name: form[name] for name in _FIELDS if name in form}
+        named = {
+            name: form.getlist(name) if name in _LISTS else form[name]
+            for name in _FIELDS
+            if name in form
+        }
         try:
             question = SearchBody.model_validate(named)
         except ValidationError as error:

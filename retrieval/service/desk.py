@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 
-from indexer import Catalog, Embedder, Track, track_rows
+from indexer import Catalog, Embedder, Filter, Track, track_rows
 from retrieval.errors import UncalibratedError
 from retrieval.finding.groups import group, group_rows
 from retrieval.ranking.candidate import Candidate, candidate_rows
@@ -28,7 +28,43 @@ from retrieval.service.work.jobs import LongJob, LongJobs
 _N_SIFTED = 100  # of the best candidates, when only those with some text are wanted
 
 
-class Wanted(BaseModel):
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Names = Annotated[list[_Name], Field(max_length=20)]
+_Range = Annotated[str, Field(max_length=50)]
+
+
+class Chosen(BaseModel):
+    """Which tracks count: the wishes of `indexer.Filter` by their names there.
+
+    Folders are not among them: no path of a request is looked at.
+    """
+
+    titles: _Names = []
+    artists: _Names = []
+    not_artists: _Names = []
+    album_artists: _Names = []
+    albums: _Names = []
+    not_albums: _Names = []
+    years: _Range = ""
+    durations: _Range = ""
+    added: _Range = ""
+    isrcs: _Names = []
+    mbids: _Names = []
+
+    def filter(self) -> Filter:
+        """Make the filter.
+
+        Raises
+        ------
+        FilterError
+            If a range or an identifier is none.
+        """
+        said = ((name, getattr(self, name)) for name in Chosen.model_fields)
+        wishes: dict[str, Any] = {n: w if isinstance(w, str) else tuple(w) for n, w in said}
+        return Filter(**wishes)
+
+
+class Wanted(Chosen):
     """What is wanted of a search."""
 
     top: int = Field(10, ge=1, le=500, description="The longest list wanted.")
@@ -90,9 +126,14 @@ class Desk:
         ------
         EmptyCatalogError, SilentQueryError
             As `search` does.
+        FilterError
+            As `Chosen.filter` does.
         """
         n_candidates = max(wanted.top, _N_SIFTED) if wanted.text else wanted.top
-        ranked = search(catalog, asked.query, self.ranking, n_candidates=n_candidates)
+        chosen = wanted.filter()
+        ranked = search(
+            catalog, asked.query, self.ranking, n_candidates=n_candidates, wanted=chosen
+        )
         kept = [one for one in ranked if _holds(one, wanted.text)][: wanted.top]
         return judge(kept, wanted.min_probability, everything=wanted.everything)
 

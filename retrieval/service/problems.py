@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from indexer import CatalogError, CatalogWriteError, IndexerError
+from indexer import CatalogError, CatalogWriteError, FilterError, IndexerError
 from retrieval.errors import RetrievalError, SoundError
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,6 @@ async def _told(_request: Request, error: Exception) -> JSONResponse:
         return problem(409, str(error))
     if isinstance(error, CatalogError):
         return problem(503, str(error))
-    if isinstance(error, SoundError):
+    if isinstance(error, (SoundError, FilterError)):
         return problem(422, str(error))
     return problem(422 if isinstance(error, RetrievalError) else 503, str(error))

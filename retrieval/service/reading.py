@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from retrieval.ranking.ranking import Ranking
 from retrieval.reporting.answers import verdict_text
 from retrieval.reporting.layout import laid_out
-from retrieval.service.desk import DeskOf, Wanted, full_rows, matches
+from retrieval.service.desk import Chosen, DeskOf, Wanted, full_rows, matches
 from retrieval.service.problems import refusal
 from retrieval.service.questions import track_of
 from retrieval.service.sound import audio_response
@@ -22,7 +22,7 @@ Sort = Literal["id", "title", "artist", "album", "duration_s", "path", "work", "
 _LABELS = ("path", "work", "clique")
 
 
-class Listing(BaseModel):
+class Listing(Chosen):
     """Which tracks are listed, and how."""
 
     text: str = Field("", max_length=200)
@@ -63,7 +63,7 @@ def health(desk: DeskOf) -> dict[str, Any]:
 def list_tracks(desk: DeskOf, asked: Annotated[Listing, Query()]) -> dict[str, Any]:
     """List tracks that hold every word of a text, a page at a time."""
     with desk.shelf.reader() as catalog:
-        rows = full_rows(catalog.tracks(), catalog.labels())
+        rows = full_rows(asked.filter().among(catalog.tracks()), catalog.labels())
     kept = [row for row in rows if matches(row, asked.text) and asked.state in {"", row["state"]}]
     kept.sort(key=lambda row: _place(row[asked.sort]), reverse=asked.descending)
     page = kept[asked.offset : asked.offset + asked.limit]

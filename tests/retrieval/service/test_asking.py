@@ -1,16 +1,16 @@
 """Searches and jobs over HTTP."""
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import httpx
 import pytest
 
-from indexer import Catalog
+from indexer import Catalog, Filter
 from retrieval import candidate_rows, judge, read_query, search
 from retrieval.ranking.calibrate import Calibration
 from retrieval.ranking.ranking import PLAIN
-from retrieval.service.desk import Desk
+from retrieval.service.desk import Chosen, Desk
 from retrieval.service.limits import Limits
 from retrieval.service.shelf import Shelf
 from retrieval.service.work.hearing import Apart
@@ -66,6 +66,25 @@ def test_a_file_that_is_sent_is_searched_and_kept_for_alignments(client, tmp_pat
 def test_answers_can_be_sifted_by_words(client):
     told = client.post("/api/search", json={"track_id": 1, "text": "07.wav"}).json()
     assert [one["title"] for one in told["candidates"]] == ["07"]
+
+
+def test_answers_are_chosen_by_tags_before_they_are_ranked(client, tmp_path):
+    wish = {"titles": ["07", "08"], "not_artists": ["nobody"], "durations": "..1:00"}
+    told = client.post("/api/search", json={"track_id": 1, "everything": True, **wish}).json()
+    assert {row["title"] for row in told["candidates"]} == {"07", "08"}
+    with tone(tmp_path / "query.wav", seed=3, duration_s=12).open("rb") as sent:
+        form = {"titles": ["07", "08"], "everything": "true", "years": ""}
+        answer = client.post("/api/search", files={"file": ("q.wav", sent)}, data=form).json()
+    assert {row["title"] for row in answer["candidates"]} == {"07", "08"}
+    address = "/api/tracks?titles=07&titles=08&added=2000.."
+    assert client.get(address).json()["total"] == 2
+    assert client.get("/api/tracks", params={"added": "..1999"}).json()["total"] == 0
+    refused = client.post("/api/search", json={"track_id": 1, "years": "sixties"})
+    assert (refused.status_code, "sixties" in refused.json()["detail"]) == (422, True)
+
+
+def test_what_a_request_may_wish_is_what_a_filter_takes_but_folders():
+    assert {*Chosen.model_fields, "folders"} == {field.name for field in fields(Filter)}
 
 
 def test_a_query_that_is_not_kept_any_more_is_gone(client):
