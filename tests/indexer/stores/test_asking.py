@@ -1,10 +1,12 @@
 """Searches of a collection over HTTP: in how many requests, of which tracks, how deeply."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from indexer.stores import remote
 from tests.indexer.stores.conftest import DIM, fill, seen
 
 SEARCH = "/points/query/batch"
@@ -123,3 +125,24 @@ def test_neighbours_are_asked_for_once(standin, reach, truth, drawn):
     n_asked = standin.n_seen(SEARCH)
     assert index.neighbours(ids[::-1]).hubness().tolist() == first[::-1].tolist()
     assert standin.n_seen(SEARCH) == n_asked
+
+
+def test_the_document_computes_from_how_deeply_is_asked():
+    """Depths, and the bytes of a track in a collection, as docs/scale.md tells them."""
+    lines = (Path(__file__).parents[3] / "docs" / "scale.md").read_text().splitlines()
+
+    def told(words):
+        (line,) = [line for line in lines if line.startswith(f"| {words}")]
+        return [cell.strip() for cell in line.strip("| ").split(" | ")[1:]]
+
+    sizes = [10**6, 10**7, 10**8]
+    wide = [round(remote._N_WIDE * remote._depth(size), -3) for size in sizes]
+    assert told("tracks whose segments are compared") == [f"{depth:,.0f}" for depth in wide]
+    deep = [round(remote._N_DEEP * remote._depth(size), -2) for size in sizes]
+    assert [one.rpartition(", ")[0] for one in told("tracks that are read")] == [
+        f"{depth:,.0f}" if depth < 5_000 else f"{round(depth, -3):,.0f}" for depth in deep
+    ]
+    dim, length, links = 256, 22.5, 2 * 2 * 16 * 4  # of each of two graphs, m = 16
+    row_bytes = (2 * dim + 1) * (4 + 1) + length * dim * (2 + 1) + 2 * links
+    (line,) = [line for line in lines if "kB a track on disk" in line]
+    assert f" {row_bytes / 1000:.1f} kB a track on disk" in line
