@@ -11,13 +11,13 @@ from typer import Argument, Option
 Text = str | None
 File = Path | None
 Files = list[Path] | None
-_CATALOG = "Folder, or postgresql://USER@HOST/DATABASE. [default: in the user's data folder]"
-_EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. [default: the catalog's, or the best]"
+_CATALOG = "Folder, or postgresql://USER@HOST/DATABASE. (default: in the user's data folder)"
+_EMBEDDER = "ftm2d, cover, or a tuned checkpoint's folder. (default: the catalog's, or the best)"
 _WITHOUT = "Leave out tempos, hubs, neighbours or alignment; may be repeated."
 PRUNE = "Delete tracks whose file is gone, not just mark them."
 RESCAN = "Read all files, though size and date are as they were."
-BATCH = "Segments that the encoder sees at once. [default: 64]"
-DECODED = "Files decoded at once. [default: one for each core, up to 8]"
+BATCH = "Segments that the encoder sees at once. (default: 64)"
+DECODED = "Files decoded at once. (default: one for each core, up to 8)"
 STRICT = "Exit with 1 if files failed or are damaged."
 SNAPSHOT = "Have the engine copy its files when it is done, and name the copy."
 COPIES = "Answer with each of the tracks that hold the same audio."
@@ -30,16 +30,16 @@ INIT = "Checkpoint to start from, pretrained or tuned; or shipped, the weights t
 SPLIT = "magnatagatune or gtzan: its training part alone; or a list of files, .csv, .npy or text."
 SETTLE = "Folder of music, no labels needed, whose batch statistics to take."
 RAY = "Embed on this Ray cluster; local for one of this machine. Needs a catalog on a server."
-RAY_WORKERS = "Workers of the cluster. [default: one a GPU, or for eight cores]"
+RAY_WORKERS = "Workers of the cluster. (default: one a GPU, or for eight cores)"
 _FONTS = (
-    "General MIDI; may be repeated. [default: those in the usual places, or else our synthesiser]"
+    "General MIDI; may be repeated. (default: those in the usual places, or else our synthesiser)"
 )
 CatalogPlace = Annotated[Text, Option("--catalog", envvar="PEMR_CATALOG", help=_CATALOG)]
 _VECTORS = "Where vectors are searched from now on: qdrant://HOST:6333/COLLECTION, or files."
 Vectors = Annotated[Text, Option("--vectors", metavar="ADDRESS", help=_VECTORS)]
 EmbedderName = Annotated[Text, Option("--embedder", help=_EMBEDDER)]
 Device = Annotated[
-    Text, Option("--device", help="cpu, cuda, mps. [default: a GPU if there is one]")
+    Text, Option("--device", help="cpu, cuda, mps. (default: a GPU if there is one)")
 ]
 Without = Annotated[list[str] | None, Option("--without", help=_WITHOUT)]
 Only = Annotated[str, Option("--only", help="Rank by alignment alone; every pair, so slow.")]
@@ -56,17 +56,17 @@ RowsFile = Annotated[File, Option("--out", help="Write the rows as JSON to this 
 Fresh = Annotated[bool, Option("--fresh", help="Embed anew, as after a change of the embedder.")]
 BenchmarkName = Annotated[str, Argument(help="One of `pemr benchmark list`.")]
 Root = Annotated[Path, Option("--root", help="Where the data set lies.")]
-Subset = Annotated[Text, Option("--subset", help="Part of it. [default: the test set]")]
+Subset = Annotated[Text, Option("--subset", help="Part of it. (default: the test set)")]
 Convention = Annotated[Text, Option("--convention", help="Who asks whom, or by which feature.")]
 CheckpointFolder = Annotated[Path, Option("--checkpoint", help="From pemr pretrain.")]
 NewCheckpoint = Annotated[Path, Option("--out", help="Folder of the checkpoint.")]
-_CACHE = "Folder for decoded audio. [default: beside the checkpoint]"
+_CACHE = "Folder for decoded audio. (default: beside the checkpoint)"
 Cache = Annotated[File, Option("--cache", help=_CACHE)]
-Workers = Annotated[int | None, Option("--workers", min=1, help="Threads. [default: one a core]")]
+Workers = Annotated[int | None, Option("--workers", min=1, help="Threads. (default: one a core)")]
 Seed = Annotated[int | None, Option("--seed", help="Of every random draw.")]
 Scores = Annotated[Path, Option("--scores", help="Folder of score archives.")]
 SoundFonts = Annotated[Files, Option("--soundfont", help=_FONTS)]
-Parsed = Annotated[File, Option("--cache", help="Of parsed scores. [default: above the corpus]")]
+Parsed = Annotated[File, Option("--cache", help="Of parsed scores. (default: above the corpus)")]
 Jobs = Annotated[int, Option("--jobs", "-j", min=1, help="Processes.")]
 _TITLE = "Only titles with this in them; all names in whole or in part, and may be repeated."
 _DURATION = "Only so long, in seconds or M:SS: 2:30..6:00, ..90."
