@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
 import cli
@@ -399,12 +398,3 @@ def test_an_escape_in_a_name_is_shown_as_one(music, tmp_path):
     assert [line for line in outcome.stderr.splitlines() if line.startswith("skipped ")] == [
         f"skipped {tmp_path}/odd \\x1b[31m\\n1  1.000.mp3: not a readable audio file"
     ]
-
-
-def test_no_word_of_the_help_is_taken_for_markup():
-    for command in typer.main.get_command(cli.app).commands.values():
-        for each in getattr(command, "commands", {"": command}).values():
-            for option in each.params:
-                assert "[" not in (getattr(option, "help", "") or ""), (each.name, option.name)
-    words = run("search", "--help").stdout.replace("│", " ").split()
-    assert "(default: a GPU if there is one)" in " ".join(words)
