@@ -10,7 +10,6 @@ Letters: D embedding, S segments, K points asked.
 
 import logging
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from indexer.exact import Ids, Vectors
 from indexer.hubs import Neighbours
 from indexer.stores.engine import Point
 from indexer.stores.qdrant.address import API_KEY, CollectionAddress
+from indexer.stores.qdrant.connection import client_of
 from indexer.stores.qdrant.refusals import AwayError, refuse_unfinished, telling
 
 log = logging.getLogger(__name__)
@@ -63,20 +63,9 @@ def connected(address: CollectionAddress) -> "QdrantEngine":
     VectorStoreError
         If it cannot be reached, or is too old.
     """
-    key = os.environ.get(API_KEY) or None
-    if key and not address.is_safe:
+    if os.environ.get(API_KEY) and not address.is_safe:
         log.warning("%s: the key is sent without encryption; write qdrants://", address)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said above, and the version is looked at below
-        client = QdrantClient(
-            host=address.host,
-            port=address.port,
-            https=address.is_safe,
-            api_key=key,
-            timeout=address.timeout_s,
-            check_compatibility=False,
-        )
-    engine = QdrantEngine(client, address)
+    engine = QdrantEngine(client_of(address), address)
     engine.check_version()
     return engine
 

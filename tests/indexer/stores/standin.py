@@ -63,6 +63,10 @@ class Handler(BaseHTTPRequestHandler):
     server: StandIn
 
     def _handle(self) -> None:
+        if self.server.is_over.is_set():  # on a connection from before
+            self.close_connection = True
+            self.connection.close()
+            return
         path = urlsplit(self.path).path
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = json.loads(raw) if raw else {}
@@ -99,7 +103,9 @@ class Handler(BaseHTTPRequestHandler):
             del self.server.faults[place]
             if fault == "hang":
                 self.server.is_over.wait()
-            elif fault == "cut":
+            elif fault in {"cut", "cut once"}:
+                if fault == "cut":  # whoever asks asks again
+                    self.server.faults.insert(place, (pattern, "cut once"))
                 self.close_connection = True
                 self.connection.close()
             elif isinstance(fault, str):

@@ -99,6 +99,21 @@ def test_a_server_that_stops_in_the_middle_of_putting_and_comes_back(
         again.close()
 
 
+@pytest.mark.parametrize("request_", [*REQUESTS.values(), SEARCH], ids=[*REQUESTS, "search"])
+def test_a_connection_that_breaks_once_is_not_noticed(standin, reach, truth, drawn, unit, request_):
+    """As one that was open for long, or to a node that has gone while others are there."""
+    truth.store(*drawn(8))
+    store = reach()
+    fill(store, truth)
+    truth.remove(1)
+    truth.store((4, unit(3, DIM)))
+    standin.faults = [(request_, "cut once")]
+    index = seen(store, fill(store, truth), truth.rows())
+    assert index.nearest([unit(2, DIM)], 50).tolist() == [i for i, _ in truth.held]
+    assert standin.faults == []
+    assert standin.engine.count("tracks").count == len(truth.held)
+
+
 @pytest.mark.parametrize("status", ["acknowledged", "wait_timeout"])
 def test_a_server_that_is_behind_is_waited_for(standin, reach, truth, drawn, status):
     truth.store(*drawn(8))
