@@ -326,9 +326,13 @@ def packed(vectors: Vectors) -> tuple[NDArray[np.int8], Vectors]:
     scales : float32 array, shape (M,)
         What to multiply each row with.
     """
-    scales = np.abs(vectors).max(axis=1) / 127
-    values = np.rint(vectors / np.maximum(scales, np.finfo(np.float32).tiny)[:, None])
-    return values.astype(np.int8), scales.astype(np.float32)
+    values, scales = np.empty(vectors.shape, np.int8), np.empty(len(vectors), np.float32)
+    for first in range(0, len(vectors), _MEANS_AT_ONCE):
+        block = slice(first, first + _MEANS_AT_ONCE)
+        scales[block] = np.abs(vectors[block]).max(axis=1) / 127
+        steps = np.maximum(scales[block], np.finfo(np.float32).tiny)
+        values[block] = np.rint(vectors[block] / steps[:, None])
+    return values, scales
 
 
 def halved(vectors: Vectors) -> tuple[NDArray[np.int8], Vectors]:

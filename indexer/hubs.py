@@ -25,6 +25,7 @@ COMPARED_LENGTH = 300_000
 _COSINES_AT_ONCE = 1 << 24
 _N_IN_GROUP = 32
 _ROWS_AT_ONCE = 1 << 13
+_ASKED_AT_ONCE = 1 << 17
 _LIST_LENGTH = 50  # tracks, about,
 _MAX_LISTS = 4096
 _N_COMPARED = 12_500  # tracks with which each is compared among 10^5, growing as the square root
@@ -71,10 +72,14 @@ def unknown(n_tracks: int) -> Neighbours:
     return Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
 
 
-def directions(means: Vectors) -> Vectors:
-    """Bring vectors (N, D) to unit length; those that are all zero stay so."""
-    lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    return np.asarray(means / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+def directions(means: Vectors, out: Vectors | None = None) -> Vectors:
+    """Bring vectors (N, D) to unit length, in a place for them or a new one; zeros stay so."""
+    found = np.empty(means.shape, np.float32) if out is None else out
+    for first in range(0, len(means), _ROWS_AT_ONCE):
+        some = means[first : first + _ROWS_AT_ONCE]
+        lengths = np.linalg.norm(some, axis=1, keepdims=True)
+        found[first : first + len(some)] = some / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return found
 
 
 def neighbours(asked_ids: Ids, asked: Vectors, held_ids: Ids, held: Vectors) -> Neighbours:
@@ -175,11 +180,13 @@ def _by_lists(rows: Vectors) -> Neighbours:
     n_tracks = len(rows)
     centred = centres(rows, max(1, min(_MAX_LISTS, n_tracks // _LIST_LENGTH)))
     share = _N_COMPARED * (n_tracks / 1e5) ** 0.5 / n_tracks
-    own, looked = _nearest_lists(rows, centred, max(1, round(len(centred) * min(1.0, share))))
+    n_looked = max(1, round(len(centred) * min(1.0, share)))
+    own = _lists_of(rows, centred, 1)[:, 0]
     found = unknown(n_tracks)
-    for held, asked in _meetings(own, looked, len(centred)):
-        for first in range(0, len(asked), _ROWS_AT_ONCE):
-            some = asked[first : first + _ROWS_AT_ONCE]
+    for first in range(0, n_tracks, _ASKED_AT_ONCE):
+        looked = _lists_of(rows[first : first + _ASKED_AT_ONCE], centred, n_looked)
+        for held, asked in _meetings(own, looked, len(centred)):
+            some = first + asked
             cosines = rows[some] @ rows[held].T
             at_home = np.flatnonzero(own[some] == own[held[0]])
             cosines[at_home, np.searchsorted(held, some[at_home])] = -np.inf
@@ -187,20 +194,20 @@ def _by_lists(rows: Vectors) -> Neighbours:
     return found
 
 
-def _nearest_lists(rows: Vectors, centred: Vectors, n_looked: int) -> tuple[Ids, Ids]:
-    """Find the list of each track, (N,), and the lists that it is compared with, (N, P)."""
-    own = np.empty(len(rows), np.int64)
-    looked = np.empty((len(rows), n_looked), np.int64)
+def _lists_of(rows: Vectors, centred: Vectors, n_looked: int) -> NDArray[np.int16]:
+    """Find the lists that are nearest to each track, (N, P)."""
+    looked = np.empty((len(rows), n_looked), np.int16)
+    at = len(centred) - n_looked
     for first in range(0, len(rows), _ROWS_AT_ONCE):
-        block = slice(first, first + _ROWS_AT_ONCE)
-        cosines = rows[block] @ centred.T
-        own[block] = cosines.argmax(axis=1)
-        at = len(centred) - n_looked
-        looked[block] = np.argpartition(cosines, at, axis=1)[:, at:]
-    return own, looked
+        cosines = rows[first : first + _ROWS_AT_ONCE] @ centred.T
+        nearest = np.argpartition(cosines, at, axis=1)[:, at:]
+        looked[first : first + len(cosines)] = nearest
+    return looked
 
 
-def _meetings(own: Ids, looked: Ids, n_lists: int) -> Iterator[tuple[Ids, Ids]]:
+def _meetings(
+    own: NDArray[np.int16], looked: NDArray[np.int16], n_lists: int
+) -> Iterator[tuple[Ids, Ids]]:
     """Yield the tracks of each list, ascending, and those that are compared with them."""
     by_list = np.argsort(own, kind="stable")
     ends = np.cumsum(np.bincount(own, minlength=n_lists))

@@ -9,7 +9,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +87,30 @@ class Draft:
             n_rows += len(rows)
         about = {"name": name, "offset": offset, "checksum": checksum}
         self._about.append(about | {"dtype": rows.dtype.str, "shape": [n_rows, *rows.shape[1:]]})
+
+    def pour(self, name: str, source: Callable[[Callable[[bytes], object]], None]) -> None:
+        """Write an array of bytes, given piece by piece to a function that takes them."""
+        self._file.write(b"\0" * (-self._file.tell() % _ALIGNED))
+        offset, checksum = self._file.tell(), 0
+        failed: list[OSError] = []
+
+        def take(piece: bytes) -> None:
+            nonlocal checksum
+            try:
+                self._file.write(piece)
+            except OSError as error:
+                failed.append(error)
+                raise
+            checksum = zlib.crc32(piece, checksum)
+
+        try:
+            source(take)
+        except RuntimeError as error:  # what a library makes of an error in between
+            if failed:
+                raise failed[0] from error
+            raise
+        about = {"name": name, "offset": offset, "checksum": checksum, "dtype": "|u1"}
+        self._about.append(about | {"shape": [self._file.tell() - offset]})
 
     def commit(self, facts: Mapping[str, Any]) -> None:
         """Write the end, and put the file in its place.

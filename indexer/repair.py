@@ -75,7 +75,8 @@ class _Arrays:
             self._ids += ids
             self._lengths += lengths
             starts = np.cumsum([0, *lengths[:-1]])
-            self._means.append(np.add.reduceat(vectors, starts, axis=0) / np.c_[lengths])
+            means = np.add.reduceat(vectors, starts, axis=0) / np.c_[lengths]
+            self._means.append(means.astype(np.float32))
             if self._lists is not None:
                 self._lists.add(np.repeat(np.array(ids, np.int64), lengths), vectors)
             if self._is_packed:
@@ -87,20 +88,33 @@ class _Arrays:
 
     def main(self, values: NDArray[Any]) -> Main:
         """Put together what was gathered."""
-        means = np.concatenate(self._means).astype(np.float32)
         starts = np.cumsum([0, *self._lengths], dtype=np.int64)
-        ids, rows = np.array(self._ids, np.int64), directions(means)
+        ids, means = np.array(self._ids, np.int64), _moved(self._means, self._dim)
         segments = Segments(ids, starts, values, np.concatenate(self._scales), self._dim)
-        return _main(segments, means, neighbours_of_all(ids, rows), self._lists)
+        kept, codes = _kept(segments, means, self._lists)
+        rows = directions(means, None if self._lists is None else means)  # bytes are kept of them
+        return Main(segments, kept, neighbours_of_all(ids, rows), self._lists, codes)
 
 
-def _main(segments: Segments, means: Vectors, near: Neighbours, lists: SegmentLists | None) -> Main:
-    """Put together what is searched, in the form that its size asks for."""
+def _moved(blocks: list[Vectors], dim: int) -> Vectors:
+    """Put blocks of rows together, from the last on, and let go of each."""
+    end = sum(map(len, blocks))
+    rows = np.empty((end, dim), np.float32)
+    while blocks:
+        block = blocks.pop()
+        rows[end - len(block) : end] = block
+        end -= len(block)
+    return rows
+
+
+def _kept(
+    segments: Segments, means: Vectors, lists: SegmentLists | None
+) -> tuple[Means, CoarseCodes | None]:
+    """Keep the means of tracks in the form that their number asks for."""
     kept = Means(means, np.zeros(0, np.float32)) if lists is None else Means(*packed(means))
     if len(means) <= COARSE_LENGTH:
-        return Main(segments, kept, near, lists)
-    codes = CoarseCodes.of(coarse_rows(means, segments.lengths))
-    return Main(segments, kept, near, lists, codes)
+        return kept, None
+    return kept, CoarseCodes.of(coarse_rows(means, segments.lengths))
 
 
 def _batched(tracks: Iterable[Track]) -> Iterator[list[Track]]:
@@ -204,7 +218,8 @@ def write_again(searched: Searched, stored: Stored, folder: Path, name: Name) ->
     segments, values = searched.in_order()
     with Draft(name.path(folder)) as draft:
         draft.put("values", values)
-        main = _main(segments, searched.means()[1], _neighbours(searched), lists)
+        kept, codes = _kept(segments, searched.means()[1], lists)
+        main = Main(segments, kept, _neighbours(searched), lists, codes)
         _finish(draft, main, name, n_learnt=n_learnt)
 
 
@@ -235,7 +250,7 @@ def _finish(draft: Draft, main: Main, name: Name, *, n_learnt: int) -> None:
     draft.put("near_cosines", [near.cosines])
     for kind, codes in (("lists", main.lists), ("coarse", main.coarse)):
         if codes is not None:
-            draft.put(kind, [codes.to_bytes()])
+            draft.pour(kind, codes.write_to)
     facts = {"generation": name.generation, "token": name.token, "n_learnt": n_learnt}
     draft.commit(facts)
 

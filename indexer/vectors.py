@@ -5,6 +5,7 @@ Letters: D embedding, M vectors held, Q queries, K hits.
 
 import ctypes
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
+Take = Callable[[bytes], object]
 
 _N_PER_LIST = 1200  # vectors of an inverted list, about
 _N_TRAINED_PER_LIST = 40
@@ -176,6 +178,10 @@ class SegmentLists:
         found: NDArray[np.uint8] = _faiss().serialize_index(self._index)
         return found
 
+    def write_to(self, take: Take) -> None:
+        """Write the same, piece by piece: a copy of it may not find room in memory."""
+        _faiss().write_index(self._index, _faiss().PyCallbackIOWriter(take))
+
     @classmethod
     def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:
         """Read what `to_bytes` wrote."""
@@ -231,6 +237,10 @@ class CoarseCodes:
         """Write it, to be kept in a file."""
         found: NDArray[np.uint8] = _faiss().serialize_index(self._index)
         return found
+
+    def write_to(self, take: Take) -> None:
+        """Write the same, piece by piece: a copy of it may not find room in memory."""
+        _faiss().write_index(self._index, _faiss().PyCallbackIOWriter(take))
 
     @classmethod
     def from_bytes(cls, stored: NDArray[np.uint8]) -> Self:

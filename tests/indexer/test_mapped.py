@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from indexer.mapped import Draft, opened
+from indexer.vectors import CoarseCodes
 
 
 def write(path, **arrays):
@@ -34,6 +35,44 @@ def test_empty_arrays_keep_their_shape(tmp_path):
     found = opened(tmp_path / "a.bin")
     assert found.arrays["none"].shape == (0, 4)
     assert found.is_sound(["none"])
+
+
+def test_bytes_that_are_poured_in_come_back(tmp_path):
+    with Draft(tmp_path / "a.bin") as draft:
+        draft.put("one", [np.arange(3, dtype=np.int8)])
+        draft.pour("two", lambda take: [take(piece) for piece in (b"pour", b"", b"ed")])
+        draft.commit({})
+    found = opened(tmp_path / "a.bin")
+    assert found.arrays["two"].tobytes() == b"poured"
+    assert found.is_sound(["one", "two"])
+
+
+def test_a_disk_that_is_full_while_codes_are_poured_in_is_told(tmp_path, unit, monkeypatch):
+    codes = CoarseCodes.of(unit(300, 8))
+    with Draft(tmp_path / "a.bin") as draft:
+        monkeypatch.setattr(draft, "_file", Full(draft._file))
+        with pytest.raises(OSError, match="No space"):
+            draft.pour("codes", codes.write_to)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Full:
+    """A file on a disk that has room for a hundred bytes."""
+
+    def __init__(self, file):
+        self.file, self.left = file, 100
+
+    def write(self, piece):
+        self.left -= len(piece)
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.file.write(piece)
+
+    def tell(self):
+        return self.file.tell()
+
+    def close(self):
+        self.file.close()
 
 
 @pytest.mark.parametrize("n_kept", [0, 3, 100, -1, -30])

@@ -35,8 +35,11 @@ def test_a_track_alone_has_no_neighbour_and_is_no_hub():
 
 
 def test_what_has_no_direction_stays_without():
-    found = directions(np.array([[0, 0], [3, 4]], np.float32))
-    np.testing.assert_allclose(found, [[0, 0], [0.6, 0.8]], rtol=1e-6)
+    means = np.array([[0, 0], [3, 4]], np.float32)
+    np.testing.assert_allclose(directions(means), [[0, 0], [0.6, 0.8]], rtol=1e-6)
+    assert means.tolist() == [[0, 0], [3, 4]]
+    assert directions(means, means) is means
+    np.testing.assert_allclose(means, [[0, 0], [0.6, 0.8]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_at_once", [1, 150, 1_000, 1 << 24])
@@ -64,6 +67,7 @@ def by_lists(monkeypatch):
         monkeypatch.setattr(hubs, "COMPARED_LENGTH", 0)
         monkeypatch.setattr(hubs, "_LIST_LENGTH", 5)
         monkeypatch.setattr(hubs, "_ROWS_AT_ONCE", 7)
+        monkeypatch.setattr(hubs, "_ASKED_AT_ONCE", 23)
         monkeypatch.setattr(hubs, "_N_COMPARED", n_compared)
 
     return compare

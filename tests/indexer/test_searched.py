@@ -165,6 +165,9 @@ class PlainLists:
     def to_bytes(self):
         return np.frombuffer(self.ids.tobytes() + self.vectors.tobytes(), np.uint8)
 
+    def write_to(self, take):
+        take(self.to_bytes().tobytes())
+
     @classmethod
     def from_bytes(cls, stored):
         content, row = np.asarray(stored).tobytes(), 8 + 4 * DIM

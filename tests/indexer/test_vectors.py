@@ -49,6 +49,13 @@ def test_lists_read_back_answer_the_same_and_take_more(lists, clustered):
     assert 99 in again.search(asked, 20, 4)
 
 
+def test_what_is_written_piece_by_piece_is_what_is_written_at_once(lists, clustered):
+    for codes in (lists, CoarseCodes.of(clustered[1])):
+        pieces = []
+        codes.write_to(pieces.append)
+        assert b"".join(pieces) == codes.to_bytes().tobytes()
+
+
 @pytest.mark.parametrize("dim", [2, 6, 7, 12])
 def test_vectors_of_any_length_are_held(unit, dim):
     vectors = unit(300, dim)
