@@ -19,7 +19,7 @@ from indexer.stores.engine import VectorEngine
 from indexer.stores.index import Rows
 
 _GROWTH = 0.43  # depths grow as this power of the number of tracks, as those of a vector file
-_N_WIDE, _N_DEEP = 7_500, 1_250  # among 10^5 tracks
+_N_WIDE, _N_DEEP = 7_500, 2_500  # among 10^5 tracks
 _COUNTED_LENGTH = 100_000  # up to so many tracks, segments are counted after every change
 _WHOLE_COSINES = 1 << 24  # up to so many, all segments of all tracks are compared
 _MOST_EXCLUDED = 500_000  # tracks that a request names as no answers; more fall out afterwards

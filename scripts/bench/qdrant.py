@@ -37,6 +37,7 @@ from scale import N_BEST, N_FIRST, POOL_LENGTH, Asked, Made, tracks_of
 
 from indexer import repair
 from indexer.exact import Ids, Segments
+from indexer.stores import remote
 from indexer.stores.engine import Point
 from indexer.stores.index import Rows, VectorIndex
 from indexer.stores.remote import RemoteIndex
@@ -176,7 +177,7 @@ def among(both: Both, queries: Sequence[Asked]) -> dict[str, dict[str, float]]:
 def asked_alone(both: Both, query: Asked, only: Ids, below: int | None) -> Ids:
     """Ask the core for its part of an answer, by ids or by numbers, as deeply as it is asked."""
     n_wide = both.remote._n_wide(query.versions, len(only))
-    n_deep = round(1_250 * (len(only) / 1e5) ** 0.43)
+    n_deep = round(remote._N_DEEP * remote._depth(len(only)))
     if below is None:
         return both.core.best(query.versions, n_wide, n_deep, only=only, without=only[:0])
     return both.core.ask(query.versions, n_wide, n_deep, numbered(below))
