@@ -63,8 +63,8 @@ def test_frozen_features_rank_covers80(covers80, short, tmp_path, monkeypatch):
     asked = ("--root", covers80, "--checkpoint", checkpoint, "--out", features)
     asked += ("--music", covers80)
     run_script("frozen_features.py", monkeypatch, "covers80", *asked)
-    stored = np.load(features)
-    assert stored["embeddings"].shape == (160, len(stored["embeddings"][0]))
+    with np.load(features) as stored:
+        assert stored["embeddings"].shape == (160, len(stored["embeddings"][0]))
     outcome = run("benchmark", "run", "covers80", "--root", covers80, "--embeddings", features)
     assert outcome.exit_code == 0, outcome.output
     score = float(re.search(r"MAP (0\.\d+|1\.0+)", outcome.stdout)[1])
@@ -145,7 +145,8 @@ def test_the_paper_s_encoder_is_tuned_on_the_subset(shs100k_sub, tmp_path, monke
     asked = ("--root", shs100k_sub, "--subset", "TEST_SUB", "--checkpoint", tuned / "best")
     asked += ("--music", shs100k_sub / "audio", "--out", features)
     run_script("frozen_features.py", monkeypatch, "shs100k", *asked)
-    assert np.load(features)["embeddings"].shape[0] == 12
+    with np.load(features) as stored:
+        assert len(stored["embeddings"]) == 12
 
 
 def test_every_command_of_the_paper_s_page_exists():
