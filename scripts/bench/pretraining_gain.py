@@ -3,14 +3,15 @@
 
     scripts/bench/pretraining_gain.py --corpus MANIFEST --music FOLDER --sets FOLDER...
         --work FOLDER [--sound FOLDER] [--steps 1000] [--pretrain-steps 200] [--cliques 12]
-        [--recordings 32] [--seeds 3] [--arms NAME...] [--table STEM]
+        [--recordings 32] [--seeds 3] [--arms NAME...] [--table STEM [--against FOLDER]]
 
 Every arm is an encoder of a sixth of the size of the preset's, tuned on the cliques of
 --corpus with the same steps, batches and seeds; for each seed PEMR is pretrained once on
 --music, or on --sound. --sets are folders of packed recordings with `cliques.csv`; the last
 weights are judged on them, with the batch statistics of --music. What is finished is kept in
 --work, so a run that was stopped goes on; --table makes the table of what is there, without
-training anything. Differences are to the first arm of the same labels: the mean over queries and
+training anything. Differences are to the first arm of the same labels, of another --work where
+--against names it: the mean over queries and
 seeds, with the 95 % interval of a bootstrap over works and seeds, paired query by query.
 """
 
@@ -244,11 +245,11 @@ def told(out: Path) -> str:
     return ", ".join(f"{s} {np.mean([ap for _, ap in found]):.4f}" for s, found in judged.items())
 
 
-def rows_of(work: Path, n_seeds: int) -> Iterator[dict[str, str]]:
+def rows_of(work: Path, n_seeds: int, against: Path) -> Iterator[dict[str, str]]:
     """Make a row of each arm, on every set and on the mean of the real ones."""
     for name, arm in ARMS.items():
         own = read_arm(work, name, n_seeds)
-        first = read_arm(work, FIRST if arm.share == 1 else FEW_LABELS, n_seeds)
+        first = read_arm(against, FIRST if arm.share == 1 else FEW_LABELS, n_seeds)
         shared = sorted(own.keys() & first.keys())
         if not shared:
             continue
@@ -322,11 +323,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", choices=ARMS)
     parser.add_argument("--table", type=Path, help="stem of a JSON file; nothing is trained")
+    parser.add_argument("--against", type=Path, help="another --work, whose first arm is the first")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if not options.table:
         Ablation(options).run()
-    rows = list(rows_of(options.work, options.seeds))
+    rows = list(rows_of(options.work, options.seeds, options.against or options.work))
     for row in rows:
         print("  ".join(row.values()))
     if options.table:

@@ -39,7 +39,7 @@ KEPT = {
     "durations": "1:30",
     "added": "2026-11-28",
     "isrcs": ("gb-aye-66-00123",),
-    "mbids": (f"https://musicbrainz.org/work/{MBID.upper()}",),
+    "mbids": (f"https://musicbrainz.org/recording/{MBID.upper()}",),
     "folders": ("/nowhere", "/music/a b/"),
 }
 REFUSED = {
