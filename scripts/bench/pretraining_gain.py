@@ -11,8 +11,8 @@ Every arm is an encoder of a sixth of the size of the preset's, tuned on the cli
 weights are judged on them, with the batch statistics of --music. What is finished is kept in
 --work, so a run that was stopped goes on; --table makes the table of what is there, without
 training anything. Differences are to the first arm of the same labels, of another --work where
---against names it: the mean over queries and
-seeds, with the 95 % interval of a bootstrap over works and seeds, paired query by query.
+--against names it: the mean over queries and seeds, with the 95 % interval of a bootstrap over
+works and seeds, paired query by query.
 """
 
 import argparse
