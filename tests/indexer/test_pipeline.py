@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from indexer import Catalog, carry_out, plan
 from indexer.pipeline import embed_all
 
 
@@ -120,3 +121,26 @@ def test_so_many_recordings_are_made_at_once_as_is_said(fake_embedder, n_threads
 
     list(embed_all(fake_embedder, ((n, hear) for n in range(9)), n_threads))
     assert most == n_threads
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_an_index_decodes_so_many_files_at_once_as_is_said(
+    files, tmp_path, fake_embedder, n_jobs, monkeypatch
+):
+    busy, most, lock, really = 0, 0, threading.Lock(), fake_embedder.listen
+
+    def listen(path):
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.05)
+        with lock:
+            busy -= 1
+        return really(path)
+
+    monkeypatch.setattr(fake_embedder, "listen", listen)
+    with Catalog.write(tmp_path / "catalog", fake_embedder) as catalog:
+        planned = plan(catalog, [files[0].parent], n_jobs=n_jobs)
+        assert len(list(carry_out(catalog, fake_embedder, planned))) == len(files)
+    assert most == n_jobs
