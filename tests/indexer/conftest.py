@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer import AudioFile, build
+from indexer import Address, AudioFile, Catalog, Event, build
 from indexer.scan import OLD_HASH
+from tests.conftest import FakeEmbedder
 
 _ON_A_SERVER_TOO = {"test_catalog", "test_ingest", "test_remote"}
 
@@ -87,6 +89,27 @@ def index(catalog, fake_embedder, music):
 
 def kinds(events) -> dict[str, type]:
     return {name: type(event) for name, event in events.items()}
+
+
+@pytest.fixture
+def four(tmp_path, tone):
+    """Four files of the same length, each of a tone of its own."""
+    folder = tmp_path / "music"
+    for seed in range(4):
+        tone(folder / f"{seed}.wav", seed=seed)
+    return folder
+
+
+def by_two_at_once(address: Address, folder: Path) -> tuple[list[FakeEmbedder], list[list[Event]]]:
+    """Index a folder by two at once; return what embedded, and the events of each."""
+    embedders = [FakeEmbedder(), FakeEmbedder()]
+
+    def work(embedder: FakeEmbedder) -> list[Event]:
+        with Catalog.write(address, embedder) as catalog:
+            return list(build(catalog, embedder, [folder]))
+
+    with ThreadPoolExecutor(2) as pool:
+        return embedders, list(pool.map(work, embedders))
 
 
 @pytest.fixture

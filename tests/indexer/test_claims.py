@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from indexer.scan import AudioFile
 from indexer.tags import Tags
 from indexer.writer import MovedTrackError
 from tests.conftest import FakeEmbedder
+from tests.indexer.conftest import by_two_at_once
 from tests.indexer.test_reader import store
 
 ROOT = Path(__file__).parents[2]
@@ -61,17 +61,7 @@ def calm(server, many):
 
 
 def test_two_at_once_do_every_file_once(server, address, many):
-    embedders, found = [FakeEmbedder(), FakeEmbedder()], [[], []]
-
-    def work(number):
-        with Catalog.write(address, embedders[number]) as catalog:
-            found[number] = list(build(catalog, embedders[number], [many]))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    embedders, found = by_two_at_once(address, many)
     heard = Counter(path for embedder in embedders for path in embedder.heard)
     assert (len(heard), set(heard.values())) == (27, {1})  # copies are no work
     added = [event.path for events in found for event in events if isinstance(event, Added)]

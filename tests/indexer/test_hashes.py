@@ -11,11 +11,8 @@ from tests.indexer.conftest import kinds
 
 
 @pytest.fixture
-def music(tmp_path, tone):
-    folder = tmp_path / "music"
-    for seed in range(4):
-        tone(folder / f"{seed}.wav", seed=seed)
-    return folder
+def music(four):
+    return four
 
 
 def twin_header(path: Path, other: Path, sample_rate: int) -> Path:

@@ -28,11 +28,8 @@ from tests.indexer.conftest import kinds
 
 
 @pytest.fixture
-def music(tmp_path, tone):
-    folder = tmp_path / "music"
-    for seed in range(4):
-        tone(folder / f"{seed}.wav", seed=seed)
-    return folder
+def music(four):
+    return four
 
 
 def test_a_first_build_adds_every_file_in_order(catalog, fake_embedder, music):

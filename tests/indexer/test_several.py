@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 
 import pytest
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from indexer import Added, Catalog, build, statements, states, writer
 from indexer.repair import Name
-from tests.conftest import FakeEmbedder
+from tests.indexer.conftest import by_two_at_once
 from tests.indexer.test_claims import ROOT, calm, content
 from tests.indexer.test_reader import store
 
@@ -78,17 +77,7 @@ def expected(address):
 
 def test_two_at_once_fill_one_collection(server, address, standin, many, monkeypatch):
     monkeypatch.setattr(writer, "_STORED_AT_ONCE", 4)
-    embedders, found = [FakeEmbedder(), FakeEmbedder()], [[], []]
-
-    def work(number):
-        with Catalog.write(address, embedders[number]) as catalog:
-            found[number] = list(build(catalog, embedders[number], [many]))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    embedders, found = by_two_at_once(address, many)
     heard = Counter(path for embedder in embedders for path in embedder.heard)
     assert (len(heard), set(heard.values())) == (27, {1})
     assert sum(isinstance(event, Added) for events in found for event in events) == 30

@@ -12,11 +12,8 @@ from tests.indexer.test_hashes import make_old, twin_header
 
 
 @pytest.fixture
-def music(tmp_path, tone):
-    folder = tmp_path / "music"
-    for seed in range(4):
-        tone(folder / f"{seed}.wav", seed=seed)
-    return folder
+def music(four):
+    return four
 
 
 @pytest.fixture
